@@ -1,0 +1,18 @@
+// The machine as one record. Everything that touches it takes a Host first, so that tests run on machines of their own side by side.
+import type { Logger } from './log.ts';
+import type { Netlink } from './netlink/netlink.ts';
+import type { Ovsdb } from './ovsdb.ts';
+import type { Run } from './run.ts';
+
+export interface Host {
+  /** Where the machine's file system begins: `/`, or a directory that a test filled with a sysfs tree. */
+  readonly root: string;
+  readonly log: Logger;
+  readonly run: Run;
+  /** rtnetlink in the machine's own network namespace. */
+  readonly netlink: Netlink;
+  /** The (shared, reconnecting) connection to the OVSDB server at `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`. */
+  readonly ovsdb: (address: string) => Ovsdb;
+  /** Called between any two steps that change the machine. Does nothing but in tests, where the process may die here. */
+  readonly step: (name: string) => void;
+}

@@ -1,0 +1,41 @@
+// The only place that starts programs: argument lists (no shell), LC_ALL=C, a time limit, output as text.
+import { ExecaError, execa } from 'execa';
+
+export interface RunOptions {
+  /** Written to the program's stdin, which is then closed. */
+  readonly input?: string;
+  /** The whole environment but LC_ALL; the server's own when absent. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until SIGKILL. Default 10 000. */
+  readonly timeout?: number;
+  /** Bytes of output per stream, after which the program is killed. Default 1 MiB. */
+  readonly maxBuffer?: number;
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export type Run = (file: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
+
+/** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
+export const run: Run = async (file, args, options = {}) => {
+  const result = await execa(file, args, {
+    env: { ...options.env, LC_ALL: 'C' },
+    extendEnv: options.env === undefined,
+    input: options.input ?? '',
+    timeout: options.timeout ?? 10_000,
+    killSignal: 'SIGKILL',
+    maxBuffer: options.maxBuffer ?? 1024 * 1024,
+    stripFinalNewline: false,
+    reject: false,
+  });
+  if (result.exitCode !== undefined && !result.isMaxBuffer && !result.timedOut) {
+    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+  }
+  if (result.timedOut) throw new Error(`${file} did not end within ${options.timeout ?? 10_000} ms and was killed`);
+  if (result instanceof ExecaError) throw new Error(`${file}: ${result.originalMessage ?? result.shortMessage}`, { cause: result });
+  throw new Error(`${file} ended in an unknown way`);
+};

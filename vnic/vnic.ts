@@ -1,0 +1,53 @@
+// What a vnic type is: how its cable is plugged at ADD (and what its container is granted at Allocate).
+// The verb is shared by all types (cni/add.ts, cni/del.ts); a type makes, checks and removes only its own cable.
+import type { Host } from '../host/host.ts';
+
+/** One pod interface, decided completely before anything is changed. */
+export interface Port {
+  readonly network: string;
+  readonly containerId: string;
+  /** The interface's name in the pod, 1-15 characters. */
+  readonly ifname: string;
+  /** The pod's network namespace as the runtime named it; absent when it is gone (DEL). */
+  readonly netns?: string;
+  /** Name of the cable's host end and of the OVS port: short, the same for the same network, container and interface. */
+  readonly bridgePort: string;
+  /** Lower-case, colon-separated. */
+  readonly mac: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** The bridge's `datapath_type`: `system` (kernel) or `netdev` (userspace). */
+  readonly datapath: string;
+}
+
+/** The pod's interface as the CNI result shows it. */
+export interface PodInterface {
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** PCI address `dddd:bb:dd.f` of the VF behind it. */
+  readonly pciID?: string;
+  /** Path of the vhost-user socket on the host. */
+  readonly socketPath?: string;
+}
+
+/** Both ends of a plugged cable. */
+export interface End {
+  /** The netdev that goes into the bridge, and its MAC. */
+  readonly bridgePort: string;
+  readonly bridgeMac: string;
+  readonly pod: PodInterface;
+  /** Whether IPAM's addresses are put on the pod's interface (a vfio device has none to put them on). */
+  readonly takesIp: boolean;
+}
+
+export interface Vnic {
+  /** Makes the cable. Every change pushes its own undo; throws leave the rest to the caller. */
+  plug(host: Host, port: Port, undo: AsyncDisposableStack): Promise<End>;
+  /** Throws, naming what differs, when the cable is not as plug left it. */
+  check(host: Host, port: Port): Promise<void>;
+  /** Removes the cable; nothing there is fine. */
+  unplug(host: Host, port: Pick<Port, 'bridgePort'>): Promise<void>;
+  /** Whether the cable of a finished ADD still exists: both ends live and die together with the pod's namespace. */
+  alive(host: Host, port: Pick<Port, 'bridgePort'>): Promise<boolean>;
+}
