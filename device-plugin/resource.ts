@@ -1,0 +1,27 @@
+// The border between what is on the machine (inventory, pools, health) and what kubelet hears of it (service, kubelet):
+// one record per advertised resource, complete and replaced as a whole.
+import type { Vf } from '../host/vf.ts';
+
+export type VnicType = 'direct' | 'virtio-forwarder';
+
+/** One vf as one resource offers it. */
+export interface Unit {
+  readonly vf: Vf;
+  /** Empty: healthy. Else the reasons, worst first, e.g. `vf-gone`, `driver-wrong`, `taken-by smartnic.io/direct`. */
+  readonly problems: readonly string[];
+  /** NUMA nodes told to kubelet by the pool's numaPolicy; empty: no TopologyInfo. */
+  readonly numaNodes: readonly number[];
+}
+
+export interface Resource {
+  /** e.g. `smartnic.io/direct`. */
+  readonly name: string;
+  readonly pool: string;
+  readonly vnicType: VnicType;
+  /** Which vfs GetPreferredAllocation prefers. */
+  readonly allocation: 'pack' | 'spread';
+  /** Answer with `cdi_devices` as well. */
+  readonly cdi: boolean;
+  /** Sorted by PCI address. */
+  readonly units: readonly Unit[];
+}
