@@ -1,0 +1,42 @@
+// A program that runs until its test ends: a child of ours, killed by its own pid, also when the test process exits early.
+import { spawn } from 'node:child_process';
+
+export interface Daemon {
+  readonly pid: number | undefined;
+  running(): boolean;
+  /** SIGTERM, SIGKILL after five seconds; resolves when it is gone. Twice is fine. */
+  stop(): Promise<void>;
+  /** Sends a signal (SIGSTOP and SIGCONT make a peer that is silent but not gone). */
+  signal(name: NodeJS.Signals): void;
+}
+
+export function startDaemon(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Daemon {
+  const child = spawn(file, args, { env, stdio: 'ignore' });
+  let running = true;
+  const ended = new Promise<void>((resolve) => {
+    const end = () => {
+      running = false;
+      process.off('exit', kill);
+      resolve();
+    };
+    child.once('exit', end);
+    child.once('error', end);
+  });
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  return {
+    pid: child.pid,
+    running: () => running,
+    stop: async () => {
+      if (!running) return;
+      child.kill('SIGCONT');
+      child.kill('SIGTERM');
+      const timer = setTimeout(kill, 5000);
+      await ended;
+      clearTimeout(timer);
+    },
+    signal: (name) => {
+      child.kill(name);
+    },
+  };
+}
