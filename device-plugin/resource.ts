@@ -18,6 +18,8 @@ export interface Resource {
   readonly name: string;
   readonly pool: string;
   readonly vnicType: VnicType;
+  /** `direct` only: how the pod gets the vf. Absent: `vfio-pci`. With `kernel` its netdev moves into the pod and no vfio node is granted. */
+  readonly driver?: 'vfio-pci' | 'kernel';
   /** Which vfs GetPreferredAllocation prefers. */
   readonly allocation: 'pack' | 'spread';
   /** Answer with `cdi_devices` as well. */

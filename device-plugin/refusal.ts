@@ -1,0 +1,20 @@
+// A question of kubelet's that is answered with no. The text reaches the user: kubelet puts it into the rejected pod's event.
+
+/** The gRPC status codes that we answer with (google.rpc.Code). */
+export const refusalCodes = {
+  invalid: 3,
+  notFound: 5,
+  precondition: 9,
+  aborted: 10,
+  unavailable: 14,
+} as const;
+
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: number;
+
+  constructor(code: keyof typeof refusalCodes, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = refusalCodes[code];
+  }
+}
