@@ -1,0 +1,56 @@
+// Cuts a byte stream into JSON texts. OVSDB's messages are objects one after another with nothing between them (RFC 7047, 4),
+// so the end of one is found by counting braces outside strings. Bytes, not characters: UTF-8 never hides a brace in a longer
+// character, and a chunk may end in the middle of one. Each byte is looked at once.
+
+const quote = 0x22;
+const backslash = 0x5c;
+const open = 0x7b;
+const close = 0x7d;
+const spaces: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/**
+ * A function that takes the next chunk and gives the texts that ended in it. Throws on a byte that can't begin a message and on
+ * a message of more than `limit` bytes; after that the stream is of no use.
+ */
+export function messageSplitter(limit: number): (chunk: Buffer) => readonly string[] {
+  let unfinished: Buffer[] = [];
+  let held = 0;
+  let depth = 0;
+  let inString = false;
+  let escaped = false;
+
+  return (chunk) => {
+    const messages: string[] = [];
+    let start = 0;
+    const keep = (end: number) => {
+      unfinished.push(chunk.subarray(start, end));
+      held += end - start;
+      start = end;
+      if (held > limit) throw new Error(`it sent a message of more than ${limit} bytes`);
+    };
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at];
+      if (inString) {
+        if (escaped) escaped = false;
+        else if (byte === backslash) escaped = true;
+        else if (byte === quote) inString = false;
+      } else if (byte === open) depth++;
+      else if (depth === 0) {
+        if (!spaces.has(byte)) throw new Error(`it does not speak JSON-RPC: ${shown(chunk.subarray(at))}`);
+        start = at + 1;
+      } else if (byte === quote) inString = true;
+      else if (byte === close && --depth === 0) {
+        keep(at + 1);
+        messages.push(Buffer.concat(unfinished, held).toString('utf8'));
+        unfinished = [];
+        held = 0;
+      }
+    }
+    if (depth > 0) keep(chunk.length);
+    return messages;
+  };
+}
+
+function shown(bytes: Buffer): string {
+  return JSON.stringify(bytes.subarray(0, 40).toString('latin1'));
+}

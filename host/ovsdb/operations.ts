@@ -1,0 +1,53 @@
+// What a transaction is made of (RFC 7047, 5.2), as far as we use it, and what the server answers. Pure.
+import type { Json } from './connection.ts';
+
+export type Columns = { readonly [column: string]: Json };
+type Condition = readonly [column: string, test: '==' | 'includes', value: Json];
+
+export type Operation =
+  | { readonly op: 'insert'; readonly table: string; readonly row: Columns; readonly 'uuid-name': string }
+  | { readonly op: 'mutate'; readonly table: string; readonly where: readonly Condition[]; readonly mutations: readonly Json[] }
+  | { readonly op: 'select'; readonly table: string; readonly where: readonly Condition[]; readonly columns: readonly string[] }
+  | {
+      readonly op: 'wait';
+      readonly table: string;
+      readonly where: readonly Condition[];
+      readonly columns: readonly string[];
+      readonly until: '==';
+      readonly rows: readonly Columns[];
+      /** 0: holds now, or the transaction fails. */
+      readonly timeout: 0;
+    }
+  | { readonly op: 'comment'; readonly comment: string };
+
+/** The server refused a transaction; nothing of it was done. */
+export class TransactionError extends Error {
+  override readonly name = 'TransactionError';
+  /** Which operation it was; the number of operations when all passed and the commit failed. */
+  readonly operation: number;
+
+  constructor(message: string, operation: number) {
+    super(message);
+    this.operation = operation;
+  }
+}
+
+/** One result per operation. Throws TransactionError, `ovsdb: TABLE: ERROR: DETAILS`. */
+export function readResults(operations: readonly Operation[], reply: Json): readonly Json[] {
+  if (!Array.isArray(reply)) throw new Error(`ovsdb: a transaction was answered with ${JSON.stringify(reply).slice(0, 80)}`);
+  const results: readonly Json[] = reply;
+  for (const [index, result] of results.entries()) {
+    if (typeof result !== 'object' || result === null || !('error' in result)) continue;
+    const { error, details } = result;
+    const operation = operations[index];
+    const table = operation !== undefined && 'table' in operation ? operation.table : 'commit';
+    throw new TransactionError(`ovsdb: ${table}: ${error}${details ? `: ${details}` : ''}`, index);
+  }
+  return results;
+}
+
+export const set = (values: readonly Json[]): Json => ['set', values];
+export const map = (record: Readonly<Record<string, string>>): Json => ['map', Object.entries(record)];
+export const uuid = (value: string): Json => ['uuid', value];
+/** A row that the same transaction inserts; the name is ours, not the port's, since it has to be an identifier. */
+export const namedUuid = (name: string): Json => ['named-uuid', name];

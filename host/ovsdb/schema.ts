@@ -1,0 +1,144 @@
+// The columns of the Open_vSwitch database that are replicated, and how their values travel (RFC 7047, 5.1; ovsdb-server(7),
+// "Monitor_cond"). Pure. Columns keep the names of ovs-vswitchd.conf.db(5).
+import type { Json } from './connection.ts';
+
+/** `?`: OVSDB's set of at most one. */
+type Kind = 'string' | 'integer' | 'string?' | 'integer?' | 'uuids' | 'integers' | 'map';
+
+export const tables = {
+  Open_vSwitch: { bridges: 'uuids', next_cfg: 'integer', cur_cfg: 'integer' },
+  Bridge: { name: 'string', datapath_type: 'string', ports: 'uuids' },
+  Port: { name: 'string', interfaces: 'uuids', tag: 'integer?', trunks: 'integers', vlan_mode: 'string?', external_ids: 'map' },
+  Interface: {
+    name: 'string',
+    type: 'string',
+    options: 'map',
+    external_ids: 'map',
+    /** Absent: ovs-vswitchd has not looked at it yet. -1: it could not. */
+    ofport: 'integer?',
+    error: 'string?',
+    mtu: 'integer?',
+  },
+} as const satisfies Record<string, Record<string, Kind>>;
+
+export type TableName = keyof typeof tables;
+
+interface Values {
+  readonly string: string;
+  readonly integer: number;
+  readonly 'string?': string | undefined;
+  readonly 'integer?': number | undefined;
+  readonly uuids: ReadonlySet<string>;
+  readonly integers: ReadonlySet<number>;
+  readonly map: ReadonlyMap<string, string>;
+}
+export type Value = Values[Kind];
+
+type Columns<T extends TableName> = (typeof tables)[T];
+/** A row as a plain record. It is never changed: an update makes a new one. */
+export type Row<T extends TableName> = { readonly uuid: string } & {
+  readonly [C in keyof Columns<T>]: Columns<T>[C] extends Kind ? Values[Columns<T>[C]] : never;
+};
+
+/** What `monitor_cond` is asked for. */
+export function monitorRequests(): { readonly [table: string]: Json } {
+  return Object.fromEntries(Object.entries(tables).map(([table, columns]) => [table, [{ columns: Object.keys(columns) }]]));
+}
+
+/** A whole row; a column that the server left out has its default. Throws when a value is not of the column's type. */
+export function readRow(table: TableName, uuid: string, json: Json): Readonly<Record<string, Value>> {
+  const sent = record(json);
+  return { uuid, ...mapColumns(table, (kind, column) => read(kind, sent[column])) };
+}
+
+/** The row after a `modify`, which carries only the columns that changed, and of sets and maps only the difference. */
+export function modifyRow(table: TableName, row: Readonly<Record<string, Value>>, json: Json): Readonly<Record<string, Value>> {
+  const sent = record(json);
+  return { ...row, ...mapColumns(table, (kind, column) => merge(row[column], read(kind, sent[column])), Object.keys(sent)) };
+}
+
+function mapColumns(table: TableName, value: (kind: Kind, column: string) => Value, only?: readonly string[]) {
+  const entries: [string, Value][] = [];
+  for (const [column, kind] of Object.entries<Kind>(tables[table])) {
+    if (only !== undefined && !only.includes(column)) continue;
+    try {
+      entries.push([column, value(kind, column)]);
+    } catch (cause) {
+      throw new Error(`it sent a value for ${table}.${column} that is no ${kind}`, { cause });
+    }
+  }
+  return Object.fromEntries(entries);
+}
+
+function merge(before: Value, sent: Value): Value {
+  if (sent instanceof Set && before instanceof Set) return before.symmetricDifference(sent);
+  if (!(sent instanceof Map && before instanceof Map)) return sent;
+  const after = new Map(before);
+  for (const [key, value] of sent) {
+    if (before.get(key) === value) after.delete(key);
+    else after.set(key, value);
+  }
+  return after;
+}
+
+function read(kind: Kind, json: Json | undefined): Value {
+  switch (kind) {
+    case 'string':
+      return json === undefined ? '' : string(json);
+    case 'integer':
+      return json === undefined ? 0 : integer(json);
+    case 'string?':
+      return elements(json).map(string)[0];
+    case 'integer?':
+      return elements(json).map(integer)[0];
+    case 'uuids':
+      return new Set(elements(json).map(uuid));
+    case 'integers':
+      return new Set(elements(json).map(integer));
+    case 'map':
+      return new Map(json === undefined ? [] : tagged('map', json).map(pair));
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** `["set",[…]]`, or the element itself where there is exactly one. */
+function elements(json: Json | undefined): readonly Json[] {
+  if (json === undefined) return [];
+  return Array.isArray(json) && json[0] === 'set' ? tagged('set', json) : [json];
+}
+
+function tagged(tag: string, json: Json): readonly Json[] {
+  if (Array.isArray(json) && json[0] === tag && Array.isArray(json[1])) return json[1];
+  throw unexpected(json);
+}
+
+function pair(json: Json): readonly [string, string] {
+  if (Array.isArray(json) && json.length === 2) return [string(json[0]), string(json[1])];
+  throw unexpected(json);
+}
+
+function uuid(json: Json): string {
+  if (Array.isArray(json) && json[0] === 'uuid') return string(json[1]);
+  throw unexpected(json);
+}
+
+function string(json: Json): string {
+  if (typeof json === 'string') return json;
+  throw unexpected(json);
+}
+
+function integer(json: Json): number {
+  if (typeof json === 'number') return json;
+  throw unexpected(json);
+}
+
+/** A JSON object's members. */
+export function record(json: Json | undefined): { readonly [key: string]: Json } {
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as { readonly [key: string]: Json };
+  throw unexpected(json);
+}
+
+function unexpected(json: Json | undefined): Error {
+  return new Error(`it sent ${(JSON.stringify(json) ?? 'nothing').slice(0, 80)}`);
+}
