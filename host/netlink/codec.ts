@@ -144,6 +144,15 @@ export function readU8(value: Buffer, offset = 0): number {
   return value.readUInt8(offset);
 }
 
+/** `{ [key]: read(value) }` to spread into a record, or nothing when there is no such attribute. */
+export function optional<Key extends string, T>(
+  key: Key,
+  value: Buffer | undefined,
+  read: (value: Buffer) => T,
+): { readonly [name in Key]?: T } {
+  return value === undefined ? {} : ({ [key]: read(value) } as { readonly [name in Key]: T });
+}
+
 function requireBytes(value: Buffer, offset: number, size: number): void {
   if (value.length < offset + size) throw cut('netlink value', offset, size, value.length);
 }

@@ -7,6 +7,8 @@ export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
   /** The errno's name, such as `EEXIST`. */
   readonly code: string;
+  readonly errno: number;
+  readonly attempt: string;
   /** The kernel's own words (extended ACK), when it had any. */
   readonly kernel: string | undefined;
 
@@ -18,8 +20,15 @@ export class NetlinkError extends Error {
     const words = kernel ? ` (kernel: ${kernel})` : '';
     super(`${attempt}: ${describeErrno(errno)}${words}${hint ? `; ${hint}` : ''}`);
     this.code = errnoName(errno);
+    this.errno = errno;
+    this.attempt = attempt;
     this.kernel = kernel;
   }
+}
+
+/** The same failure, with more known about it. */
+export function explained(error: NetlinkError, hint: string): NetlinkError {
+  return new NetlinkError(error.attempt, error.errno, error.kernel, hint);
 }
 
 const NLMSG_ERROR = 2;

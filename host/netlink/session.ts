@@ -1,20 +1,11 @@
-// Requests and their answers over one netlink socket: sequence numbers, ACKs, dumps, one request at a time. Knows no family.
+// A conversation over one netlink socket: one request at a time, numbered, dumps until they are whole. Knows no family.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SystemError } from '../libc.ts';
-import { decodeMessages, encodeMessage, type Message } from './codec.ts';
-import { failureIn, isEnd, NetlinkError } from './error.ts';
+import type { Message } from './codec.ts';
+import { NetlinkError } from './error.ts';
+import { exchange, type Numbered, type Request } from './exchange.ts';
 import { type NetlinkSocket, openSocket, type SocketOptions } from './socket.ts';
 
-/** What is asked of the kernel. REQUEST, ACK and DUMP flags are the session's. */
-export interface Request {
-  /** What is attempted, for errors: `create veth "sn1" in /run/netns/x`. */
-  readonly attempt: string;
-  readonly type: number;
-  /** CREATE, EXCL and the like. Default none. */
-  readonly flags?: number;
-  /** The family's fixed header and the attributes. */
-  readonly body: Buffer;
-}
+export type { Request };
 
 /** One conversation with the kernel. Requests wait for each other; disposing lets the running one finish and refuses the rest. */
 export interface Session extends Disposable {
@@ -29,18 +20,15 @@ export interface Session extends Disposable {
 /** Flags of new-requests (linux/netlink.h). */
 export const flags = { replace: 0x100, excl: 0x200, create: 0x400, echo: 0x08 } as const;
 
-const NLM_F_REQUEST = 0x01;
 const NLM_F_ACK = 0x04;
 const NLM_F_DUMP = 0x300;
-const NLM_F_DUMP_INTR = 0x10;
 const EINTR = 4;
 
-/** Milliseconds. The kernel answers inside send, so that waiting at all means that an answer was lost. */
-const patience = 5000;
 const dumpTries = 20;
 
 export function openSession(options: SocketOptions): Session {
   const socket = openSocket(options);
+  const where = options.netns ? ` in ${options.netns.path}` : '';
   let seq = 0;
   let closed = false;
   let running = 0;
@@ -64,7 +52,7 @@ export function openSession(options: SocketOptions): Session {
 
   function number(request: Request): Numbered {
     seq = (seq % 0xffffffff) + 1;
-    return { request, seq };
+    return { request: { ...request, attempt: request.attempt + where }, seq };
   }
 
   return {
@@ -82,11 +70,6 @@ export function openSession(options: SocketOptions): Session {
   };
 }
 
-interface Numbered {
-  readonly request: Request;
-  readonly seq: number;
-}
-
 async function dump(socket: NetlinkSocket, number: () => Numbered): Promise<readonly Message[]> {
   for (let tries = 1; ; tries += 1) {
     const numbered = number();
@@ -101,64 +84,4 @@ async function dump(socket: NetlinkSocket, number: () => Numbered): Promise<read
     }
     await sleep(tries); // milliseconds
   }
-}
-
-interface Answer {
-  readonly messages: readonly Message[];
-  /** The list changed while it was dumped: something may be there twice, or not at all. */
-  readonly interrupted: boolean;
-}
-
-/** Sends all requests in one datagram and collects until each is acknowledged (or done, for a dump). */
-async function exchange(socket: NetlinkSocket, numbered: readonly Numbered[], kind: number): Promise<Answer> {
-  const attempt = numbered.map(({ request }) => request.attempt).join(', ');
-  await sendAll(socket, numbered, kind, attempt);
-  const pending = new Map(numbered.map((one) => [one.seq, one.request]));
-  const messages: Message[] = [];
-  let interrupted = false;
-  let failure: NetlinkError | undefined;
-  while (pending.size > 0) {
-    for (const message of decodeMessages(await receive(socket, attempt))) {
-      const request = pending.get(message.seq);
-      if (!request) continue; // a late answer to a request that was given up
-      interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
-      if (isEnd(message)) {
-        failure ??= failureIn(message, request.attempt);
-        pending.delete(message.seq);
-      } else {
-        messages.push(message);
-      }
-    }
-  }
-  if (failure) throw failure;
-  return { messages, interrupted };
-}
-
-async function sendAll(socket: NetlinkSocket, numbered: readonly Numbered[], kind: number, attempt: string): Promise<void> {
-  const datagram = numbered.map(({ request: { type, body, flags: own = 0 }, seq }) =>
-    encodeMessage({ type, flags: NLM_F_REQUEST | kind | own, seq, pid: 0, body }),
-  );
-  try {
-    await socket.send(Buffer.concat(datagram));
-  } catch (error) {
-    throw systemFailure(error, attempt);
-  }
-}
-
-async function receive(socket: NetlinkSocket, attempt: string): Promise<Buffer> {
-  try {
-    for (;;) {
-      const datagram = socket.receive();
-      if (datagram) return datagram;
-      if (!(await socket.readable(patience))) throw new Error(`${attempt}: no answer from the kernel within ${patience} ms`);
-    }
-  } catch (error) {
-    throw systemFailure(error, attempt);
-  }
-}
-
-function systemFailure(error: unknown, attempt: string): unknown {
-  if (!(error instanceof SystemError)) return error;
-  const hint = error.code === 'ENOBUFS' ? 'an answer of the kernel was lost, so whether it was done is unknown' : undefined;
-  return new NetlinkError(attempt, error.errno, undefined, hint);
 }

@@ -1,0 +1,111 @@
+// rtnetlink: links, addresses and routes of one network namespace, as the rest of the program sees them.
+import type { Netns } from '../netns.ts';
+import { type Address, decodeAddress, type NewAddress } from './address.ts';
+import { NetlinkError } from './error.ts';
+import type { Family } from './inet.ts';
+import { decodeLink, type Link, type LinkChange, type VethPair } from './link.ts';
+import * as ask from './requests.ts';
+import { decodeRoute, type NewRoute, type Route } from './route.ts';
+import { openSession } from './session.ts';
+import { protocols } from './socket.ts';
+import { createVeth } from './veth.ts';
+
+export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair };
+export { NetlinkError };
+
+/** How a link is made ready for traffic, at once. */
+export interface LinkConfiguration {
+  readonly up?: boolean;
+  readonly addresses?: readonly NewAddress[];
+  readonly routes?: readonly Omit<NewRoute, 'oif'>[];
+}
+
+/**
+ * One session with one namespace's rtnetlink. Its requests run one after another, off the main thread.
+ * All methods throw NetlinkError with the kernel's errno and words, and RangeError for names and addresses that cannot be.
+ */
+export interface Netlink extends Disposable {
+  links(): Promise<readonly Link[]>;
+  link(which: string | number): Promise<Link | undefined>;
+  /**
+   * Makes a veth pair, its peer born in its namespace under its final name. Both ends are down, and the host end
+   * gets no IPv6 address by itself. Leaves nothing behind when it throws.
+   * @returns the host end; `peerIndex` is the peer's index in its namespace.
+   */
+  createVeth(pair: VethPair): Promise<Link>;
+  /** A veth's other end goes with it. @returns false when it was not there. */
+  deleteLink(which: string | number): Promise<boolean>;
+  setLink(index: number, change: LinkChange): Promise<void>;
+  addresses(index: number): Promise<readonly Address[]>;
+  addAddress(index: number, cidr: string, options?: Omit<NewAddress, 'cidr'>): Promise<void>;
+  /** @returns false when it, or the link, was not there. */
+  removeAddress(index: number, cidr: string): Promise<boolean>;
+  /** The unicast routes of all tables. */
+  routes(filter?: { readonly family?: Family; readonly oif?: number }): Promise<readonly Route[]>;
+  addRoute(route: NewRoute): Promise<void>;
+  /** Up, then addresses, then routes, in one send. The kernel tries all of them; the first failure is thrown. */
+  configure(index: number, configuration: LinkConfiguration): Promise<void>;
+}
+
+/**
+ * @param netns - the namespace it acts on; the calling thread's own when absent. May be disposed afterwards.
+ * @throws SystemError when there is no such socket; Error when the namespace cannot be entered.
+ */
+export function openNetlink(netns?: Netns): Netlink {
+  const session = openSession({ protocol: protocols.route, ...(netns ? { netns } : {}) });
+  return {
+    links: async () => (await session.dump(ask.listLinks())).map(decodeLink),
+    link: (which) =>
+      unless(['ENODEV'], undefined, async () => {
+        const [answer] = await session.request(ask.findLink(which));
+        return answer && decodeLink(answer);
+      }),
+    createVeth: (pair) => createVeth(session, pair),
+    deleteLink: (which) =>
+      unless(['ENODEV'], false, async () => {
+        await session.request(ask.removeLink(which));
+        return true;
+      }),
+    setLink: async (index, change) => {
+      await session.request(ask.changeLink(index, change));
+    },
+    addresses: async (index) => {
+      const answers = await session.dump(ask.listAddresses(index));
+      return answers.map(decodeAddress).filter((address) => address !== undefined);
+    },
+    addAddress: async (index, cidr, options = {}) => {
+      await session.request(ask.newAddress(index, { ...options, cidr }));
+    },
+    removeAddress: (index, cidr) =>
+      unless(['EADDRNOTAVAIL', 'ENODEV'], false, async () => {
+        await session.request(ask.dropAddress(index, cidr));
+        return true;
+      }),
+    routes: async ({ family, oif } = {}) => {
+      const answers = await session.dump(ask.listRoutes(family));
+      const routes = answers.map(decodeRoute).filter((route) => route !== undefined);
+      return oif === undefined ? routes : routes.filter((route) => route.oif === oif);
+    },
+    addRoute: async (route) => {
+      await session.request(ask.newRoute(route));
+    },
+    configure: async (index, { up, addresses = [], routes = [] }) => {
+      await session.batch([
+        ...(up === undefined ? [] : [ask.changeLink(index, { up })]),
+        ...addresses.map((address) => ask.newAddress(index, address)),
+        ...routes.map((route) => ask.newRoute({ ...route, oif: index })),
+      ]);
+    },
+    [Symbol.dispose]: () => session[Symbol.dispose](),
+  };
+}
+
+/** What `work` gives, or `absent` when it fails with one of the codes that say that the thing is not there. */
+async function unless<T, A>(codes: readonly string[], absent: A, work: () => Promise<T>): Promise<T | A> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NetlinkError && codes.includes(error.code)) return absent;
+    throw error;
+  }
+}
