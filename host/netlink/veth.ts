@@ -1,7 +1,7 @@
 // A veth pair, made whole or not at all.
 import type { Message } from './codec.ts';
 import { explained, NetlinkError } from './error.ts';
-import { decodeLink, type Link, linkTypes, type VethPair } from './link.ts';
+import { decodeLink, type Link, type LinkChange, linkTypes, type VethPair } from './link.ts';
 import { changeLink, findLink, newVeth, removeLink } from './requests.ts';
 import type { Session } from './session.ts';
 
@@ -10,13 +10,23 @@ export async function createVeth(session: Session, pair: VethPair): Promise<Link
   const link = await make(session, pair);
   const { alias } = pair;
   try {
-    // The kernel overlooks both in the message that creates a link (rtnl_create_link reads neither).
-    await session.request(changeLink(link.index, { ipv6AddressGeneration: 'none', ...(alias === undefined ? {} : { alias }) }));
+    await finish(session, link.index, alias === undefined ? {} : { alias });
   } catch (error) {
     await session.request(removeLink(link.index)).catch(() => undefined); // the first failure is the one to tell of
     throw error;
   }
   return alias === undefined ? link : { ...link, alias };
+}
+
+/** The message that creates a link cannot say this: the kernel overlooks an alias there and refuses address generation modes. */
+async function finish(session: Session, index: number, change: LinkChange): Promise<void> {
+  try {
+    await session.request(changeLink(index, { ...change, ipv6AddressGeneration: 'none' }));
+  } catch (error) {
+    const noIpv6 = error instanceof NetlinkError && error.code === 'EAFNOSUPPORT'; // booted without it, or an MTU below 1280
+    if (!noIpv6) throw error;
+    await session.request(changeLink(index, change));
+  }
 }
 
 async function make(session: Session, pair: VethPair): Promise<Link> {

@@ -1,0 +1,54 @@
+// Tells the wire of a pod's new addresses, so that switches and neighbours do not go on with what they cached for an older pod.
+import { closeSync } from 'node:fs';
+import { bind, send, socket } from '../libc.ts';
+import { inNetns, type Netns } from '../netns.ts';
+import { gratuitousArp, unsolicitedAdvertisement } from './frames.ts';
+import { parseCidr, parseIp } from './inet.ts';
+
+/** Whose addresses are announced: a link that is up. */
+export interface Announcement {
+  readonly netns: Netns;
+  /** The link's index in that namespace. */
+  readonly index: number;
+  readonly mac: string;
+  /** With or without prefix length: `10.0.0.5/24`, `2001:db8::5`. Not one whose duplicate detection still runs. */
+  readonly addresses: readonly string[];
+}
+
+/**
+ * Sends one gratuitous ARP or unsolicited neighbour advertisement for each address.
+ * @throws SystemError (ENETDOWN when the link is down, ENXIO when there is none), RangeError on addresses that are none.
+ */
+export function announce({ netns, index, mac, addresses }: Announcement): void {
+  const frames = addresses.map((address) => frame(mac, address));
+  if (frames.length === 0) return;
+  const fd = openPacketSocket(netns, index);
+  try {
+    for (const bytes of frames) send(fd, bytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function frame(mac: string, address: string): Buffer {
+  const { family } = address.includes('/') ? parseCidr(address) : parseIp(address);
+  const [ip = ''] = address.split('/');
+  return family === 4 ? gratuitousArp(mac, ip) : unsolicitedAdvertisement(mac, ip);
+}
+
+/** One that sends whole frames and receives none. It stays in the namespace it was made in. */
+function openPacketSocket(netns: Netns, index: number): number {
+  const AF_PACKET = 17;
+  const SOCK_RAW = 3;
+  const fd = inNetns(netns, () => socket(AF_PACKET, SOCK_RAW, 0));
+  try {
+    const address = Buffer.alloc(20); // sockaddr_ll
+    address.writeUInt16LE(AF_PACKET, 0);
+    address.writeInt32LE(index, 4);
+    bind(fd, address);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
