@@ -1,0 +1,134 @@
+// The transactions that make and remove bridges and ports. Pure: what to send, and what a refusal of it means.
+import type { Json } from './ovsdb/connection.ts';
+import { map, namedUuid, type Operation, set, uuid } from './ovsdb/operations.ts';
+import { record } from './ovsdb/schema.ts';
+
+/** A port with one interface of the same name. */
+export interface NewPort {
+  readonly bridge: string;
+  readonly name: string;
+  /** The interface's type in ovs-vswitchd.conf.db(5). Default: a netdev that exists already. */
+  readonly type?: string;
+  readonly options?: Readonly<Record<string, string>>;
+  /** Of the interface. */
+  readonly externalIds: Readonly<Record<string, string>>;
+  /** 0-4095. Alone: an access port. With `trunk`: the VLAN of untagged frames. */
+  readonly vlan?: number;
+  /** The VLANs carried with their tags. */
+  readonly trunk?: readonly number[];
+  /** Bytes; for interfaces whose MTU is ovs-vswitchd's to set. */
+  readonly mtuRequest?: number;
+}
+
+/** One transaction: bridge there, name free, interface, port, bridge. All of it or nothing. */
+export function addPortOperations(port: NewPort): readonly Operation[] {
+  const { bridge, name, type = '', options = {}, externalIds, mtuRequest } = port;
+  return [
+    present('Bridge', bridge),
+    absent('Port', name),
+    absent('Interface', name),
+    {
+      op: 'insert',
+      table: 'Interface',
+      'uuid-name': 'iface',
+      row: {
+        name,
+        type,
+        options: map(options),
+        external_ids: map(externalIds),
+        ...(mtuRequest === undefined ? {} : { mtu_request: mtuRequest }),
+      },
+    },
+    { op: 'insert', table: 'Port', 'uuid-name': 'port', row: { name, interfaces: namedUuid('iface'), ...vlanColumns(port) } },
+    {
+      op: 'mutate',
+      table: 'Bridge',
+      where: [['name', '==', bridge]],
+      mutations: [['ports', 'insert', set([namedUuid('port')])]],
+    },
+    { op: 'comment', comment: `smartnic: add port ${name} to ${bridge}` },
+  ];
+}
+
+/** What the operator reads when one of addPortOperations was refused; undefined for any other than our own conditions. */
+export function addPortRefusal({ bridge, name }: NewPort, operation: number): string | undefined {
+  const reasons = [
+    `there is no bridge ${bridge} in Open vSwitch; create it (ovs-vsctl add-br ${bridge}) or correct the network's "bridge"`,
+    `a port ${name} exists already in Open vSwitch; ovs-vsctl port-to-br ${name} says where`,
+    `an interface ${name} exists already in Open vSwitch; ovs-vsctl iface-to-br ${name} says where`,
+  ];
+  return reasons[operation];
+}
+
+/** A bridge with its local port. */
+export function createBridgeOperations(name: string, datapathType: string): readonly Operation[] {
+  return [
+    absent('Bridge', name),
+    absent('Port', name),
+    absent('Interface', name),
+    { op: 'insert', table: 'Interface', 'uuid-name': 'iface', row: { name, type: 'internal' } },
+    { op: 'insert', table: 'Port', 'uuid-name': 'port', row: { name, interfaces: namedUuid('iface') } },
+    {
+      op: 'insert',
+      table: 'Bridge',
+      'uuid-name': 'bridge',
+      row: { name, datapath_type: datapathType, ports: set([namedUuid('port')]) },
+    },
+    { op: 'mutate', table: 'Open_vSwitch', where: [], mutations: [['bridges', 'insert', set([namedUuid('bridge')])]] },
+    { op: 'comment', comment: `smartnic: add bridge ${name}` },
+  ];
+}
+
+/** Takes a bridge out of the configuration; OVSDB drops its ports with it. */
+export function removeBridgeOperations(bridge: string, name: string): readonly Operation[] {
+  return [
+    { op: 'mutate', table: 'Open_vSwitch', where: [], mutations: [['bridges', 'delete', set([uuid(bridge)])]] },
+    { op: 'comment', comment: `smartnic: remove bridge ${name}` },
+  ];
+}
+
+/** Takes ports, by uuid, out of their bridges; OVSDB drops rows that nothing refers to. `names` are for the server's log. */
+export function removePortsOperations(
+  portsOfBridges: ReadonlyMap<string, readonly string[]>,
+  names: readonly string[],
+): readonly Operation[] {
+  const mutations = [...portsOfBridges].map(
+    ([bridge, ports]): Operation => ({
+      op: 'mutate',
+      table: 'Bridge',
+      where: [['_uuid', '==', uuid(bridge)]],
+      mutations: [['ports', 'delete', set(ports.map(uuid))]],
+    }),
+  );
+  return [...mutations, { op: 'comment', comment: `smartnic: remove ports ${names.join(' ')}` }];
+}
+
+/** Asks ovs-vswitchd for a sign of life: it answers next_cfg with cur_cfg. */
+export function nextConfigOperations(): readonly Operation[] {
+  return [
+    { op: 'mutate', table: 'Open_vSwitch', where: [], mutations: [['next_cfg', '+=', 1]] },
+    { op: 'select', table: 'Open_vSwitch', where: [], columns: ['next_cfg'] },
+  ];
+}
+
+/** The number that nextConfigOperations asked for, from its second result. */
+export function nextConfig(selected: Json | undefined): number {
+  const rows = record(selected)['rows'];
+  const number = Array.isArray(rows) && rows.length === 1 ? record(rows[0])['next_cfg'] : undefined;
+  if (typeof number === 'number') return number;
+  throw new Error('the database Open_vSwitch has no row yet; has Open vSwitch ever been started (ovs-vsctl init)?');
+}
+
+function vlanColumns({ vlan, trunk }: NewPort) {
+  if (vlan === undefined && trunk === undefined) return {};
+  if (trunk === undefined) return { tag: vlan ?? 0, vlan_mode: 'access' };
+  const trunks = { trunks: set(trunk) };
+  return vlan === undefined ? { ...trunks, vlan_mode: 'trunk' } : { ...trunks, tag: vlan, vlan_mode: 'native-untagged' };
+}
+
+const present = (table: string, name: string) => named(table, name, [{ name }]);
+const absent = (table: string, name: string) => named(table, name, []);
+
+function named(table: string, name: string, rows: readonly { readonly name: string }[]): Operation {
+  return { op: 'wait', table, where: [['name', '==', name]], columns: ['name'], until: '==', rows, timeout: 0 };
+}
