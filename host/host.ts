@@ -1,6 +1,7 @@
 // The machine as one record. Everything that touches it takes a Host first, so that tests run on machines of their own side by side.
 import type { Logger } from './log.ts';
 import type { Netlink } from './netlink/netlink.ts';
+import type { Netns } from './netns.ts';
 import type { Ovsdb } from './ovsdb.ts';
 import type { Run } from './run.ts';
 
@@ -9,8 +10,8 @@ export interface Host {
   readonly root: string;
   readonly log: Logger;
   readonly run: Run;
-  /** rtnetlink in the machine's own network namespace. */
-  readonly netlink: Netlink;
+  /** Opens rtnetlink in a network namespace, or in the machine's own. The caller disposes it. */
+  readonly netlink: (netns?: Netns) => Netlink;
   /** The (shared, reconnecting) connection to the OVSDB server at `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`. */
   readonly ovsdb: (address: string) => Ovsdb;
   /** Called between any two steps that change the machine. Does nothing but in tests, where the process may die here. */

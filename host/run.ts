@@ -1,5 +1,6 @@
 // The only place that starts programs: argument lists (no shell), LC_ALL=C, a time limit, output as text.
-import { ExecaError, execa } from 'execa';
+import { execa } from 'execa';
+import { messageOf } from './errors.ts';
 
 export interface RunOptions {
   /** Written to the program's stdin, which is then closed. */
@@ -32,10 +33,9 @@ export const run: Run = async (file, args, options = {}) => {
     stripFinalNewline: false,
     reject: false,
   });
-  if (result.exitCode !== undefined && !result.isMaxBuffer && !result.timedOut) {
-    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
-  }
-  if (result.timedOut) throw new Error(`${file} did not end within ${options.timeout ?? 10_000} ms and was killed`);
-  if (result instanceof ExecaError) throw new Error(`${file}: ${result.originalMessage ?? result.shortMessage}`, { cause: result });
-  throw new Error(`${file} ended in an unknown way`);
+  const limit = options.timeout ?? 10_000;
+  if (result.timedOut) throw new Error(`${file} did not end within ${limit} ms and was killed`);
+  if (result.isMaxBuffer) throw new Error(`${file} wrote more than ${options.maxBuffer ?? 1024 * 1024} bytes and was killed`);
+  if (result.exitCode === undefined) throw new Error(`${file}: ${result.signal ?? messageOf(result.cause)}`, { cause: result });
+  return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
 };

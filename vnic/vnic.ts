@@ -8,8 +8,8 @@ export interface Port {
   readonly containerId: string;
   /** The interface's name in the pod, 1-15 characters. */
   readonly ifname: string;
-  /** The pod's network namespace as the runtime named it; absent when it is gone (DEL). */
-  readonly netns?: string;
+  /** Path of the pod's network namespace as the runtime named it. */
+  readonly netns: string;
   /** Name of the cable's host end and of the OVS port: short, the same for the same network, container and interface. */
   readonly bridgePort: string;
   /** Lower-case, colon-separated. */
@@ -41,13 +41,19 @@ export interface End {
   readonly takesIp: boolean;
 }
 
+/** As much of a port as outlives the pod. */
+export type Cable = Pick<Port, 'bridgePort'>;
+
 export interface Vnic {
-  /** Makes the cable. Every change pushes its own undo; throws leave the rest to the caller. */
-  plug(host: Host, port: Port, undo: AsyncDisposableStack): Promise<End>;
+  /**
+   * Makes the cable. When it throws, the caller calls unplug: undoing a failed ADD, a DEL and the sweep after a crash are one and
+   * the same way, which is therefore the one that is tested most.
+   */
+  plug(host: Host, port: Port): Promise<End>;
   /** Throws, naming what differs, when the cable is not as plug left it. */
   check(host: Host, port: Port): Promise<void>;
   /** Removes the cable; nothing there is fine. */
-  unplug(host: Host, port: Pick<Port, 'bridgePort'>): Promise<void>;
-  /** Whether the cable of a finished ADD still exists: both ends live and die together with the pod's namespace. */
-  alive(host: Host, port: Pick<Port, 'bridgePort'>): Promise<boolean>;
+  unplug(host: Host, port: Cable): Promise<void>;
+  /** Whether the cable of a finished ADD still exists. */
+  alive(host: Host, port: Cable): Promise<boolean>;
 }

@@ -1,0 +1,170 @@
+// ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, commit.
+
+import type { Host } from '../host/host.ts';
+import { openNetns, ownNetns, sameNetns } from '../host/netns.ts';
+import { addPort, type Bridge, createBridge, findBridge, findPorts } from '../host/ovs-bridge.ts';
+import type { Ovsdb } from '../host/ovsdb.ts';
+import { configureIp } from '../host/pod-ip.ts';
+import { vnics } from '../vnic/index.ts';
+import type { VnicType } from '../vnic/types.ts';
+import type { End, Port, Vnic } from '../vnic/vnic.ts';
+import { annotationKey, chooseVnicType } from './annotation.ts';
+import { type Attachment, externalIds, findingIds } from './attachment.ts';
+import { trunkVlans } from './config.ts';
+import type { Context } from './context.ts';
+import { CniError, coded, codes } from './errors.ts';
+import { ipamAdd } from './ipam.ts';
+import { ovsdbOf, planAttachment, planPort } from './plan.ts';
+import type { Request } from './request.ts';
+import { chainResult, parseResult, type Result } from './result.ts';
+import { teardown } from './teardown.ts';
+
+const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
+
+/** Throws CniError; then nothing is left but what the journal still names. */
+export async function add(context: Context, request: Request): Promise<Result> {
+  const { host, journal } = context;
+  checkNetns(request);
+  const type = await vnicTypeOf(context, request);
+  const vnic = vnicFor(type);
+  const db = host.ovsdb(ovsdbOf(context, request));
+  const bridge = await bridgeFor(db, request);
+  const attachment = planAttachment(context, request, type);
+  const port = planPort(request, attachment, bridge);
+  await makeRoom(context, attachment, vnic);
+  await journal.begin(attachment);
+  host.step('intent written');
+  try {
+    const ours = await build(context, { request, attachment, vnic, port, db });
+    await journal.append(attachment.id, { phase: 'added', result: ours });
+    host.step('committed');
+    const earlier = request.config.prevResult;
+    return earlier === undefined ? ours : chainResult(parsePrevResult(earlier), ours);
+  } catch (error) {
+    await teardown(context, attachment).catch((undo: unknown) =>
+      host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
+    );
+    throw coded(error, codes.plugFailed);
+  }
+}
+
+interface Job {
+  readonly request: Request;
+  readonly attachment: Attachment;
+  readonly vnic: Vnic;
+  readonly port: Port;
+  readonly db: Ovsdb;
+}
+
+/** The cable and its port are made while IPAM looks for addresses; both are waited for, also when one of them fails. */
+async function build({ host, settings }: Context, { request, attachment, vnic, port, db }: Job): Promise<Result> {
+  const { config } = request;
+  const [plugged, given] = await Promise.allSettled([
+    plugIntoBridge(host, { request, attachment, vnic, port, db }, settings.portTimeout * 1000),
+    attachment.ipam === undefined ? noIp : ipamAdd(host, attachment.ipam).finally(() => host.step('ipam answered')),
+  ]);
+  if (plugged.status === 'rejected') throw plugged.reason;
+  if (given.status === 'rejected') throw given.reason;
+  const [end, ip] = [plugged.value, given.value];
+  if (end.takesIp && ip.ips.length > 0) {
+    await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
+    host.step('addresses set');
+  }
+  const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
+    ? ip.dns
+    : (config.runtimeConfig?.dns ?? config.dns ?? {});
+  return {
+    interfaces: [
+      { name: end.bridgePort, mac: end.bridgeMac },
+      { ...end.pod, sandbox: request.netns },
+    ],
+    ips: ip.ips.map((each) => ({ ...each, interface: 1 })),
+    routes: ip.routes,
+    dns,
+  };
+}
+
+async function plugIntoBridge(host: Host, { request, attachment, vnic, port, db }: Job, timeoutMs: number): Promise<End> {
+  const { vlan, trunk, externalIds: extra } = request.config;
+  const end = await vnic.plug(host, port);
+  await addPort(db, {
+    bridge: attachment.bridge,
+    name: end.bridgePort,
+    externalIds: externalIds(attachment, end.pod.mac, extra),
+    ...(vlan ? { vlan } : {}),
+    ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
+    timeoutMs,
+  });
+  host.step('port added');
+  return end;
+}
+
+/** Go's skel looks only after the plug; before it is better for the machine and the same for the runtime. */
+function checkNetns(request: Request): void {
+  using pod = openNetnsOf(request.netns);
+  using own = ownNetns();
+  if (!request.netnsOverride && sameNetns(pod, own)) {
+    throw new CniError(
+      codes.invalidNetns,
+      `CNI_NETNS: ${request.netns} is the host's own network namespace; set CNI_NETNS_OVERRIDE=1 if that is meant`,
+    );
+  }
+}
+
+function openNetnsOf(path: string) {
+  try {
+    return openNetns(path);
+  } catch (error) {
+    throw new CniError(codes.badEnvironment, `CNI_NETNS: ${coded(error).message}`, { cause: error });
+  }
+}
+
+async function vnicTypeOf({ pods, host }: Context, request: Request): Promise<VnicType> {
+  const { podNamespace: namespace, podName: name, podUid: uid } = request.args;
+  if (!pods.configured) host.log.debug('no API server is configured: the pod has no annotations');
+  const annotations = namespace && name ? await pods.annotations({ namespace, name, uid }) : undefined;
+  return chooseVnicType({ ifname: request.ifname, config: request.config, annotation: annotations?.[annotationKey] });
+}
+
+function vnicFor(type: VnicType): Vnic {
+  const vnic = vnics[type];
+  if (vnic !== undefined) return vnic;
+  throw new CniError(codes.unsupportedField, `vnicType: "${type}" is not yet plugged by this version; use "normal"`);
+}
+
+async function bridgeFor(db: Ovsdb, { config }: Request): Promise<Bridge> {
+  const bridge = await findBridge(db, config.bridge);
+  if (bridge !== undefined) return bridge;
+  if (!config.createBridge) {
+    throw new CniError(
+      codes.invalidConfig,
+      `bridge: there is no bridge "${config.bridge}" on ${db.address}; create it (ovs-vsctl add-br ${config.bridge}) or set "createBridge": true`,
+    );
+  }
+  await createBridge(db, config.bridge);
+  return { name: config.bridge, datapathType: 'system' };
+}
+
+/** A second ADD of a living attachment is refused and touches nothing; what a dead one left is cleared away first. */
+async function makeRoom(context: Context, attachment: Attachment, vnic: Vnic): Promise<void> {
+  const { host, journal, bootId } = context;
+  const entry = await journal.find(attachment.id);
+  const earlier = entry?.attachment;
+  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnic.alive(host, attachment));
+  if (living) {
+    throw new CniError(
+      codes.plugFailed,
+      `${attachment.ifname} of container ${attachment.containerId} is attached to network ${attachment.network} already, since ${earlier?.since}; DEL it first`,
+    );
+  }
+  const stray = entry === undefined && (await findPorts(host.ovsdb(attachment.ovsdb), findingIds(attachment))).length > 0;
+  if (earlier !== undefined || stray) await teardown(context, earlier ?? attachment);
+}
+
+function parsePrevResult(value: unknown): Result {
+  try {
+    return parseResult(value);
+  } catch (error) {
+    throw new CniError(codes.invalidConfig, `prevResult: ${coded(error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,63 @@
+// Which vnic type an interface gets. Pure: the pod's words and the network's rules in, one type or an error out, never a downgrade.
+import { isVnicType, type VnicType, vnicTypes } from '../vnic/types.ts';
+import type { NetworkConfig } from './config.ts';
+import { CniError, codes } from './errors.ts';
+import { isRecord } from './json.ts';
+
+export const annotationKey = 'smartnic.io/vnic-type';
+
+export interface Choice {
+  readonly ifname: string;
+  readonly config: Pick<NetworkConfig, 'name' | 'vnicType' | 'allowedVnicTypes' | 'args'>;
+  /** The text of the pod's annotation; absent: the pod has none. */
+  readonly annotation: string | undefined;
+}
+
+/** args.cni.vnicType > annotation by interface > annotation by network > annotation's single word > the network's vnicType > normal. */
+export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType {
+  const fromArgs = config.args?.cni?.vnicType;
+  const asked = annotation === undefined ? {} : parseAnnotation(annotation);
+  const type =
+    (fromArgs === undefined ? undefined : checkType(fromArgs, 'args.cni.vnicType')) ??
+    (typeof asked === 'string' ? asked : (own(asked, ifname) ?? own(asked, config.name))) ??
+    config.vnicType ??
+    'normal';
+  if (config.allowedVnicTypes.includes(type)) return type;
+  throw new CniError(
+    codes.invalidConfig,
+    `vnicType: network "${config.name}" does not allow "${type}" (asked for interface ${ifname}); it allows: ${config.allowedVnicTypes.join(', ')}`,
+  );
+}
+
+/** One word for all interfaces, or a JSON object from interface or network name to type. Throws CniError 7. */
+export function parseAnnotation(text: string): VnicType | Readonly<Record<string, VnicType>> {
+  const trimmed = text.trim();
+  if (isVnicType(trimmed)) return trimmed;
+  if (!trimmed.startsWith('{')) throw wrong(annotationKey, trimmed);
+  let value: unknown;
+  try {
+    value = JSON.parse(trimmed);
+  } catch (error) {
+    throw new CniError(codes.invalidConfig, `annotation ${annotationKey}: ${JSON.stringify(text)} is not JSON; write ${forms}`, {
+      cause: error,
+    });
+  }
+  if (!isRecord(value)) throw wrong(annotationKey, value);
+  return Object.fromEntries(Object.entries(value).map(([key, type]) => [key, checkType(type, `${annotationKey} for "${key}"`)]));
+}
+
+const forms = `one of ${vnicTypes.join(', ')}, or a JSON object such as {"net1": "direct"}`;
+
+function checkType(value: unknown, where: string): VnicType {
+  if (isVnicType(value)) return value;
+  throw wrong(where, value);
+}
+
+function wrong(where: string, value: unknown): CniError {
+  const what = where.startsWith(annotationKey) ? `annotation ${where}` : where;
+  return new CniError(codes.invalidConfig, `${what}: unknown vnic type ${JSON.stringify(value)}; write ${forms}`);
+}
+
+function own(record: Readonly<Record<string, VnicType>>, key: string): VnicType | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}

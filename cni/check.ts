@@ -1,0 +1,75 @@
+// CHECK: is the attachment still as ADD left it? What is only down is "try again" (11); only what is proven broken is broken,
+// because a runtime may take any other failure for a pod that is misconfigured for good (SPEC, CHECK).
+import { type BridgePort, findPorts } from '../host/ovs-bridge.ts';
+import { checkIp } from '../host/pod-ip.ts';
+import { vnics } from '../vnic/index.ts';
+import { attachmentId, findingIds, keyOf } from './attachment.ts';
+import { trunkVlans } from './config.ts';
+import type { Context } from './context.ts';
+import { CniError, coded, codes } from './errors.ts';
+import { ipamOptional } from './ipam.ts';
+import { ipamCall } from './plan.ts';
+import type { Request } from './request.ts';
+import { parseResult, type Result } from './result.ts';
+
+export async function check(context: Context, request: Request): Promise<void> {
+  const listed = prevResult(request);
+  try {
+    await checkAttachment(context, request, listed);
+  } catch (error) {
+    throw coded(error, codes.broken);
+  }
+  const ipam = ipamCall(context, request);
+  if (ipam !== undefined) await ipamOptional(context.host, ipam, 'CHECK');
+}
+
+async function checkAttachment(
+  { host, journal }: Context,
+  { config, ifname, netns, containerId }: Request,
+  listed: Result,
+): Promise<void> {
+  const key = keyOf({ config, containerId, ifname });
+  const entry = await journal.find(attachmentId(key));
+  if (entry?.phase !== 'added')
+    throw new Error(`${ifname} of container ${containerId} is not attached to network ${config.name}`);
+  const { attachment, result } = entry;
+  const index = listed.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined && sandbox !== '');
+  const made = result?.interfaces.find(({ name, sandbox }) => name === ifname && sandbox !== undefined);
+  if (index < 0 || made?.mac === undefined) throw new Error(`prevResult: does not list ${ifname} of this pod`);
+  await vnics[attachment.vnicType]?.check(host, {
+    ...attachment,
+    netns,
+    mac: made.mac,
+    mtu: made.mtu ?? 1500,
+    datapath: 'system',
+  });
+  const addresses = (result?.ips ?? []).filter(({ address }) =>
+    listed.ips.some((each) => each.address === address && (each.interface ?? index) === index),
+  );
+  if (made.pciID === undefined) await checkIp(host, { netns, ifname, addresses });
+  const [port] = await findPorts(host.ovsdb(attachment.ovsdb), findingIds(key));
+  checkPort(port, attachment.bridge, config);
+}
+
+function checkPort(port: BridgePort | undefined, bridge: string, { vlan, trunk }: Request['config']): void {
+  if (port === undefined) throw new Error(`the port is gone from bridge ${bridge}`);
+  if (port.bridge !== bridge) throw new Error(`port ${port.name} is on bridge ${port.bridge}, not ${bridge}`);
+  if (port.error !== undefined) throw new Error(`Open vSwitch says of port ${port.name}: ${port.error}`);
+  if (port.ofport === undefined || port.ofport < 0) throw new Error(`port ${port.name} has no OpenFlow port number`);
+  const trunks = trunk === undefined ? [] : trunkVlans(trunk);
+  const tag = vlan ? vlan : undefined;
+  // A tag that the configuration does not ask for may be an agent's (Neutron); one that it does ask for must be there.
+  if (tag !== undefined && port.vlan !== tag) throw new Error(`port ${port.name} has VLAN ${port.vlan ?? 'none'}, not ${tag}`);
+  if (trunks.length > 0 && trunks.join() !== [...port.trunk].join())
+    throw new Error(`port ${port.name} has trunk ${port.trunk.join()}, not ${trunks.join()}`);
+}
+
+function prevResult({ config }: Request): Result {
+  if (config.prevResult === undefined)
+    throw new CniError(codes.invalidConfig, 'prevResult: is missing; CHECK needs the result of ADD');
+  try {
+    return parseResult(config.prevResult);
+  } catch (error) {
+    throw new CniError(codes.invalidConfig, `prevResult: ${coded(error).message}`, { cause: error });
+  }
+}

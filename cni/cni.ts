@@ -1,0 +1,81 @@
+// The dispatcher: one invocation in (environment, stdin), one answer out (exit status, stdout, stderr). The only place where errors
+// become CNI error objects, so that nothing but CNI JSON is ever on stdout.
+import { add } from './add.ts';
+import { keyOf, lockKey } from './attachment.ts';
+import { check } from './check.ts';
+import type { Context } from './context.ts';
+import { del } from './del.ts';
+import { coded, renderError } from './errors.ts';
+import { gc } from './gc.ts';
+import { isRecord } from './json.ts';
+import { type Command, type Environment, parseRequest, type Request } from './request.ts';
+import { renderResult } from './result.ts';
+import { status } from './status.ts';
+import { newestVersion, renderVersions } from './versions.ts';
+
+export interface Invocation {
+  readonly env: Environment;
+  readonly stdin: string;
+}
+
+export interface Answer {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const nothing = { stdout: '', stderr: '' };
+
+const handlers: Readonly<
+  Record<Exclude<Command, 'VERSION'>, (context: Context, request: Request) => Promise<Omit<Answer, 'exit'>>>
+> = {
+  ADD: async (context, request) => ({ ...nothing, stdout: renderResult(await add(context, request), request.version) }),
+  DEL: async (context, request) => {
+    await del(context, request);
+    return nothing;
+  },
+  CHECK: async (context, request) => {
+    await check(context, request);
+    return nothing;
+  },
+  GC: async (context, request) => {
+    await gc(context, request);
+    return nothing;
+  },
+  STATUS: async (context, request) => ({ ...nothing, stderr: await status(context, request) }),
+};
+
+/** Never throws. */
+export async function answer(context: Context, { env, stdin }: Invocation): Promise<Answer> {
+  const began = performance.now();
+  const command = env['CNI_COMMAND'];
+  const who = { command, containerId: env['CNI_CONTAINERID'], ifname: env['CNI_IFNAME'], trace: env['TRACEPARENT'] };
+  try {
+    if (command === 'VERSION') return { ...nothing, exit: 0, stdout: renderVersions() };
+    const done = await dispatch(context, parseRequest(env, stdin));
+    context.host.log.info({ ...who, ms: Math.round(performance.now() - began) }, 'done');
+    return { ...done, exit: 0 };
+  } catch (error) {
+    const failure = coded(error);
+    context.host.log.error({ ...who, code: failure.code, err: failure, ms: Math.round(performance.now() - began) }, 'failed');
+    return { ...nothing, exit: 1, stdout: renderError(failure, versionOf(stdin)) };
+  }
+}
+
+async function dispatch(context: Context, request: Request): Promise<Omit<Answer, 'exit'>> {
+  const { command } = request;
+  if (command === 'VERSION') return { ...nothing, stdout: renderVersions() };
+  const handle = () => handlers[command](context, request);
+  return request.containerId === '' ? await handle() : await context.lock(lockKey(keyOf(request)), handle);
+}
+
+/** An error carries the version of the request, as far as that can be read. */
+function versionOf(stdin: string): string {
+  try {
+    const config: unknown = JSON.parse(stdin);
+    const version: unknown = isRecord(config) ? config['cniVersion'] : undefined;
+    return typeof version === 'string' && version !== '' ? version : newestVersion;
+  } catch {
+    return newestVersion;
+  }
+}

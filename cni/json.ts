@@ -1,0 +1,5 @@
+// What JSON.parse gave, narrowed.
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

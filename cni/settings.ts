@@ -1,0 +1,77 @@
+// The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { messageOf } from '../host/errors.ts';
+import { explain } from '../host/explain.ts';
+import { logLevels } from '../host/log.ts';
+import { parseOvsdbAddress } from '../host/ovsdb.ts';
+import type { Environment } from './request.ts';
+
+const absolute = z.string().regex(/^\//, 'is not an absolute path');
+const seconds = z.number().positive().max(110);
+
+const ovsdbAddress = z.string().superRefine((text, context) => {
+  try {
+    parseOvsdbAddress(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
+
+const shape = z.strictObject({
+  /** Where the runtime's executable finds us; its directory is made 0700. */
+  socket: absolute.default('/run/smartnic/cni.sock'),
+  stateDir: absolute.default('/var/lib/smartnic'),
+  /** For networks that name none. */
+  ovsdb: ovsdbAddress.default('unix:/var/run/openvswitch/db.sock'),
+  /** TLS files for ssl: addresses. */
+  ovsdbTls: z.strictObject({ key: absolute, cert: absolute, ca: absolute }).optional(),
+  /** This node's name in the cluster. */
+  nodeName: z.string().min(1).optional(),
+  kubernetes: z
+    .strictObject({
+      /** Path of a kubeconfig; absent in a pod: its service account. */
+      kubeconfig: absolute.optional(),
+      /** Read no pods at all, also where a service account is there. */
+      disabled: z.boolean().default(false),
+    })
+    .default({ disabled: false }),
+  /** Seconds that an IPAM plugin may take for one command. */
+  ipamTimeout: seconds.default(30),
+  /** Seconds that ovs-vswitchd may take to make a port. */
+  portTimeout: seconds.default(10),
+  logLevel: z.enum(logLevels).default('info'),
+});
+
+export type Settings = Readonly<z.output<typeof shape>> & { readonly nodeName: string };
+
+/** Throws one error that names the file, every bad key, its value and what is allowed. */
+export async function readSettings(env: Environment): Promise<Settings> {
+  const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
+  const settings = parseSettings(await readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
+  return {
+    ...settings,
+    socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
+    stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
+    nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
+  };
+}
+
+export function parseSettings(text: string, path: string): z.output<typeof shape> {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error !== undefined) throw new Error(`${path}: ${error.message}`);
+  const value: unknown = document.toJS() ?? {};
+  const parsed = shape.safeParse(value);
+  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: Object.keys(shape.shape) })}`);
+  return parsed.data;
+}
+
+async function readText(path: string, named: boolean): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' && !named) return '';
+    throw new Error(`${path}: the node's configuration can't be read: ${error.message}`);
+  });
+}

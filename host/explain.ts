@@ -1,0 +1,64 @@
+// Turns zod's findings into sentences that name key, value and what is allowed: used wherever something from outside is read.
+import type { z } from 'zod';
+
+type Issue = z.core.$ZodIssue;
+
+/** One sentence per finding, joined by `; `. `known` lists the keys to offer when an unknown one stands at the top. */
+export function explain(error: z.ZodError, input: unknown, { known }: { readonly known?: readonly string[] } = {}): string {
+  return error.issues.map((issue) => explainIssue(issue, input, known)).join('; ');
+}
+
+function explainIssue(issue: Issue, input: unknown, known: readonly string[] | undefined): string {
+  if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, known);
+  // A union's own text is only "Invalid input": the branch that got furthest says more.
+  if (issue.code === 'invalid_union') {
+    const best = issue.errors.flat().sort((a, b) => b.path.length - a.path.length)[0];
+    if (best !== undefined) return explainIssue({ ...best, path: [...issue.path, ...best.path] }, input, known);
+  }
+  const value = valueAt(input, issue.path);
+  const key = keyOf(issue.path);
+  if (value === undefined) return `${key}: is missing`;
+  return `${key}: ${show(value)} ${expectation(issue)}`;
+}
+
+function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], known: readonly string[] | undefined): string {
+  const where = path.length === 0 ? '' : ` in ${keyOf(path)}`;
+  const offer = known !== undefined && path.length === 0 ? `; known keys: ${known.join(', ')}` : '';
+  return `unknown key ${keys.map((key) => `"${key}"`).join(', ')}${where}${offer}`;
+}
+
+function expectation(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `is not ${article(issue.expected)}`;
+    case 'too_small':
+      return `is below the least, ${String(issue.minimum)}`;
+    case 'too_big':
+      return `is above the greatest, ${String(issue.maximum)}`;
+    case 'invalid_value':
+      return `is not one of ${issue.values.map((value) => String(value)).join(', ')}`;
+    default:
+      return issue.message;
+  }
+}
+
+function article(expected: string): string {
+  const word = expected === 'int' ? 'whole number' : expected === 'record' ? 'object' : expected;
+  return /^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`;
+}
+
+function keyOf(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? 'the document' : path.map(String).join('.');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    input,
+  );
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 120 ? `${text.slice(0, 117)}…` : text;
+}

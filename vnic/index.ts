@@ -1,0 +1,11 @@
+// The table of vnic types. A new type is one file and one line here.
+import { normal } from './normal.ts';
+import type { VnicType } from './types.ts';
+import type { Vnic } from './vnic.ts';
+
+/** Undefined: known by name, not built yet. */
+export const vnics: Readonly<Record<VnicType, Vnic | undefined>> = {
+  normal,
+  direct: undefined,
+  'virtio-forwarder': undefined,
+};

@@ -1,0 +1,60 @@
+// `normal`: a veth pair, one end born in the pod under its final name, the other one a port of the bridge. No vf.
+
+import type { Link } from '../host/netlink/netlink.ts';
+import { disableTxChecksum } from '../host/netlink/offload.ts';
+import { openNetns } from '../host/netns.ts';
+import type { Vnic } from './vnic.ts';
+
+export const normal: Vnic = {
+  async plug(host, port) {
+    using pod = openNetns(port.netns);
+    using machine = host.netlink();
+    const bridgeEnd = await machine.createVeth({
+      name: port.bridgePort,
+      mtu: port.mtu,
+      alias: `smartnic ${port.network} ${port.containerId} ${port.ifname}`,
+      peer: { name: port.ifname, mac: port.mac, mtu: port.mtu, netns: pod },
+    });
+    host.step('veth made');
+    // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
+    if (port.datapath === 'netdev') await disableTxChecksum(pod, port.ifname);
+    using inside = host.netlink(pod);
+    const podEnd = found(await inside.link(port.ifname), `${port.ifname} in ${port.netns}`);
+    await machine.setLink(bridgeEnd.index, { up: true });
+    await inside.setLink(podEnd.index, { up: true });
+    host.step('veth up');
+    return {
+      bridgePort: port.bridgePort,
+      bridgeMac: bridgeEnd.mac,
+      pod: { name: port.ifname, mac: podEnd.mac, mtu: podEnd.mtu },
+      takesIp: true,
+    };
+  },
+
+  async check(host, port) {
+    using pod = openNetns(port.netns);
+    using machine = host.netlink();
+    using inside = host.netlink(pod);
+    const bridgeEnd = found(await machine.link(port.bridgePort), port.bridgePort);
+    const podEnd = found(await inside.link(port.ifname), `${port.ifname} in ${port.netns}`);
+    if (!bridgeEnd.up) throw new Error(`${port.bridgePort}, the bridge's end of ${port.ifname}, is down`);
+    if (!podEnd.up) throw new Error(`${port.ifname} in ${port.netns} is down`);
+    if (podEnd.mac !== port.mac) throw new Error(`${port.ifname} in ${port.netns} has MAC ${podEnd.mac}, not ${port.mac}`);
+  },
+
+  async unplug(host, port) {
+    using machine = host.netlink();
+    await machine.deleteLink(port.bridgePort);
+  },
+
+  /** Both ends of a veth pair live and die together, with the pod's namespace at the latest. */
+  async alive(host, port) {
+    using machine = host.netlink();
+    return (await machine.link(port.bridgePort)) !== undefined;
+  },
+};
+
+function found(link: Link | undefined, name: string): Link {
+  if (link === undefined) throw new Error(`interface ${name} is not there`);
+  return link;
+}
