@@ -1,6 +1,5 @@
 // A private Open vSwitch for one test: real ovsdb-server and ovs-vswitchd (userspace datapath), with its database, sockets and
 // logs in a temporary directory, in a network namespace, because two of them in one namespace collide on the tap `ovs-netdev`.
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
@@ -9,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../host/run.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
+import { makeNetns } from './netns.ts';
 
 export interface Ovs extends AsyncDisposable {
   /** `unix:PATH` of ovsdb-server. */
@@ -46,12 +46,8 @@ export interface OvsOptions {
 /** Starts one and waits until it answers. Disposing ends both daemons and removes directory and namespace. */
 export async function startOvs(options: OvsOptions = {}): Promise<Ovs> {
   await using undo = new AsyncDisposableStack();
-  const netns = options.netns ?? `ovs-${randomBytes(4).toString('hex')}`;
-  if (options.netns === undefined) {
-    await program('ip', ['netns', 'add', netns]);
-    undo.defer(() => program('ip', ['netns', 'delete', netns]).then(() => {}));
-    await program('ip', ['-n', netns, 'link', 'set', 'dev', 'lo', 'up']);
-  }
+  const netns = options.netns ?? undo.use(await makeNetns()).name;
+  if (options.netns === undefined) await program('ip', ['-n', netns, 'link', 'set', 'dev', 'lo', 'up']);
   const dir = await mkdtemp(join(tmpdir(), 'ovs-'));
   undo.defer(() => rm(dir, { recursive: true, force: true }));
   await options.prepare?.(dir);
