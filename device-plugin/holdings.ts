@@ -48,5 +48,5 @@ export function heldTwice(listed: readonly Held[]): readonly string[] {
   return [...Map.groupBy(listed, (held) => held.id)]
     .map(([id, held]) => [id, [...new Set(held.map((one) => one.resource))].sort()] as const)
     .filter(([, resources]) => resources.length > 1)
-    .map(([id, resources]) => `${id} as ${resources.join(' and as ')}`);
+    .map(([id, resources]) => `${id} is in two hands: kubelet lists it as ${resources.join(' and as ')}`);
 }

@@ -1,0 +1,36 @@
+// Waiting for a condition that several parties can bring about: whoever changes something rings, whoever waits looks again.
+
+export interface Bell {
+  ring(): void;
+  /** Resolves true as soon as `holds()` does at a ring, false after `milliseconds` without. */
+  until(holds: () => boolean, milliseconds: number): Promise<boolean>;
+}
+
+export function makeBell(): Bell {
+  const waiting = new Set<() => void>();
+  function next(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, milliseconds);
+      function done(): void {
+        clearTimeout(timer);
+        waiting.delete(done);
+        resolve();
+      }
+      waiting.add(done);
+    });
+  }
+  return {
+    ring() {
+      for (const done of [...waiting]) done();
+    },
+    async until(holds, milliseconds) {
+      const end = performance.now() + milliseconds;
+      for (;;) {
+        if (holds()) return true;
+        const left = end - performance.now();
+        if (left <= 0) return false;
+        await next(Math.min(left, 2 ** 31 - 1));
+      }
+    },
+  };
+}

@@ -1,0 +1,27 @@
+// Every duration on kubelet's side of the device plugin, in milliseconds. Tests shorten them; the defaults are for a real kubelet.
+
+export interface Timing {
+  /** How long kubelet may be silent about a socket before it is offered anew. Its plugin watcher looks every second. */
+  readonly patience: number;
+  /** Kubelet dials the plugin for up to 10 s inside Register. */
+  readonly register: number;
+  /** The slow look behind inotify. */
+  readonly tick: number;
+  /** Pause after a failed attempt, doubled each time up to the longest. */
+  readonly firstPause: number;
+  readonly longestPause: number;
+  /** Between two questions to PodResources. */
+  readonly reconcile: number;
+  /** Without a word of a held vf until it is free. */
+  readonly grace: number;
+}
+
+export const timing: Timing = {
+  patience: 20_000,
+  register: 15_000,
+  tick: 5000,
+  firstPause: 100,
+  longestPause: 30_000,
+  reconcile: 10_000,
+  grace: 30_000,
+};

@@ -1,0 +1,58 @@
+// Unix sockets as files: names that fit, what is left of dead servers, and telling one socket from its successor of the same name.
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+
+/** Bytes of a path in sockaddr_un, the closing zero not counted (unix(7)). */
+export const socketPathLimit = 107;
+
+/** The path itself. Throws when no socket can have it. */
+export function checkSocketPath(path: string): string {
+  const length = Buffer.byteLength(path);
+  if (length <= socketPathLimit) return path;
+  throw new Error(
+    `the socket path ${path} is ${length} bytes long, a unix socket's has at most ${socketPathLimit}: shorten the resource's name or the directory's`,
+  );
+}
+
+/** What tells a socket file from another that later has the same name; undefined when there is none. */
+export function findSocketIdentity(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  // The inode number alone is given out again at once.
+  return stat?.isSocket() ? `${stat.ino}:${stat.ctimeNs}` : undefined;
+}
+
+/** Removes the sockets of that name in a directory that nobody listens on any more, and returns their paths. */
+export async function sweepSockets(directory: string, name: RegExp): Promise<readonly string[]> {
+  const paths = names(directory)
+    .filter((file) => name.test(file))
+    .map((file) => join(directory, file));
+  const dead: string[] = [];
+  for (const path of paths) {
+    if (!(await isDead(path))) continue;
+    rmSync(path, { force: true });
+    dead.push(path);
+  }
+  return dead;
+}
+
+function names(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    // No directory, no left-overs.
+    return [];
+  }
+}
+
+/** Only a refused connection says so: a server too busy to answer is alive. */
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', (error) => resolve('code' in error && error.code === 'ECONNREFUSED'));
+  });
+}

@@ -1,0 +1,56 @@
+// Says that something changed in one of a few directories: by inotify, and by a slow tick behind it for what inotify misses
+// (a directory that is not there yet, or was deleted and made again). What changed is for the listener to find out.
+import { type FSWatcher, statSync, watch } from 'node:fs';
+
+export interface DirectoryWatch {
+  close(): void;
+}
+
+/** Calls `changed` after events within 10 ms of each other as one, and every `tick` milliseconds. Absent directories are fine. */
+export function watchDirectories(paths: readonly string[], tick: number, changed: () => void): DirectoryWatch {
+  const watches = paths.map((path) => watchOne(path, soon));
+  let pending: NodeJS.Timeout | undefined;
+  const timer = setInterval(look, tick);
+  look();
+
+  function soon(): void {
+    pending ??= setTimeout(look, 10);
+  }
+  function look(): void {
+    clearTimeout(pending);
+    pending = undefined;
+    for (const one of watches) one.renew();
+    changed();
+  }
+  return {
+    close() {
+      clearInterval(timer);
+      clearTimeout(pending);
+      for (const one of watches) one.close();
+    },
+  };
+}
+
+function watchOne(path: string, event: () => void): { renew(): void; close(): void } {
+  let watcher: FSWatcher | undefined;
+  let watched: bigint | undefined;
+  function close(): void {
+    watcher?.close();
+    watcher = undefined;
+  }
+  return {
+    renew() {
+      const present = statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+      if (watcher !== undefined && present === watched) return;
+      close();
+      if (present === undefined) return;
+      watched = present;
+      try {
+        watcher = watch(path, event).on('error', close);
+      } catch {
+        // Gone again, or no inotify watch left: the tick looks again.
+      }
+    },
+    close,
+  };
+}
