@@ -59,16 +59,16 @@ const attachment = z.looseObject({ containerID: z.string(), ifname: z.string() }
 const injected = {
   cniVersion: z.string().optional(),
   cniVersions: z.array(z.string()).optional(),
-  args: z.looseObject({ cni: z.looseObject({ vnicType: z.unknown(), mac: mac.optional() }).optional() }).optional(),
+  args: z.looseObject({ cni: z.looseObject({ vnicType: z.unknown().optional(), mac: mac.optional() }).optional() }).optional(),
   runtimeConfig: z.looseObject({ mac: mac.optional(), dns: dns.optional() }).optional(),
   capabilities: z.record(z.string(), z.boolean()).optional(),
   prevResult: z.looseObject({}).optional(),
   'cni.dev/valid-attachments': z.array(attachment).nullable().optional(),
-  'cni.dev/attachments': z.unknown(),
+  'cni.dev/attachments': z.unknown().optional(),
   deviceID: z.string().optional(),
   pciBusID: z.string().optional(),
-  disableCheck: z.unknown(),
-  disableGC: z.unknown(),
+  disableCheck: z.unknown().optional(),
+  disableGC: z.unknown().optional(),
 };
 
 const networkConfig = z

@@ -41,13 +41,15 @@ export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
   await invoke(host, call, 'DEL');
 }
 
+/** How older plugins refuse a command they have not heard of: by its version, by its name, or for want of a container. */
+const notKnown: readonly number[] = [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment];
+
 /** CHECK, GC and STATUS came to the SPEC later than many IPAM plugins: one that does not know the command has nothing to object. */
 export async function ipamOptional(host: Host, call: IpamCall, command: 'CHECK' | 'GC' | 'STATUS'): Promise<void> {
   try {
     await invoke(host, call, command);
   } catch (error) {
-    const unknown =
-      error instanceof CniError && (error.code === codes.incompatibleVersion || error.code === codes.badEnvironment);
+    const unknown = error instanceof CniError && notKnown.includes(error.code);
     if (!unknown) throw error;
     host.log.debug({ ipam: call.type, command, error: error.message }, 'the IPAM plugin does not know this command');
   }

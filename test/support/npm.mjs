@@ -1,0 +1,89 @@
+// What `npm run …` and `npm test` do: `node test/support/npm.mjs TASK [ARGUMENTS]`. Prepares the machine as far as the task needs it.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { installPackages, prepareMachine, step, top } from './prepare.mjs';
+
+const bin = (name) => join(top, 'node_modules/.bin', name);
+const counts = join(top, 'node_modules/.smartnic-counts.json');
+
+const tasks = {
+  check: () => check(),
+  build: () => build(),
+  test: () => {
+    const ok = [check(), build(), mocha(['test/unit/**/*.test.ts', ...machineSpecs()])].every(Boolean);
+    return summary(ok);
+  },
+  'test:unit': () => summary(build() && mocha(['test/unit/**/*.test.ts'])),
+  'test:machine': () => summary(build() && mocha(machineSpecs())),
+  coverage: () => build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
+  bench: () => needsMachine('the benchmarks') && build() && run(bin('node'), ['test/bench/main.ts', ...rest]),
+  demo: () => needsMachine('the demonstration') && build() && run(bin('node'), ['test/demo/demo.ts', ...rest]),
+};
+
+const [name = '', ...rest] = process.argv.slice(2);
+const task = tasks[name];
+if (task === undefined) {
+  console.error(`unknown task "${name}"; there are: ${Object.keys(tasks).join(', ')}`);
+  process.exit(2);
+}
+installPackages();
+process.exitCode = task() ? 0 : 1;
+
+function check() {
+  step('checking: generated types, compiler, linter, unused code');
+  const generate = ['--keepCase', '--longs=Number', '--importFileExtension=.ts', '-I', 'proto', '-O', 'proto/generated', '--grpcLib=@grpc/grpc-js'];
+  const protos = ['deviceplugin.proto', 'pluginregistration.proto', 'podresources.proto'];
+  return [
+    run(bin('proto-loader-gen-types'), [...generate, ...protos], { quiet: true }),
+    run(bin('tsc'), ['-p', '.']),
+    run(bin('biome'), ['check', '--error-on-warnings']),
+    run(bin('knip'), ['--no-progress']),
+  ].every(Boolean);
+}
+
+function build() {
+  step('building dist/: the executable and the servers');
+  return run(bin('node'), ['deploy/build.mjs']);
+}
+
+/** Nothing where the machine can't run them; in CI that is a failure, elsewhere it is said. */
+function machineSpecs() {
+  const missing = prepareMachine();
+  if (missing.length === 0) return ['test/machine/**/*.test.ts'];
+  for (const each of missing) console.log(`the machine tests are skipped; missing: ${each}`);
+  if (process.env.CI === 'true') process.exit(1);
+  return [];
+}
+
+function needsMachine(what) {
+  const missing = prepareMachine();
+  for (const each of missing) console.error(`${what} can't run here; missing: ${each}`);
+  return missing.length === 0;
+}
+
+function mocha(specs, before = []) {
+  if (specs.length === 0) return true;
+  step(`testing: ${specs.join(' ')}`);
+  rmSync(counts, { force: true });
+  const command = [...before, bin('node'), bin('mocha'), '--reporter', 'test/support/reporter.mjs', ...specs.flatMap((each) => ['--spec', each])];
+  const [file = '', ...args] = command;
+  return run(file, args, { env: { SMARTNIC_COUNTS: counts } });
+}
+
+/** The last line, which a CI reads. A skipped test fails a CI run: there everything is installed. */
+function summary(ok) {
+  const { passed = 0, failed = 0, skipped = 0 } = existsSync(counts) ? JSON.parse(readFileSync(counts, 'utf8')) : {};
+  const skippedInCi = process.env.CI === 'true' && skipped > 0;
+  if (skippedInCi) console.log('tests were skipped, and in CI none may be');
+  if (!ok && failed === 0) console.log('the checks or the build failed, see above');
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return ok && failed === 0 && passed > 0 && !skippedInCi;
+}
+
+function run(file, args, { env = {}, quiet = false } = {}) {
+  // Children find Node 24 first, whatever the machine's own is.
+  const path = `${join(top, 'node_modules/.bin')}:/usr/local/sbin:/usr/sbin:/sbin:${process.env.PATH}`;
+  const stdio = ['ignore', quiet ? 'ignore' : 'inherit', 'inherit'];
+  return spawnSync(file, args, { cwd: top, stdio, env: { ...process.env, ...env, PATH: path } }).status === 0;
+}

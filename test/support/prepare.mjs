@@ -1,0 +1,60 @@
+// Makes a machine ready to build, test and show the project, and says what it does. Plain JavaScript without packages: it runs on the
+// Node that a fresh machine has, before anything is installed.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const top = join(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** Debian packages, and a file of each by which it is known to be there. */
+const debian = {
+  'openvswitch-switch': '/usr/sbin/ovs-vswitchd',
+  iproute2: '/usr/sbin/ip',
+  'iputils-ping': '/usr/bin/ping',
+  'musl-tools': '/usr/bin/musl-gcc',
+  gcc: '/usr/bin/gcc',
+  'libc6-dev': '/usr/include/stdio.h',
+  'containernetworking-plugins': '/usr/lib/cni/host-local',
+  openssl: '/usr/bin/openssl',
+};
+
+/** The project's packages, by the lock file. */
+export function installPackages() {
+  const stamp = join(top, 'node_modules/.smartnic-lock');
+  const lock = createHash('sha256').update(readFileSync(join(top, 'package-lock.json'))).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  step('installing the packages of package-lock.json (npm ci), about a minute');
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: top, stdio: 'inherit' });
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, lock);
+}
+
+/** What the machine lacks for the machine tests, in words; empty when it is ready. Installs what it can. */
+export function prepareMachine() {
+  const missing = Object.keys(debian).filter((name) => !existsSync(debian[name]));
+  const isRoot = process.getuid?.() === 0;
+  if (missing.length > 0 && isRoot && existsSync('/usr/bin/apt-get')) {
+    step(`installing Debian packages: ${missing.join(' ')}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const stdio = ['ignore', 'ignore', 'inherit'];
+    try {
+      execFileSync('apt-get', ['update', '-qq'], { env, stdio });
+      // Only their programs are wanted, not a running Open vSwitch on this machine.
+      const quiet = ['-o', 'Dpkg::Use-Pty=0'];
+      execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...quiet, ...missing], { env, stdio });
+    } catch (error) {
+      return [`Debian packages could not be installed: ${error.message}`];
+    }
+  }
+  const still = Object.keys(debian).filter((name) => !existsSync(debian[name]));
+  return [
+    ...(isRoot ? [] : ['root: network namespaces and Open vSwitch need it (sudo npm test)']),
+    ...(still.length > 0 ? [`these programs, in Debian's packages ${still.join(', ')}: ${still.map((name) => debian[name]).join(', ')}`] : []),
+  ];
+}
+
+export function step(text) {
+  console.log(`==> ${text}`);
+}
