@@ -38,7 +38,7 @@ export function openSession(options: SocketOptions): Session {
   function inTurn<T>(attempt: string, work: () => Promise<T>): Promise<T> {
     running += 1;
     const result = last.then(() => {
-      if (closed) throw new Error(`${attempt}: this netlink session is closed`);
+      if (closed) throw new Error(`${attempt}${where}: this netlink session is closed`);
       return work();
     });
     last = result.then(done, done);

@@ -15,6 +15,7 @@ export async function makeNetns(): Promise<TestNetns> {
   made += 1;
   const name = `sn-t${process.pid}-${made}`;
   await execa('ip', ['netns', 'add', name]);
+  let there = true;
   return {
     name,
     path: `/run/netns/${name}`,
@@ -23,6 +24,8 @@ export async function makeNetns(): Promise<TestNetns> {
       return stdout === '' ? [] : JSON.parse(stdout);
     },
     async [Symbol.asyncDispose]() {
+      if (!there) return;
+      there = false;
       await execa('ip', ['netns', 'delete', name]);
     },
   };
