@@ -1,6 +1,6 @@
 // Tells the wire of a pod's new addresses, so that switches and neighbours do not go on with what they cached for an older pod.
 import { closeSync } from 'node:fs';
-import { bind, send, socket } from '../libc.ts';
+import { bind, SystemError, send, socket } from '../libc.ts';
 import { inNetns, type Netns } from '../netns.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from './frames.ts';
 import { parseCidr, parseIp } from './inet.ts';
@@ -17,11 +17,20 @@ export interface Announcement {
 
 /**
  * Sends one gratuitous ARP or unsolicited neighbour advertisement for each address.
- * @throws SystemError (ENETDOWN when the link is down, ENXIO when there is none), RangeError on addresses that are none.
+ * @throws SystemError (ENETDOWN when the link is down, ENODEV when there is none), RangeError on addresses that are none.
  */
 export function announce({ netns, index, mac, addresses }: Announcement): void {
   const frames = addresses.map((address) => frame(mac, address));
   if (frames.length === 0) return;
+  try {
+    sendAll(netns, index, frames);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new SystemError(`announce ${addresses.join(', ')} on link ${index} in ${netns.path}`, error.errno);
+  }
+}
+
+function sendAll(netns: Netns, index: number, frames: readonly Buffer[]): void {
   const fd = openPacketSocket(netns, index);
   try {
     for (const bytes of frames) send(fd, bytes);

@@ -1,4 +1,5 @@
 // One round over a netlink socket: a datagram of numbered requests goes out, answers come in until each request has its end.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemError } from '../libc.ts';
 import { decodeMessages, encodeMessage, type Message } from './codec.ts';
 import { failureIn, isEnd, NetlinkError } from './error.ts';
@@ -27,13 +28,17 @@ export interface Answer {
 }
 
 const NLM_F_REQUEST = 0x01;
+const NLM_F_ACK = 0x04;
+const NLM_F_DUMP = 0x300;
 const NLM_F_DUMP_INTR = 0x10;
+const EINTR = 4;
 
 /** Milliseconds. The kernel answers inside send, so that waiting at all means that an answer was lost. */
 const patience = 5000;
+const dumpTries = 20;
 
 /** Sends all requests in one datagram and collects until each is acknowledged (or done, for a dump). */
-export async function exchange(socket: NetlinkSocket, numbered: readonly Numbered[], kind: number): Promise<Answer> {
+export async function exchange(socket: NetlinkSocket, numbered: readonly Numbered[], kind = NLM_F_ACK): Promise<Answer> {
   const attempt = numbered.map(({ request }) => request.attempt).join(', ');
   await sendAll(socket, numbered, kind, attempt);
   const pending = new Map(numbered.map((one) => [one.seq, one.request]));
@@ -55,6 +60,23 @@ export async function exchange(socket: NetlinkSocket, numbered: readonly Numbere
   }
   if (failure) throw failure;
   return { messages, interrupted };
+}
+
+/** A whole list, taken again (with a new number) while it changed under the reading or overran the socket. @throws NetlinkError */
+export async function dump(socket: NetlinkSocket, number: () => Numbered): Promise<readonly Message[]> {
+  for (let tries = 1; ; tries += 1) {
+    const numbered = number();
+    const { attempt } = numbered.request;
+    try {
+      const answer = await exchange(socket, [numbered], NLM_F_DUMP);
+      if (!answer.interrupted) return answer.messages;
+      if (tries === dumpTries) throw new NetlinkError(attempt, EINTR, undefined, 'the list changed at every try');
+    } catch (error) {
+      const again = error instanceof NetlinkError && (error.code === 'ENOBUFS' || error.code === 'EBUSY');
+      if (!again || tries === dumpTries) throw error;
+    }
+    await sleep(tries); // milliseconds
+  }
 }
 
 async function sendAll(socket: NetlinkSocket, numbered: readonly Numbered[], kind: number, attempt: string): Promise<void> {

@@ -1,9 +1,7 @@
 // A conversation over one netlink socket: one request at a time, numbered, dumps until they are whole. Knows no family.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message } from './codec.ts';
-import { NetlinkError } from './error.ts';
-import { exchange, type Numbered, type Request } from './exchange.ts';
-import { type NetlinkSocket, openSocket, type SocketOptions } from './socket.ts';
+import { dump, exchange, type Numbered, type Request } from './exchange.ts';
+import { openSocket, type SocketOptions } from './socket.ts';
 
 export type { Request };
 
@@ -19,12 +17,6 @@ export interface Session extends Disposable {
 
 /** Flags of new-requests (linux/netlink.h). */
 export const flags = { replace: 0x100, excl: 0x200, create: 0x400, echo: 0x08 } as const;
-
-const NLM_F_ACK = 0x04;
-const NLM_F_DUMP = 0x300;
-const EINTR = 4;
-
-const dumpTries = 20;
 
 export function openSession(options: SocketOptions): Session {
   const socket = openSocket(options);
@@ -56,10 +48,10 @@ export function openSession(options: SocketOptions): Session {
   }
 
   return {
-    request: (request) => inTurn(request.attempt, async () => (await exchange(socket, [number(request)], NLM_F_ACK)).messages),
+    request: (request) => inTurn(request.attempt, async () => (await exchange(socket, [number(request)])).messages),
     batch: (requests) =>
       inTurn(requests[0]?.attempt ?? 'change nothing', async () => {
-        if (requests.length > 0) await exchange(socket, requests.map(number), NLM_F_ACK);
+        if (requests.length > 0) await exchange(socket, requests.map(number));
       }),
     dump: (request) => inTurn(request.attempt, () => dump(socket, () => number(request))),
     [Symbol.dispose]() {
@@ -68,20 +60,4 @@ export function openSession(options: SocketOptions): Session {
       if (running === 0) socket[Symbol.dispose](); // else a descriptor number would be reused under a running send
     },
   };
-}
-
-async function dump(socket: NetlinkSocket, number: () => Numbered): Promise<readonly Message[]> {
-  for (let tries = 1; ; tries += 1) {
-    const numbered = number();
-    const { attempt } = numbered.request;
-    try {
-      const answer = await exchange(socket, [numbered], NLM_F_DUMP);
-      if (!answer.interrupted) return answer.messages;
-      if (tries === dumpTries) throw new NetlinkError(attempt, EINTR, undefined, 'the list changed at every try');
-    } catch (error) {
-      const again = error instanceof NetlinkError && (error.code === 'ENOBUFS' || error.code === 'EBUSY');
-      if (!again || tries === dumpTries) throw error;
-    }
-    await sleep(tries); // milliseconds
-  }
 }

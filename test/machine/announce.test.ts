@@ -48,7 +48,10 @@ describe('announce', () => {
     const { netns, index, inPod } = await cable(cleanup);
     assert.throws(() => announce({ netns, index: 4711, mac, addresses: ['10.0.0.5'] }), { code: 'ENODEV' });
     await inPod.setLink(index, { up: false });
-    assert.throws(() => announce({ netns, index, mac, addresses: ['10.0.0.5'] }), { code: 'ENETDOWN' });
+    assert.throws(() => announce({ netns, index, mac, addresses: ['10.0.0.5'] }), {
+      code: 'ENETDOWN',
+      message: `announce 10.0.0.5 on link ${index} in ${netns.path}: ENETDOWN Network is down`,
+    });
   });
 });
 
