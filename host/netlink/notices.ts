@@ -1,0 +1,26 @@
+// Says that links, addresses or routes of our network namespace changed. What changed is for the listener to find out.
+// Source: linux/rtnetlink.h, RTMGRP_*.
+import { SystemError } from '../libc.ts';
+import { openSocket, protocols } from './socket.ts';
+
+/** RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE. */
+const groups = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/** How long one wait lasts, in milliseconds, and so how long the end can take: a descriptor is not closed while it is polled. */
+const patience = 1000;
+
+/** Yields once for every batch of notices, until the signal ends it. @throws SystemError when the machine gives no such socket. */
+export async function* readNotices(signal: AbortSignal): AsyncGenerator<'changed', void> {
+  using socket = openSocket({ protocol: protocols.route, groups });
+  while (!signal.aborted) {
+    let any = false;
+    try {
+      while (socket.receive() !== undefined) any = true;
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code !== 'ENOBUFS') throw error;
+      any = true; // some were dropped, which says as much
+    }
+    if (any) yield 'changed';
+    await socket.readable(patience);
+  }
+}
