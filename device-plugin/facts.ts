@@ -1,0 +1,38 @@
+// Looks up what health depends on besides the vfs: quarantine markers, the pools' bridges, the pools' forwarders.
+import { connect } from 'node:net';
+import { messageOf } from '../host/errors.ts';
+import type { Host } from '../host/host.ts';
+import { readQuarantine } from '../host/quarantine.ts';
+import { existsOnHost, onHost } from '../host/sysfs.ts';
+import type { Pool } from './config.ts';
+import type { Facts } from './health-reasons.ts';
+
+/** Milliseconds for a forwarder to accept a connection. */
+const patience = 1000;
+
+export async function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts> {
+  const bridges = pools.flatMap((pool) => pool.bridge ?? []);
+  const forwarders = new Set(pools.flatMap((pool) => pool.forwarder ?? []));
+  const answers = await Promise.all([...forwarders].map(async (path) => [path, await whyDown(onHost(host, path))] as const));
+  return {
+    quarantined: readQuarantine(host),
+    // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
+    bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),
+    forwardersDown: new Map(answers.flatMap(([path, why]) => (why === undefined ? [] : [[path, why] as const]))),
+  };
+}
+
+/** Undefined when somebody accepts connections on the socket. */
+function whyDown(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const timer = setTimeout(() => finish(`nobody accepted a connection on ${path} within ${patience} ms`), patience);
+    const finish = (why: string | undefined) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(why);
+    };
+    socket.once('connect', () => finish(undefined));
+    socket.once('error', (error) => finish(`cannot connect to ${path}: ${messageOf(error)}; is the forwarder running?`));
+  });
+}

@@ -1,0 +1,142 @@
+// The machine's pfs and vfs, kept up to date: whole snapshots, compared. Kernel events say when to look, a slow tick looks anyway.
+import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../host/errors.ts';
+import type { Host } from '../host/host.ts';
+import { readNotices } from '../host/netlink/notices.ts';
+import { readUevents } from '../host/netlink/uevent.ts';
+import { type AskKernel, type Nics, scanNics } from '../host/nics.ts';
+import type { Vf } from '../host/vf.ts';
+
+export interface Changes {
+  readonly added: readonly Vf[];
+  /** As they last were. */
+  readonly removed: readonly Vf[];
+  readonly changed: readonly { readonly before: Vf; readonly after: Vf }[];
+}
+
+export interface InventoryOptions {
+  readonly host: Pick<Host, 'root' | 'log'>;
+  readonly ask: AskKernel;
+  /** Addresses of the vfs that kubelet gave away. */
+  readonly allocated: () => ReadonlySet<string>;
+  /** What says that it is time to look, besides the tick; a test has its own. Default: the kernel's device and network events. */
+  readonly events?: readonly ((signal: AbortSignal) => AsyncIterable<unknown>)[];
+  /** Milliseconds from an event to the look, in which further ones are gathered. Default 50. */
+  readonly settle?: number;
+  /** Milliseconds between two looks without any event. Default 30 000. */
+  readonly tick?: number;
+  /** After every look, also one that changed nothing. */
+  readonly seen: (nics: Nics, changes: Changes) => void;
+}
+
+export interface Inventory {
+  /** As of the last look that succeeded; undefined before the first. */
+  readonly nics: Nics | undefined;
+  /** Why the last look failed; undefined: it did not. */
+  readonly problem: string | undefined;
+  /** Milliseconds that the last look took. */
+  readonly duration: number;
+  /** Looks now, once more if a look is under way. Never rejects. */
+  look(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts following; the first `look` is the caller's. */
+export function followInventory(options: InventoryOptions): Inventory {
+  const { host, settle = 50, tick = 30_000, events = [deviceEvents, readNotices] } = options;
+  const ending = new AbortController();
+  const timer = setInterval(look, tick);
+  let settling: NodeJS.Timeout | undefined;
+  let looking: Promise<void> | undefined;
+  let again = false;
+  const state: { nics: Nics | undefined; problem: string | undefined; duration: number } = {
+    nics: undefined,
+    problem: undefined,
+    duration: 0,
+  };
+  const listening = Promise.all(events.map(listen));
+
+  async function listen(source: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<void> {
+    try {
+      // The first event of a burst starts the wait: a machine that never falls silent is looked at all the same, but at most a
+      // fifth of the time goes into looking.
+      for await (const _ of source(ending.signal)) settling ??= setTimeout(lookSettled, Math.max(settle, 4 * state.duration));
+    } catch (error) {
+      host.log.error({ error: messageOf(error) }, `${source.name} ended; without them VFs are looked at every ${tick} ms only`);
+    }
+  }
+
+  function lookSettled(): void {
+    settling = undefined;
+    void look();
+  }
+
+  function look(): Promise<void> {
+    again = looking !== undefined;
+    looking ??= lookAll().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  }
+
+  async function lookAll(): Promise<void> {
+    do {
+      again = false;
+      await lookOnce();
+    } while (again && !ending.signal.aborted);
+  }
+
+  async function lookOnce(): Promise<void> {
+    const start = performance.now();
+    try {
+      const nics = await scanNics(host, { ask: options.ask, allocated: options.allocated() });
+      const changes = compare(state.nics?.vfs ?? [], nics.vfs);
+      Object.assign(state, { nics, problem: undefined, duration: performance.now() - start });
+      options.seen(nics, changes);
+    } catch (error) {
+      if (state.problem !== messageOf(error))
+        host.log.error({ error: messageOf(error) }, 'looking for VFs failed; the last list stays in force');
+      state.problem = messageOf(error);
+    }
+  }
+
+  return {
+    get nics() {
+      return state.nics;
+    },
+    get problem() {
+      return state.problem;
+    },
+    get duration() {
+      return state.duration;
+    },
+    look,
+    async stop() {
+      ending.abort();
+      clearInterval(timer);
+      clearTimeout(settling);
+      await Promise.all([listening, looking]);
+    },
+  };
+}
+
+/** Subsystems whose events can change what scanNics sees; `queues` and the like come by the thousand. Netdevs that matter are in readNotices too. */
+const subsystems: ReadonlySet<string | undefined> = new Set(['pci', 'net', 'vfio', 'vfio-dev', 'iommu', 'drivers']);
+
+async function* deviceEvents(signal: AbortSignal): AsyncGenerator<unknown> {
+  for await (const event of readUevents(signal)) if (event === 'lost' || subsystems.has(event.subsystem)) yield event;
+}
+
+/** Both sorted by address or not: vfs are matched by address. */
+export function compare(before: readonly Vf[], after: readonly Vf[]): Changes {
+  const old = new Map(before.map((vf) => [vf.address, vf]));
+  const present = new Set(after.map((vf) => vf.address));
+  return {
+    added: after.filter((vf) => !old.has(vf.address)),
+    removed: before.filter((vf) => !present.has(vf.address)),
+    changed: after.flatMap((vf) => {
+      const earlier = old.get(vf.address);
+      return earlier === undefined || isDeepStrictEqual(earlier, vf) ? [] : [{ before: earlier, after: vf }];
+    }),
+  };
+}
