@@ -11,7 +11,6 @@ import { protocols } from './socket.ts';
 import { createVeth } from './veth.ts';
 
 export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair };
-export { NetlinkError };
 
 /** How a link is made ready for traffic, at once. */
 export interface LinkConfiguration {

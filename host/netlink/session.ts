@@ -16,7 +16,7 @@ export interface Session extends Disposable {
 }
 
 /** Flags of new-requests (linux/netlink.h). */
-export const flags = { replace: 0x100, excl: 0x200, create: 0x400, echo: 0x08 } as const;
+export const flags = { excl: 0x200, create: 0x400, echo: 0x08 } as const;
 
 export function openSession(options: SocketOptions): Session {
   const socket = openSocket(options);

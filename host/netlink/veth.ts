@@ -25,7 +25,7 @@ async function finish(session: Session, index: number, change: LinkChange): Prom
   } catch (error) {
     const noIpv6 = error instanceof NetlinkError && error.code === 'EAFNOSUPPORT'; // booted without it, or an MTU below 1280
     if (!noIpv6) throw error;
-    await session.request(changeLink(index, change));
+    if (change.alias !== undefined) await session.request(changeLink(index, change));
   }
 }
 
