@@ -144,16 +144,19 @@ function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotif
     else asked?.fail(new Error(`ovsdb: ${typeof error === 'string' ? error : JSON.stringify(error)}`));
   };
 
-  let asking = false;
+  // Dead is who leaves an echo unanswered, not who was not heard: after a pause of our own process everybody was silent.
+  let asked: number | undefined;
   const timer = setInterval(() => {
-    const silent = performance.now() - heard;
-    if (silent >= 2 * probe) end(new Error(`it has said nothing for ${Math.round(silent)} ms and does not answer an echo`));
-    else if (silent >= probe && !asking) {
-      asking = true;
+    const now = performance.now();
+    if (now - heard < probe) return;
+    if (asked === undefined) {
+      asked = now;
       const answered = () => {
-        asking = false;
+        asked = undefined;
       };
       request('echo', [], answered).catch(answered);
+    } else if (now - asked >= probe) {
+      end(new Error(`it has said nothing for ${Math.round(now - heard)} ms and does not answer an echo`));
     }
   }, probe / 4);
 

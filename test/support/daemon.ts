@@ -1,4 +1,5 @@
-// A program that runs until its test ends: a child of ours, killed by its own pid, also when the test process exits early.
+// A program that runs until its test ends: a child of ours, killed by its own pid, and by the kernel when the
+// test process dies in whatever way.
 import { spawn } from 'node:child_process';
 
 export interface Daemon {
@@ -11,19 +12,17 @@ export interface Daemon {
 }
 
 export function startDaemon(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Daemon {
-  const child = spawn(file, args, { env, stdio: 'ignore' });
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', file, ...args], { env, stdio: 'ignore' });
   let running = true;
   const ended = new Promise<void>((resolve) => {
     const end = () => {
       running = false;
-      process.off('exit', kill);
       resolve();
     };
     child.once('exit', end);
     child.once('error', end);
   });
   const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
   return {
     pid: child.pid,
     running: () => running,

@@ -39,11 +39,8 @@ describe('the address of an OVSDB server', () => {
       'ssl:host:1e3',
     ];
     for (const text of wrong) {
-      assert.throws(
-        () => parseOvsdbAddress(text),
-        { message: new RegExp(`^"${RegExp.escape(text)}" is not .*unix:.*tcp:.*ssl:`) },
-        text,
-      );
+      const message = `"${text}" is not an OVSDB address; write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets`;
+      assert.throws(() => parseOvsdbAddress(text), { message });
     }
   });
 
