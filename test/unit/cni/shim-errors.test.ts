@@ -34,6 +34,8 @@ describeShim('an error of the shim', (shim) => {
       '+\n0 0\n',
       '+\n0 0 0 0\n',
       '+\n0  0 0\n',
+      '+\n0  \n',
+      '+\n  0\n',
       '+\n-1 0 0\n',
       '+\n256 0 0\n',
       '+\n0 16777217 0\n',
@@ -136,14 +138,18 @@ describeShim('an error of the shim', (shim) => {
 
   it('shows as exit status when stdout is closed', async () => {
     const unexpected: Buffer[] = [];
-    await using _server = await serve(socket, (connection) => {
-      connection.on('data', (bytes: Buffer) => unexpected.push(bytes)).end(answer('{}', 'log\n'));
+    await using server = await serve(socket, (connection, { before }) => {
+      connection.on('data', (bytes: Buffer) => unexpected.push(bytes));
+      if (before < 2) connection.end(answer('{}', 'log\n'));
+      else connection.write('malformed');
     });
     const closed = await start(shim.path, { command: 'ADD', socket, redirect: '>&-' }).ended;
     assert.deepEqual([closed.exit, closed.signal], [1, null]);
     assert.equal(closed.stderr, "smartnic: cannot print the server's answer on stdout: Bad file descriptor\nlog\n");
     const both = await start(shim.path, { command: 'ADD', socket, redirect: '>&- 2>&-' }).ended;
     assert.deepEqual([both.exit, both.signal], [1, null]);
+    assert.equal((await start(shim.path, { command: 'ADD', socket, redirect: '>&-' }).ended).exit, 1);
+    assert.equal(server.connections(), 3);
     assert.equal(Buffer.concat(unexpected).toString(), '', 'the socket took the place of a closed descriptor');
   });
 
