@@ -37,8 +37,8 @@ export interface ScanOptions {
 /** Reads the whole machine once. @throws Error naming the file or the question that failed. */
 export async function scanNics(host: Pick<Host, 'root'>, { ask, allocated }: ScanOptions): Promise<Nics> {
   const pfs = readPfs(host);
-  const vfAddresses = new Set(pfs.flatMap((pf) => pf.vfs.map((vf) => vf.address)));
-  const seen = readSwitchPorts(host, vfAddresses);
+  const vfNetdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
+  const seen = readSwitchPorts(host, vfNetdevs);
   const facts = await ask(
     pfs,
     pfs.flatMap((pf) => findUplink(pf, seen) ?? []),

@@ -1,7 +1,7 @@
 // Reads the SR-IOV functions of the machine from /sys/bus/pci/devices and /sys/kernel/iommu_groups: what they are and what they are
 // bound to. Not what the kernel's network side says of them (host/nics.ts puts both together).
 import type { Host } from './host.ts';
-import { existsOnHost, findLinkName, listDirectory, onHost, readInteger, readText } from './sysfs.ts';
+import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from './sysfs.ts';
 import type { IommuGroup } from './vf.ts';
 
 /** What every PCI function has. Ids are four hex digits, lower-case, without 0x. */
@@ -49,7 +49,7 @@ export function readPfs(host: Pick<Host, 'root'>): readonly PciPf[] {
     for (const link of links) vfAddresses.add(link.address);
     found.push({ address, links });
   }
-  const iommu = vfAddresses.size > 0 ? readIommuGroups(host, addresses) : new Map<string, IommuGroup>();
+  const iommu = vfAddresses.size > 0 ? readIommu(host, addresses) : new Map<string, IommuGroup>();
   return found.flatMap(({ address, links }) => readPf(folder, address, links, iommu) ?? []);
 }
 
@@ -104,16 +104,15 @@ function readFunction(path: string, address: string): PciFunction | undefined {
   const driver = /^DRIVER=(.+)$/m.exec(uevent ?? '')?.[1];
   const numaNode = readInteger(`${path}/numa_node`) ?? -1;
   // Its folder `net` is there as long as it has a netdev anywhere; sysfs lists only those of our own namespace in it.
-  const hasNetdev = driver !== undefined && !isVfio(driver) && existsOnHost(`${path}/net`);
-  const netdevs = hasNetdev ? listDirectory(`${path}/net`) : [];
+  const netdevs = driver === undefined || isVfio(driver) ? undefined : findDirectory(`${path}/net`);
   return {
     address,
     vendor: vendor.toLowerCase(),
     device: device.toLowerCase(),
     ...(driver !== undefined && { driver }),
     ...(numaNode >= 0 && { numaNode }),
-    netdevs,
-    netdevElsewhere: hasNetdev && netdevs.length === 0,
+    netdevs: netdevs ?? [],
+    netdevElsewhere: netdevs?.length === 0,
   };
 }
 
@@ -123,19 +122,21 @@ function isVfio(driver: string | undefined): boolean {
 }
 
 /** Groups by the PCI address of their members. Each device's own link is read: cheaper than a listing per group. */
-function readIommuGroups(host: Pick<Host, 'root'>, addresses: readonly string[]): ReadonlyMap<string, IommuGroup> {
+function readIommu(host: Pick<Host, 'root'>, addresses: readonly string[]): ReadonlyMap<string, IommuGroup> {
   const folder = onHost(host, devices);
   const members = Map.groupBy(addresses, (address) => findLinkName(`${folder}/${address}/iommu_group`));
-  const byAddress = new Map<string, IommuGroup>();
-  for (const [id, all] of members) {
-    if (id === undefined) continue;
-    // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
-    const ends =
-      all.length > 1 ? all.filter((address) => !(readText(`${folder}/${address}/class`) ?? '').startsWith('0x06')) : all;
-    // Only vfio names a group, and only this one: `vfio-noiommu`.
-    const noiommu = readText(onHost(host, `${groups}/${id}/name`)) === 'vfio-noiommu';
-    const group = { id: Number(id), noiommu, members: ends };
-    for (const address of all) byAddress.set(address, group);
-  }
-  return byAddress;
+  members.delete(undefined);
+  const named = onHost(host, groups);
+  return new Map(
+    [...members].flatMap(([id, all]) => {
+      // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
+      const ends =
+        all.length > 1 ? all.filter((address) => !(readText(`${folder}/${address}/class`) ?? '').startsWith('0x06')) : all;
+      // Only vfio names a group, and only this one. Looking first is cheaper than a read that fails, and most have no name.
+      const name = `${named}/${id}/name`;
+      const noiommu = existsOnHost(name) && readText(name) === 'vfio-noiommu';
+      const group: IommuGroup = { id: Number(id), noiommu, members: ends };
+      return all.map((address) => [address, group] as const);
+    }),
+  );
 }

@@ -5,15 +5,15 @@ import { findLinkName, listDirectory, onHost, readText } from './sysfs.ts';
 
 /**
  * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst).
- * @param vfs - PCI addresses of the vfs, whose own netdevs are left out unread: they are no switch ports and there are many of them.
+ * @param vfs - the vfs' own netdevs, which are left out unread: they are no switch ports and there are many of them.
  */
 export function readSwitchPorts(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): readonly SwitchPort[] {
   const folder = onHost(host, '/sys/class/net');
   return listDirectory(folder).flatMap((netdev) => {
+    const port = vfs.has(netdev) ? undefined : readPort(`${folder}/${netdev}`, netdev);
+    if (port === undefined) return [];
     const parent = findLinkName(`${folder}/${netdev}/device`);
-    if (parent !== undefined && vfs.has(parent)) return [];
-    const port = readPort(`${folder}/${netdev}`, netdev);
-    return port === undefined ? [] : [parent === undefined ? port : { ...port, parent }];
+    return [parent === undefined ? port : { ...port, parent }];
   });
 }
 

@@ -24,12 +24,17 @@ export function readInteger(path: string): number | undefined {
 
 /** Names in a directory, in the kernel's order; empty when it is absent. */
 export function listDirectory(path: string): readonly string[] {
-  return existsOnHost(path) ? (orAbsent(path, 'list', () => readdirSync(path)) ?? []) : [];
+  return findDirectory(path) ?? [];
+}
+
+/** As listDirectory, but undefined when it is absent. */
+export function findDirectory(path: string): readonly string[] | undefined {
+  return orAbsent(path, 'list', () => readdirSync(path));
 }
 
 /** A symbolic link's target as it stands there; undefined when there is no such link. */
 export function readLink(path: string): string | undefined {
-  return existsOnHost(path) ? orAbsent(path, 'follow', () => readlinkSync(path)) : undefined;
+  return orAbsent(path, 'follow', () => readlinkSync(path));
 }
 
 /** The last part of a symbolic link's target, e.g. `igbvf` of `driver -> ../../../bus/pci/drivers/igbvf`. */
@@ -38,7 +43,7 @@ export function findLinkName(path: string): string | undefined {
   return target === undefined ? undefined : basename(target);
 }
 
-/** Whether there is anything at the path. Ten times cheaper than a read that fails. */
+/** Whether there is anything at the path. Cheaper than a read that fails. */
 export function existsOnHost(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
