@@ -1,13 +1,13 @@
-// The only place that starts programs: argument lists (no shell), LC_ALL=C, a time limit, output as text.
-import { execa } from 'execa';
-import { messageOf } from './errors.ts';
+// The only place that runs programs: argument lists (no shell), LC_ALL=C, a time limit, a limit of output, output as text.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Running, spawn } from './spawn.ts';
 
 export interface RunOptions {
-  /** Written to the program's stdin, which is then closed. */
+  /** The program's stdin. */
   readonly input?: string;
-  /** The whole environment but LC_ALL; the server's own when absent. */
+  /** The whole environment but LC_ALL; PATH alone when absent. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until SIGKILL. Default 10 000. */
+  /** Milliseconds until SIGKILL, for all that it started as well. Default 10 000. */
   readonly timeout?: number;
   /** Bytes of output per stream, after which the program is killed. Default 1 MiB. */
   readonly maxBuffer?: number;
@@ -21,21 +21,40 @@ export interface RunResult {
 
 export type Run = (file: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
+/** Milliseconds between two looks at how much a program has written. */
+const glance = 100;
+
 /** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
-export const run: Run = async (file, args, options = {}) => {
-  const result = await execa(file, args, {
-    env: { ...options.env, LC_ALL: 'C' },
-    extendEnv: options.env === undefined,
-    input: options.input ?? '',
-    timeout: options.timeout ?? 10_000,
-    killSignal: 'SIGKILL',
-    maxBuffer: options.maxBuffer ?? 1024 * 1024,
-    stripFinalNewline: false,
-    reject: false,
-  });
-  const limit = options.timeout ?? 10_000;
-  if (result.timedOut) throw new Error(`${file} did not end within ${limit} ms and was killed`);
-  if (result.isMaxBuffer) throw new Error(`${file} wrote more than ${options.maxBuffer ?? 1024 * 1024} bytes and was killed`);
-  if (result.exitCode === undefined) throw new Error(`${file}: ${result.signal ?? messageOf(result.cause)}`, { cause: result });
-  return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
+  using running = spawn({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
+  const problem = await watch(running, timeout, maxBuffer);
+  if (problem !== undefined) throw new Error(`${file} ${problem} and was killed`);
+  const { exitCode, signal, stdout, stderr } = running.result();
+  if (exitCode === undefined)
+    throw new Error(`${file} died of signal ${signal}${stderr.trim() === '' ? '' : `: ${stderr.trim().slice(-500)}`}`);
+  return { exitCode, stdout, stderr };
 };
+
+/** Waits for the end; why it had to be killed, if it had to. */
+async function watch(running: Running, timeout: number, maxBuffer: number): Promise<string | undefined> {
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    const left = deadline - performance.now();
+    const ended = await running.ended(Math.min(glance, Math.max(left, 0)));
+    const problem =
+      running.written() > maxBuffer
+        ? `wrote more than ${maxBuffer} bytes`
+        : left <= 0
+          ? `did not end within ${timeout} ms`
+          : undefined;
+    if (ended) return running.written() > maxBuffer ? problem : undefined;
+    if (problem === undefined) continue;
+    running.kill();
+    while (!(await running.ended(glance))) await delay(1);
+    return problem;
+  }
+}
+
+function pathOnly(): Readonly<Record<string, string>> {
+  return { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+}
