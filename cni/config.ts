@@ -45,6 +45,15 @@ const dns = z.looseObject({
   options: z.array(z.string()).optional(),
 });
 
+/** The capability `dns` has other names for the same things (CNI conventions, "dynamic plugin fields"). */
+const capabilityDns = z
+  .looseObject({
+    servers: z.array(z.string()).optional(),
+    searches: z.array(z.string()).optional(),
+    options: z.array(z.string()).optional(),
+  })
+  .transform(({ servers, searches, options }) => ({ nameservers: servers, search: searches, options }));
+
 const ipam = z.looseObject({
   type: z
     .string()
@@ -60,7 +69,7 @@ const injected = {
   cniVersion: z.string().optional(),
   cniVersions: z.array(z.string()).optional(),
   args: z.looseObject({ cni: z.looseObject({ vnicType: z.unknown().optional(), mac: mac.optional() }).optional() }).optional(),
-  runtimeConfig: z.looseObject({ mac: mac.optional(), dns: dns.optional() }).optional(),
+  runtimeConfig: z.looseObject({ mac: mac.optional(), dns: capabilityDns.optional() }).optional(),
   capabilities: z.record(z.string(), z.boolean()).optional(),
   prevResult: z.looseObject({}).optional(),
   'cni.dev/valid-attachments': z.array(attachment).nullable().optional(),
