@@ -1,5 +1,5 @@
 // Tells the wire of a pod's new addresses, so that switches and neighbours do not go on with what they cached for an older pod.
-import { closeSync } from 'node:fs';
+import { close, closeSync } from 'node:fs';
 import { bind, SystemError, send, socket } from '../libc.ts';
 import { inNetns, type Netns } from '../netns.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from './frames.ts';
@@ -35,7 +35,8 @@ function sendAll(netns: Netns, index: number, frames: readonly Buffer[]): void {
   try {
     for (const bytes of frames) send(fd, bytes);
   } finally {
-    closeSync(fd);
+    // The kernel waits some 10 ms for its readers when a packet socket is closed: not on this thread, and nobody waits for it.
+    close(fd, () => {});
   }
 }
 
