@@ -10,15 +10,18 @@ export function explain(error: z.ZodError, input: unknown, { known }: { readonly
 
 function explainIssue(issue: Issue, input: unknown, known: readonly string[] | undefined): string {
   if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, known);
-  // A union's own text is only "Invalid input": the branch that got furthest says more.
-  if (issue.code === 'invalid_union') {
-    const best = issue.errors.flat().sort((a, b) => b.path.length - a.path.length)[0];
+  // A union's own text is only "Invalid input", unless its schema brings a better one: the branch that got furthest says more.
+  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
+    const [best] = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
     if (best !== undefined) return explainIssue({ ...best, path: [...issue.path, ...best.path] }, input, known);
   }
+  if (issue.code === 'invalid_key')
+    return `${keyOf(issue.path.slice(0, -1))}: has a key that is not allowed: ${show(issue.path.at(-1))}`;
   const value = valueAt(input, issue.path);
   const key = keyOf(issue.path);
   if (value === undefined) return `${key}: is missing`;
-  return `${key}: ${show(value)} ${expectation(issue)}`;
+  // What another parser said may begin with the value already.
+  return issue.message.startsWith(show(value)) ? `${key}: ${issue.message}` : `${key}: ${show(value)} ${expectation(issue)}`;
 }
 
 function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], known: readonly string[] | undefined): string {
@@ -32,7 +35,8 @@ function expectation(issue: Issue): string {
     case 'invalid_type':
       return `is not ${article(issue.expected)}`;
     case 'too_small':
-      return `is below the least, ${String(issue.minimum)}`;
+      if (issue.minimum === 1 && issue.origin !== 'number' && issue.origin !== 'int') return 'is empty';
+      return issue.inclusive === false ? `is not above ${String(issue.minimum)}` : `is below the least, ${String(issue.minimum)}`;
     case 'too_big':
       return `is above the greatest, ${String(issue.maximum)}`;
     case 'invalid_value':
@@ -58,7 +62,17 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+/** A value as JSON, cut where it would bury the sentence it stands in. */
+export function show(value: unknown): string {
+  const text = stringify(value);
   return text.length > 120 ? `${text.slice(0, 117)}…` : text;
+}
+
+/** JSON.parse reads deeper than JSON.stringify can go. */
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return 'a value nested too deep to be shown';
+  }
 }
