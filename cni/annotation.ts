@@ -1,4 +1,5 @@
 // Which vnic type an interface gets. Pure: the pod's words and the network's rules in, one type or an error out, never a downgrade.
+import { show } from '../host/explain.ts';
 import { isVnicType, type VnicType, vnicTypes } from '../vnic/types.ts';
 import type { NetworkConfig } from './config.ts';
 import { CniError, codes } from './errors.ts';
@@ -33,29 +34,29 @@ export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType
 export function parseAnnotation(text: string): VnicType | Readonly<Record<string, VnicType>> {
   const trimmed = text.trim();
   if (isVnicType(trimmed)) return trimmed;
-  if (!trimmed.startsWith('{')) throw wrong(annotationKey, trimmed);
+  if (!trimmed.startsWith('{')) throw wrong(`annotation ${annotationKey}`, trimmed, forms);
   let value: unknown;
   try {
     value = JSON.parse(trimmed);
   } catch (error) {
-    throw new CniError(codes.invalidConfig, `annotation ${annotationKey}: ${JSON.stringify(text)} is not JSON; write ${forms}`, {
+    throw new CniError(codes.invalidConfig, `annotation ${annotationKey}: ${show(text)} is not JSON; write ${forms}`, {
       cause: error,
     });
   }
-  if (!isRecord(value)) throw wrong(annotationKey, value);
-  return Object.fromEntries(Object.entries(value).map(([key, type]) => [key, checkType(type, `${annotationKey} for "${key}"`)]));
+  const types = Object.entries(isRecord(value) ? value : {});
+  return Object.fromEntries(types.map(([key, type]) => [key, checkType(type, `annotation ${annotationKey} for ${show(key)}`)]));
 }
 
-const forms = `one of ${vnicTypes.join(', ')}, or a JSON object such as {"net1": "direct"}`;
+const words = `one of ${vnicTypes.join(', ')}`;
+const forms = `${words}, or a JSON object such as {"net1": "direct"}`;
 
 function checkType(value: unknown, where: string): VnicType {
   if (isVnicType(value)) return value;
-  throw wrong(where, value);
+  throw wrong(where, value, words);
 }
 
-function wrong(where: string, value: unknown): CniError {
-  const what = where.startsWith(annotationKey) ? `annotation ${where}` : where;
-  return new CniError(codes.invalidConfig, `${what}: unknown vnic type ${JSON.stringify(value)}; write ${forms}`);
+function wrong(where: string, value: unknown, right: string): CniError {
+  return new CniError(codes.invalidConfig, `${where}: unknown vnic type ${show(value)}; write ${right}`);
 }
 
 function own(record: Readonly<Record<string, VnicType>>, key: string): VnicType | undefined {
