@@ -9,7 +9,8 @@ import { CniError, codes } from './errors.ts';
 
 const vlan = z.int().min(0).max(4094);
 
-const mac = z
+/** A unicast address, in lower case once read. */
+export const mac = z
   .string()
   .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'is not a MAC address of the form 02:00:00:00:00:01')
   .refine((text) => (Number.parseInt(text.slice(0, 2), 16) & 1) === 0, 'is a multicast address; the second digit must be even')
@@ -127,14 +128,16 @@ export function parseNetworkConfig(
 
 const knownKeys = Object.keys(networkConfig.shape).filter((key) => !(key in injected));
 
-/** What DEL and GC need, each if it is usable by itself. */
+/** What DEL and GC need, each if it is usable by itself; again for what only shows once the rest is usable. */
 function salvage(raw: Readonly<Record<string, unknown>>, error: z.ZodError): NetworkConfig {
   const bad = new Set(
-    error.issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : [String(issue.path[0])])),
+    error.issues.flatMap(({ path: [key], ...issue }) =>
+      key === undefined && issue.code === 'unrecognized_keys' ? issue.keys : [String(key)],
+    ),
   );
-  const usable = Object.entries(raw).filter(([key]) => !bad.has(key) && Object.hasOwn(networkConfig.shape, key));
-  const filled = { type: 'smartnic', bridge: 'unknown', ...Object.fromEntries(usable) };
-  return networkConfig.parse({ ...filled, name: raw['name'] });
+  const usable = Object.fromEntries(Object.entries(raw).filter(([key]) => !bad.has(key)));
+  const parsed = networkConfig.safeParse({ type: 'smartnic', bridge: 'unknown', ...usable, name: raw['name'] });
+  return parsed.success ? parsed.data : salvage(usable, parsed.error);
 }
 
 /** Every VLAN of a trunk, ascending and once. */

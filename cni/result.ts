@@ -68,7 +68,7 @@ function renderRoute(route: Route, version: CniVersion): object {
   return atLeast(version, '1.1.0') ? route : { dst: route.dst, gw: route.gw };
 }
 
-const address = z.union([z.ipv4(), z.ipv6()]);
+const address = z.union([z.ipv4(), z.ipv6()], { error: 'is not an IP address' });
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'is not an address with a prefix length, such as 10.1.2.3/24' });
 const text = z.string().optional();
 const number = z.int().nonnegative().optional();
