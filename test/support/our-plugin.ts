@@ -4,7 +4,16 @@ import { type Kubelet, type KubeletOptions, openKubelet } from '../../device-plu
 import type { Resource } from '../../device-plugin/resource.ts';
 import type { Timing } from '../../device-plugin/timing.ts';
 
-const quick: Timing = { patience: 1500, register: 3000, tick: 200, firstPause: 20, longestPause: 300, reconcile: 50, grace: 300 };
+const quick: Timing = {
+  patience: 1500,
+  register: 3000,
+  tick: 200,
+  settle: 100,
+  firstPause: 20,
+  longestPause: 300,
+  reconcile: 50,
+  grace: 300,
+};
 
 export interface OurPlugin extends Kubelet {
   /** Log lines as pino writes them. */

@@ -41,11 +41,13 @@ export async function dialPlugin(socket: string, timeout: number): Promise<Plugi
     client.close();
     throw new Error(`failed to dial device plugin ${socket}: context deadline exceeded`, { cause });
   }
+  const calls = new Set<{ cancel(): void }>();
   return {
     socket,
     options: () => answer((done) => client.GetDevicePluginOptions({}, { deadline: Date.now() + 10_000 }, done)),
     listAndWatch(list, ended) {
       const call = client.ListAndWatch({});
+      calls.add(call);
       call.on('data', list);
       // The error, if any, is that the plugin went away: close comes as well.
       call.on('error', () => {});
@@ -65,7 +67,11 @@ export async function dialPlugin(socket: string, timeout: number): Promise<Plugi
     // No deadline: a slow Allocate is waited for.
     allocate: (containers) =>
       answer((done) => client.Allocate({ container_requests: containers.map((ids) => ({ devices_ids: [...ids] })) }, done)),
-    close: () => client.close(),
+    close() {
+      // grpc-js would let open streams go on.
+      for (const call of calls) call.cancel();
+      client.close();
+    },
   };
 }
 

@@ -70,25 +70,34 @@ export class Plugins {
     const plugins = this.#plugins.get(resource) ?? [];
     this.#plugins.set(resource, [...plugins, plugin]);
     const slow = setTimeout(() => this.violations.push(`${resource}: no device list within a second of ListAndWatch`), 1000);
+    // One after the other, as slow as it may be: a last list counts before the end that follows it.
+    let taken: Promise<unknown> = Promise.resolve();
     plugin.client.listAndWatch(
       (message) => {
         clearTimeout(slow);
         this.#check(resource, message);
-        setTimeout(() => this.#take(resource, message), this.#behaviour.listDelay);
+        taken = taken
+          .then(() => sleep(this.#behaviour.listDelay, undefined, { ref: false }))
+          .then(() => this.#take(resource, plugin, message));
       },
       () => {
         clearTimeout(slow);
-        plugin.client.close();
-        const left = (this.#plugins.get(resource) ?? []).filter((one) => one !== plugin);
-        this.#plugins.set(resource, left);
-        if (left.length === 0 || !this.#behaviour.seamless) this.#book.markUnhealthy(resource);
-        this.#changed();
+        void taken.then(() => this.#forget(resource, plugin));
       },
     );
   }
 
-  #take(resource: string, { devices }: ListAndWatchResponse__Output): void {
-    if (this.find(resource) === undefined) return;
+  #forget(resource: string, plugin: Plugin): void {
+    plugin.client.close();
+    const left = (this.#plugins.get(resource) ?? []).filter((one) => one !== plugin);
+    this.#plugins.set(resource, left);
+    if (left.length === 0 || !this.#behaviour.seamless) this.#book.markUnhealthy(resource);
+    this.#changed();
+  }
+
+  #take(resource: string, plugin: Plugin, { devices }: ListAndWatchResponse__Output): void {
+    // Of several plugins of one resource the newest is believed.
+    if (this.find(resource) !== plugin) return;
     const list = devices.map(({ ID, health, topology }) => {
       const numaNodes = (topology?.nodes ?? []).map((node) => node.ID);
       return [ID, { healthy: health === 'Healthy', numaNodes }] as const;
