@@ -7,19 +7,25 @@ import { existsOnHost, onHost } from '../host/sysfs.ts';
 import type { Pool } from './config.ts';
 import type { Facts } from './health-reasons.ts';
 
-/** Milliseconds for a forwarder to accept a connection. */
-const patience = 1000;
-
-export async function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts> {
+/** @param forwardersDown - of probeForwarders. */
+export function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[], forwardersDown: Facts['forwardersDown']): Facts {
   const bridges = pools.flatMap((pool) => pool.bridge ?? []);
-  const forwarders = new Set(pools.flatMap((pool) => pool.forwarder ?? []));
-  const answers = await Promise.all([...forwarders].map(async (path) => [path, await whyDown(onHost(host, path))] as const));
   return {
     quarantined: readQuarantine(host),
     // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
     bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),
-    forwardersDown: new Map(answers.flatMap(([path, why]) => (why === undefined ? [] : [[path, why] as const]))),
+    forwardersDown,
   };
+}
+
+/** Milliseconds for a forwarder to accept a connection. */
+const patience = 1000;
+
+/** By socket path, as the pools name it: why nobody answers there. */
+export async function probeForwarders(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts['forwardersDown']> {
+  const paths = [...new Set(pools.flatMap((pool) => pool.forwarder ?? []))];
+  const answers = await Promise.all(paths.map(async (path) => [path, await whyDown(onHost(host, path))] as const));
+  return new Map(answers.flatMap(([path, why]) => (why === undefined ? [] : [[path, why] as const])));
 }
 
 /** Undefined when somebody accepts connections on the socket. */

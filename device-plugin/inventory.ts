@@ -36,10 +36,15 @@ export interface Inventory {
   readonly problem: string | undefined;
   /** Milliseconds that the last look took. */
   readonly duration: number;
+  /** How many looks succeeded, and when the last one ended, in milliseconds of performance.now(). */
+  readonly looks: number;
+  readonly lookedAt: number;
   /** Looks now, once more if a look is under way. Never rejects. */
   look(): Promise<void>;
   stop(): Promise<void>;
 }
+
+type State = { -readonly [K in 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt']: Inventory[K] };
 
 /** Starts following; the first `look` is the caller's. */
 export function followInventory(options: InventoryOptions): Inventory {
@@ -49,11 +54,7 @@ export function followInventory(options: InventoryOptions): Inventory {
   let settling: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let again = false;
-  const state: { nics: Nics | undefined; problem: string | undefined; duration: number } = {
-    nics: undefined,
-    problem: undefined,
-    duration: 0,
-  };
+  const state: State = { nics: undefined, problem: undefined, duration: 0, looks: 0, lookedAt: performance.now() };
   const listening = Promise.all(events.map(listen));
 
   async function listen(source: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<void> {
@@ -91,7 +92,14 @@ export function followInventory(options: InventoryOptions): Inventory {
     try {
       const nics = await scanNics(host, { ask: options.ask, allocated: options.allocated() });
       const changes = compare(state.nics?.vfs ?? [], nics.vfs);
-      Object.assign(state, { nics, problem: undefined, duration: performance.now() - start });
+      const end = performance.now();
+      Object.assign(state, {
+        nics,
+        problem: undefined,
+        duration: end - start,
+        looks: state.looks + 1,
+        lookedAt: end,
+      } satisfies State);
       options.seen(nics, changes);
     } catch (error) {
       if (state.problem !== messageOf(error))
@@ -109,6 +117,12 @@ export function followInventory(options: InventoryOptions): Inventory {
     },
     get duration() {
       return state.duration;
+    },
+    get looks() {
+      return state.looks;
+    },
+    get lookedAt() {
+      return state.lookedAt;
     },
     look,
     async stop() {

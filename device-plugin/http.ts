@@ -1,0 +1,61 @@
+// /metrics, /healthz and /readyz. Answers are short texts: what is wrong, a line each.
+import { createServer, type Server } from 'node:http';
+import { messageOf } from '../host/errors.ts';
+
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>;
+
+export interface Endpoint {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Resolves when it listens. Port 0: any. @throws Error naming the address. */
+export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    const { status, type, body } = await answer(pages, request.method, request.url);
+    response
+      .writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
+      .end(request.method === 'HEAD' ? '' : body);
+  });
+  // A scraper that sends nothing must not hold a connection for ever.
+  server.requestTimeout = 10_000;
+  await new Promise<void>((resolve, reject) => {
+    const fail = (cause: Error) => {
+      const text = `cannot serve metrics on ${hostname}:${port}: ${cause.message}; choose another --address`;
+      reject(new Error(text, { cause }));
+    };
+    server.once('error', fail);
+    server.listen(port, hostname, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+  return server;
+}
+
+async function answer(pages: Pages, method: string | undefined, url: string | undefined): Promise<Page> {
+  const path = (url ?? '').split('?')[0] ?? '';
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+  if (page === undefined) return text(404, [`there is nothing here but ${Object.keys(pages).join(', ')}`]);
+  if (method !== 'GET' && method !== 'HEAD') return text(405, ['only GET and HEAD']);
+  try {
+    return await page();
+  } catch (error) {
+    return text(500, [messageOf(error)]);
+  }
+}
+
+/** 200 `ok` when there are no problems, else 503 and the problems. */
+export function verdict(problems: readonly string[]): Page {
+  return problems.length === 0 ? text(200, ['ok']) : text(503, problems);
+}
+
+function text(status: number, lines: readonly string[]): Page {
+  return { status, type: 'text/plain; charset=utf-8', body: `${lines.join('\n')}\n` };
+}

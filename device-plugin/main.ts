@@ -1,0 +1,82 @@
+// The device plugin's process: `run` serves kubelet until a signal; `vfs` and `explain` answer a person and end.
+import { messageOf } from '../host/errors.ts';
+import { openKernelQuestions } from '../host/kernel-facts.ts';
+import { openLog } from '../host/log.ts';
+import { openNetlink } from '../host/netlink/netlink.ts';
+import { explainVf, showVfs } from './cli.ts';
+import { serveHttp, verdict } from './http.ts';
+import { makeMetrics } from './metrics.ts';
+import { type Options, parseOptions, usage } from './options.ts';
+import { startPlugin } from './plugin.ts';
+import { parsePciAddress } from './ranges.ts';
+import { livenessProblems, readinessProblems } from './readiness.ts';
+import { readView } from './view.ts';
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(usage());
+  else await act[options.command](options);
+}
+
+const act = {
+  run: serve,
+  vfs: async (options) => print(showVfs(await look(options))),
+  explain: async (options) => print(explainVf(await look(options), readAddress(options.operand ?? ''))),
+} as const satisfies Record<Options['command'], (options: Options) => Promise<void>>;
+
+async function serve({ root, logLevel, config, kubeletDir, registration, hostname, port }: Options): Promise<void> {
+  const log = openLog(logLevel);
+  const host = { root, log };
+  const questions = openKernelQuestions({ root, netlink: openNetlink });
+  const { POD_NAME: name, POD_NAMESPACE: namespace } = process.env;
+  const ownPod = name !== undefined && namespace !== undefined ? { ownPod: { name, namespace } } : {};
+  const plugin = await startPlugin({
+    host,
+    ask: questions.ask,
+    config: { file: config },
+    kubelet: { kubeletDir, registration, ...ownPod },
+  });
+  const metrics = makeMetrics(() => plugin.status);
+  const http = await serveHttp(
+    { hostname, port },
+    {
+      '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.metrics() }),
+      '/healthz': () => verdict(livenessProblems(plugin.status, performance.now())),
+      '/readyz': () => verdict(readinessProblems(plugin.status)),
+    },
+  );
+  log.info({ address: `${hostname}:${port}`, config, kubeletDir }, 'the device plugin runs');
+
+  async function stop(signal: string): Promise<void> {
+    log.info({ signal }, 'stopping: ending the streams; pods keep their devices');
+    http.close();
+    http.closeAllConnections();
+    await plugin.stop();
+    questions[Symbol.dispose]();
+    log.info('stopped');
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+async function look({ root, config, kubeletDir }: Options) {
+  const host = { root };
+  using questions = openKernelQuestions({ root, netlink: openNetlink });
+  return await readView({ host, ask: questions.ask, config, kubeletDir });
+}
+
+function readAddress(text: string): string {
+  try {
+    return parsePciAddress(text);
+  } catch (error) {
+    throw new Error(`explain: "${text}" ${messageOf(error)}`);
+  }
+}
+
+async function print(text: string): Promise<void> {
+  process.stdout.write(text);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`smartnic-device-plugin: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+});

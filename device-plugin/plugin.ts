@@ -1,0 +1,187 @@
+// The device plugin as a whole: configuration, machine and kubelet's holdings in; what kubelet is offered, and why not more, out.
+// Whatever changes, everything is worked out anew from the last look at each of them.
+import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../host/errors.ts';
+import type { Host } from '../host/host.ts';
+import type { AskKernel } from '../host/nics.ts';
+import { readSockets } from '../host/numa.ts';
+import { quarantineDir } from '../host/quarantine.ts';
+import { onHost } from '../host/sysfs.ts';
+import { watchDirectories } from '../host/watch-directories.ts';
+import type { Config } from './config.ts';
+import { type ConfigSourceOptions, type ConfigState, followConfig } from './config-source.ts';
+import { probeForwarders, readFacts } from './facts.ts';
+import { keepFiles } from './files.ts';
+import { type Finding, healthAtStart, judge } from './health.ts';
+import { followInventory, type Inventory, type InventoryOptions } from './inventory.ts';
+import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet.ts';
+import { makeOffer } from './pools.ts';
+import type { Resource } from './resource.ts';
+
+export interface PluginOptions {
+  readonly host: Pick<Host, 'root' | 'log'>;
+  readonly ask: AskKernel;
+  readonly config: Pick<ConfigSourceOptions, 'file' | 'settle' | 'tick'>;
+  readonly inventory?: Pick<InventoryOptions, 'events' | 'settle' | 'tick'>;
+  readonly kubelet?: Omit<KubeletOptions, 'host' | 'changed'>;
+}
+
+/** All that metrics, probes and people want to know. */
+export interface Status {
+  readonly config: ConfigState;
+  readonly inventory: Pick<Inventory, 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt'>;
+  readonly kubelet: Pick<Kubelet, 'holdings' | 'status'>;
+  readonly resources: readonly Resource[];
+  readonly findings: readonly Finding[];
+  readonly conflicts: readonly string[];
+  /** Files that could not be written. */
+  readonly fileProblems: readonly string[];
+}
+
+export interface Plugin {
+  readonly status: Status;
+  /** Looks at the machine now, and resolves when what it says is offered. */
+  look(): Promise<void>;
+  /** Ends every stream and forgets nothing: device-info and directories stay for the pods that run. */
+  stop(): Promise<void>;
+}
+
+/** Resolves when everything was looked at once and is offered. A broken configuration or an absent kubelet does not keep it from starting. */
+export async function startPlugin(options: PluginOptions): Promise<Plugin> {
+  const { host, ask } = options;
+  const { log } = host;
+  const files = keepFiles(host);
+  let health = healthAtStart;
+  let forwardersDown: ReadonlyMap<string, string> = new Map();
+  let resources: readonly Resource[] = [];
+  let findings: readonly Finding[] = [];
+  let conflicts: readonly string[] = [];
+  let fileProblems: readonly string[] = [];
+  let heldBefore = '';
+  let soon: NodeJS.Timeout | undefined;
+  let patient: NodeJS.Timeout | undefined;
+  let started = false;
+
+  const kubelet = await openKubelet({ host, ...options.kubelet, changed: holdingsChanged });
+  const inventory = followInventory({
+    host,
+    ask,
+    ...options.inventory,
+    allocated: () => new Set(kubelet.holdings.keys()),
+    seen: (_, changes) => {
+      for (const [what, vfs] of [
+        ['added', changes.added],
+        ['removed', changes.removed],
+        ['changed', changes.changed.map(({ after }) => after)],
+      ] as const) {
+        if (vfs.length > 0) log.info({ vfs: vfs.map((vf) => vf.address) }, `VFs ${what}`);
+      }
+      evaluate('thoroughly');
+      void probe();
+    },
+  });
+  const source = followConfig({ log, ...options.config, objections, changed: configChanged });
+  const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
+  started = true;
+  await inventory.look();
+
+  /** A vf that a pod gave back is free only if the host does not use it: that takes a look. */
+  function holdingsChanged(): void {
+    if (!started) return;
+    const now = JSON.stringify([...heldNow()].sort());
+    if (now === heldBefore) return;
+    heldBefore = now;
+    evaluateSoon();
+    setImmediate(() => void inventory.look());
+  }
+
+  function heldNow(): ReadonlyMap<string, string> {
+    return new Map([...kubelet.holdings].map(([address, { resource }]) => [address, resource]));
+  }
+
+  function objections(config: Config): readonly string[] {
+    if (config.overlap === 'first' || inventory.nics === undefined) return [];
+    return makeOffer(config, { vfs: inventory.nics.vfs, sockets: readSockets(host), held: heldNow() }).conflicts;
+  }
+
+  function configChanged(): void {
+    evaluateSoon();
+    setImmediate(probe);
+  }
+
+  async function probe(): Promise<void> {
+    const now = await probeForwarders(host, source.state.config?.pools ?? []);
+    if (isDeepStrictEqual(now, forwardersDown)) return;
+    forwardersDown = now;
+    evaluateSoon();
+  }
+
+  function evaluateSoon(): void {
+    soon ??= setTimeout(evaluateBriefly, 1);
+  }
+
+  /** On a timer of its own, where nobody else would hear what went wrong. */
+  function evaluateBriefly(): void {
+    try {
+      evaluate('briefly');
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'working out the offer failed; kubelet keeps the last one');
+    }
+  }
+
+  function evaluate(how: 'thoroughly' | 'briefly'): void {
+    clearTimeout(soon);
+    soon = undefined;
+    clearTimeout(patient);
+    const { nics } = inventory;
+    const config = source.state.config;
+    if (nics === undefined || config === undefined) return;
+    const held = heldNow();
+    const offer = makeOffer(config, { vfs: nics.vfs, sockets: readSockets(host), held });
+    const now = performance.now();
+    const facts = readFacts(host, config.pools, forwardersDown);
+    const judged = judge(health, { offered: offer.resources, pools: config.pools, nics, held, facts, now });
+    health = judged.state;
+    resources = judged.resources;
+    files.update(resources, config.pools, how === 'thoroughly'); // before the offer: Allocate names them
+    say(judged.findings, offer.conflicts);
+    kubelet.offer(resources);
+    if (judged.again !== undefined) patient = setTimeout(evaluateBriefly, judged.again - now);
+  }
+
+  /** Once per change. */
+  function say(found: readonly Finding[], fights: readonly string[]): void {
+    const key = ({ resource, address, reason, told }: Finding) => `${resource} ${address} ${reason} ${told}`;
+    const [before, after] = [new Set(findings.map(key)), new Set(found.map(key))];
+    for (const one of found)
+      if (!before.has(key(one)))
+        log.warn(one, one.told ? 'VF is unhealthy' : 'a VF that a pod has is in trouble; kubelet is not told');
+    for (const one of findings)
+      if (!after.has(key(one)))
+        log.info(
+          { resource: one.resource, address: one.address, reason: one.reason },
+          'VF has recovered from this, or is not offered any more',
+        );
+    for (const fight of fights) if (!conflicts.includes(fight)) log.error(fight);
+    for (const problem of files.problems) if (!fileProblems.includes(problem)) log.error(problem);
+    findings = found;
+    conflicts = fights;
+    fileProblems = files.problems;
+  }
+
+  return {
+    get status() {
+      return { config: source.state, inventory, kubelet, resources, findings, conflicts, fileProblems };
+    },
+    look: () => inventory.look(),
+    async stop() {
+      source.close();
+      quarantine.close();
+      clearTimeout(soon);
+      clearTimeout(patient);
+      await inventory.stop();
+      clearTimeout(patient);
+      await kubelet.stop();
+    },
+  };
+}

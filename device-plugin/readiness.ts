@@ -1,0 +1,26 @@
+// Whether the device plugin lives and whether it does its work, in words. Pure.
+import type { Status } from './plugin.ts';
+
+/** Milliseconds without a finished look after which we are taken for stuck: three slow ticks. */
+const stuck = 90_000;
+
+/** Why it should be restarted; empty: it lives. */
+export function livenessProblems({ inventory }: Status, now: number): readonly string[] {
+  const age = now - inventory.lookedAt;
+  return age > stuck && inventory.problem === undefined
+    ? [`no look at the machine has ended for ${Math.round(age / 1000)} s`]
+    : [];
+}
+
+/** What keeps it from doing all that its configuration asks for; empty: nothing. A broken configuration with a good one in force is a warning elsewhere. */
+export function readinessProblems({ config, inventory, kubelet, fileProblems }: Status): readonly string[] {
+  const unregistered = kubelet.status.filter((one) => one.state !== 'registered');
+  return [
+    ...(config.config === undefined ? config.problems : []),
+    ...(inventory.nics === undefined ? [`the machine could not be looked at: ${inventory.problem ?? 'not yet'}`] : []),
+    ...unregistered.map(
+      (one) => `${one.resource} is not registered with kubelet (${one.state}): ${one.reason ?? 'kubelet has not come yet'}`,
+    ),
+    ...fileProblems,
+  ];
+}
