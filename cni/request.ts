@@ -1,7 +1,9 @@
 // One invocation as the runtime made it, checked and typed. Pure; the order of the checks is that of Go's skel,
 // because runtimes' own tests look at which error comes first (SPEC section 2, "CNI operations").
+import { z } from 'zod';
 import { messageOf } from '../host/errors.ts';
-import { type NetworkConfig, parseNetworkConfig } from './config.ts';
+import { explain } from '../host/explain.ts';
+import { mac, type NetworkConfig, parseNetworkConfig } from './config.ts';
 import { CniError, codes } from './errors.ts';
 import { isRecord } from './json.ts';
 import { type CniVersion, parseVersion } from './versions.ts';
@@ -55,7 +57,7 @@ const variables: readonly Variable[] = [
   { name: 'CNI_PATH', needed: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] },
 ];
 
-/** Throws CniError 1, 4, 6 or 7. A DEL or GC with an unusable configuration still parses: their work must not depend on it. */
+/** Throws CniError 1, 4, 6 or 7. A DEL or GC with an unusable configuration or CNI_ARGS still parses: their work must not depend on it. */
 export function parseRequest(env: Environment, stdin: string): Request {
   const name = env['CNI_COMMAND'] ?? '';
   checkVariables(env, name);
@@ -64,17 +66,17 @@ export function parseRequest(env: Environment, stdin: string): Request {
   const command = commands.find((each) => each === name);
   if (command === undefined) throw new CniError(codes.badEnvironment, `unknown CNI_COMMAND: ${name}`);
   const version = checkVersion(command, raw['cniVersion']);
-  const args = parseArgs(env['CNI_ARGS'] ?? '');
+  const lenient = command === 'DEL' || command === 'GC';
   return {
     command,
     containerId: env['CNI_CONTAINERID'] ?? '',
     ifname: env['CNI_IFNAME'] ?? '',
     netns: env['CNI_NETNS'] ?? '',
-    args,
+    args: lenient ? argsIfReadable(env['CNI_ARGS'] ?? '') : parseArgs(env['CNI_ARGS'] ?? ''),
     path: (env['CNI_PATH'] ?? '').split(':').filter((directory) => directory !== ''),
     netnsOverride: /^(1|true)$/i.test(env['CNI_NETNS_OVERRIDE'] ?? ''),
     version,
-    config: parseNetworkConfig(raw, { lenient: command === 'DEL' || command === 'GC' }),
+    config: parseNetworkConfig(raw, { lenient }),
     stdin: raw,
     env,
   };
@@ -165,7 +167,10 @@ export function parseArgs(text: string): Args {
   const args: { -readonly [K in keyof Args]: Args[K] } = {};
   for (const [key, value, ...rest] of pairs) {
     if (key === undefined || value === undefined || rest.length > 0) {
-      throw new CniError(codes.badEnvironment, `CNI_ARGS: "${[key, value, ...rest].join('=')}" is not of the form KEY=VALUE`);
+      throw new CniError(
+        codes.badEnvironment,
+        `CNI_ARGS: "${[key, value, ...rest].filter((part) => part !== undefined).join('=')}" is not of the form KEY=VALUE`,
+      );
     }
     const name = Object.hasOwn(argNames, key) ? argNames[key] : undefined;
     if (name === undefined && !ignoreUnknown) {
@@ -176,5 +181,20 @@ export function parseArgs(text: string): Args {
     }
     if (name !== undefined && name !== 'ignored' && value !== '') args[name] = value;
   }
-  return args;
+  return args.mac === undefined ? args : { ...args, mac: parseMac(args.mac) };
+}
+
+function argsIfReadable(text: string): Args {
+  try {
+    return parseArgs(text);
+  } catch {
+    return {};
+  }
+}
+
+function parseMac(text: string): string {
+  const given = { MAC: text };
+  const parsed = z.object({ MAC: mac }).safeParse(given);
+  if (!parsed.success) throw new CniError(codes.badEnvironment, `CNI_ARGS: ${explain(parsed.error, given)}`);
+  return parsed.data.MAC;
 }
