@@ -1,18 +1,22 @@
 // Builds what ships into dist/: the executable (C, static) and the server as one bundle, with the one native library beside it.
 // What is bundled needs no node_modules and starts in a third of the memory.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const dist = join(root, 'dist');
+const final = join(root, 'dist');
+// Built aside and put in place at the end: what runs from dist/ meanwhile sees the old files or the new ones.
+const dist = join(root, `.cache/dist-${process.pid}`);
 const entries = { 'smartnic-cni': 'cni/main.ts', 'smartnic-device-plugin': 'device-plugin/main.ts' };
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(dist);
-execFileSync(process.execPath, [join(root, 'cni/shim/build.mjs')], { cwd: root, stdio: 'inherit' });
+mkdirSync(dist, { recursive: true });
+execFileSync(process.execPath, [join(root, 'cni/shim/build.mjs'), join(dist, 'smartnic')], {
+  cwd: root,
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
 await build({
   absWorkingDir: root,
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file)))),
@@ -31,18 +35,26 @@ await build({
   logLevel: 'warning',
 });
 copyKoffi();
+put();
 for (const name of ['smartnic', ...Object.keys(entries).map((each) => `${each}.mjs`)]) {
-  const file = join(dist, name);
+  const file = join(final, name);
   if (existsSync(file)) console.log(`${name.padEnd(28)} ${Math.ceil(statSync(file).size / 1024)} KB`);
 }
 
-/** koffi loads its prebuilt library by path, so it stays a package of its own: its index and this machine's library, nothing else. */
+function put() {
+  const old = `${dist}-old`;
+  if (existsSync(final)) renameSync(final, old);
+  renameSync(dist, final);
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** koffi loads its prebuilt library by path, so it stays a package of its own: its scripts and this machine's library, nothing else. */
 function copyKoffi() {
   const from = join(root, 'node_modules');
   const to = join(dist, 'node_modules');
-  for (const file of ['package.json', 'index.js', 'index.cjs', 'indirect.js', 'indirect.cjs', 'LICENSE.txt', 'lib']) {
-    if (existsSync(join(from, 'koffi', file))) cpSync(join(from, 'koffi', file), join(to, 'koffi', file), { recursive: true });
-  }
-  const library = `koffi-linux-${process.arch}`;
-  cpSync(join(from, '@koromix', library), join(to, '@koromix', library), { recursive: true });
+  const scripts = ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'];
+  for (const file of scripts) cpSync(join(from, 'koffi', file), join(to, 'koffi', file));
+  const library = `@koromix/koffi-linux-${process.arch}`;
+  for (const libc of ['package.json', 'index.js', `linux_${process.arch}`])
+    cpSync(join(from, library, libc), join(to, library, libc), { recursive: true });
 }

@@ -16,17 +16,19 @@ export const normal: Vnic = {
       peer: { name: port.ifname, mac: port.mac, mtu: port.mtu, netns: pod },
     });
     host.step('veth made');
-    // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
-    if (port.datapath === 'netdev') await disableTxChecksum(pod, port.ifname);
     using inside = host.netlink(pod);
-    const podEnd = found(await inside.link(port.ifname), `${port.ifname} in ${port.netns}`);
-    await machine.setLink(bridgeEnd.index, { up: true });
-    await inside.setLink(podEnd.index, { up: true });
+    const readyPod = async () => {
+      // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
+      if (port.datapath === 'netdev') await disableTxChecksum(pod, port.ifname);
+      const index = bridgeEnd.peerIndex ?? found(await inside.link(port.ifname), port.ifname).index;
+      await inside.setLink(index, { up: true });
+    };
+    await Promise.all([machine.setLink(bridgeEnd.index, { up: true }), readyPod()]);
     host.step('veth up');
     return {
       bridgePort: port.bridgePort,
       bridgeMac: bridgeEnd.mac,
-      pod: { name: port.ifname, mac: podEnd.mac, mtu: podEnd.mtu },
+      pod: { name: port.ifname, mac: port.mac, mtu: port.mtu },
       takesIp: true,
     };
   },
