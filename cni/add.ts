@@ -13,7 +13,7 @@ import { type Attachment, externalIds, findingIds } from './attachment.ts';
 import { trunkVlans } from './config.ts';
 import type { Context } from './context.ts';
 import { CniError, coded, codes } from './errors.ts';
-import { ipamAdd } from './ipam.ts';
+import { ipamAdd, requireInstalled } from './ipam.ts';
 import { ovsdbOf, planAttachment, planPort } from './plan.ts';
 import type { Request } from './request.ts';
 import { chainResult, parseResult, type Result } from './result.ts';
@@ -31,6 +31,7 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const bridge = await bridgeFor(db, request);
   const attachment = planAttachment(context, request, type);
   const port = planPort(request, attachment, bridge);
+  if (attachment.ipam !== undefined) await requireInstalled(attachment.ipam);
   await makeRoom(context, attachment, vnic);
   await journal.begin(attachment);
   host.step('intent written');

@@ -1,6 +1,7 @@
 // DEL: always ends clean. Needs neither the namespace nor the journal nor a sound configuration.
-import { attachmentId, keyOf } from './attachment.ts';
+import { type Attachment, attachmentId, keyOf } from './attachment.ts';
 import type { Context } from './context.ts';
+import { isInstalled } from './ipam.ts';
 import { planAttachment } from './plan.ts';
 import type { Request } from './request.ts';
 import { teardown } from './teardown.ts';
@@ -8,6 +9,18 @@ import { teardown } from './teardown.ts';
 /** Throws only what IPAM or the machine refused, after everything was tried. */
 export async function del(context: Context, request: Request): Promise<void> {
   const entry = await context.journal.find(attachmentId(keyOf(request)));
-  // With the journal lost, what the request itself says has to do; the port is found by its external_ids.
-  await teardown(context, entry?.attachment ?? planAttachment(context, request, 'normal'));
+  await teardown(context, entry?.attachment ?? (await fromRequest(context, request)));
+}
+
+/** With the journal lost, what the request itself says has to do; the port is found by its external_ids. */
+async function fromRequest(context: Context, request: Request): Promise<Attachment> {
+  const { ipam, ...rest } = planAttachment(context, request, 'normal');
+  if (ipam === undefined) return rest;
+  if (await isInstalled(ipam)) return { ...rest, ipam };
+  // ADD refuses it before it changes anything: then a DEL that failed for it would keep a pod that never ran for ever.
+  context.host.log.warn(
+    { id: rest.id, ipam: ipam.type },
+    'no ADD is known and the IPAM plugin is not there: nothing to give back',
+  );
+  return rest;
 }

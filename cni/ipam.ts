@@ -1,5 +1,5 @@
 // Delegation to the IPAM plugin (SPEC section 4): found in CNI_PATH, given our environment and configuration, believed in nothing.
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
@@ -41,15 +41,28 @@ export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
   await invoke(host, call, 'DEL');
 }
 
-/** How older plugins refuse a command they have not heard of: by its version, by its name, or for want of a container. */
-const notKnown: readonly number[] = [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment];
+export async function isInstalled(call: IpamCall): Promise<boolean> {
+  return (await findExecutable(call)) !== undefined;
+}
+
+/** Throws CniError 7 when it is not. ADD asks before it changes anything, so that a mistyped name leaves nothing to undo. */
+export async function requireInstalled(call: IpamCall): Promise<void> {
+  await find(call);
+}
+
+/** How older plugins refuse a command they have not heard of: by its version or its name, and without a container for want of one. */
+const notKnown: Readonly<Record<'CHECK' | 'GC' | 'STATUS', readonly number[]>> = {
+  CHECK: [codes.incompatibleVersion, codes.badEnvironment],
+  GC: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
+  STATUS: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
+};
 
 /** CHECK, GC and STATUS came to the SPEC later than many IPAM plugins: one that does not know the command has nothing to object. */
-export async function ipamOptional(host: Host, call: IpamCall, command: 'CHECK' | 'GC' | 'STATUS'): Promise<void> {
+export async function ipamOptional(host: Host, call: IpamCall, command: keyof typeof notKnown): Promise<void> {
   try {
     await invoke(host, call, command);
   } catch (error) {
-    const unknown = error instanceof CniError && notKnown.includes(error.code);
+    const unknown = error instanceof CniError && notKnown[command].includes(error.code);
     if (!unknown) throw error;
     host.log.debug({ ipam: call.type, command, error: error.message }, 'the IPAM plugin does not know this command');
   }
@@ -112,13 +125,20 @@ function delegateError(prefix: string, stdout: string): CniError | undefined {
   }
 }
 
-async function find({ type, path }: IpamCall): Promise<string> {
-  for (const directory of path) {
-    const file = join(directory, type);
-    if ((await stat(file).catch(() => undefined))?.isFile()) return file;
-  }
+async function find(call: IpamCall): Promise<string> {
+  const file = await findExecutable(call);
+  if (file !== undefined) return file;
   throw new CniError(
     codes.invalidConfig,
-    `ipam.type: no executable "${type}" in CNI_PATH (${path.join(':')}); install it, or correct the name`,
+    `ipam.type: no executable "${call.type}" in CNI_PATH (${call.path.join(':')}); install it, or correct the name`,
   );
+}
+
+async function findExecutable({ type, path }: IpamCall): Promise<string | undefined> {
+  for (const directory of path) {
+    const file = join(directory, type);
+    const usable = await Promise.all([stat(file), access(file, constants.X_OK)]).catch(() => undefined);
+    if (usable?.[0].isFile()) return file;
+  }
+  return undefined;
 }
