@@ -67,10 +67,12 @@ export function parseRequest(env: Environment, stdin: string): Request {
   if (command === undefined) throw new CniError(codes.badEnvironment, `unknown CNI_COMMAND: ${name}`);
   const version = checkVersion(command, raw['cniVersion']);
   const lenient = command === 'DEL' || command === 'GC';
+  const one = perInterface.some((each) => each === command);
   return {
     command,
-    containerId: env['CNI_CONTAINERID'] ?? '',
-    ifname: env['CNI_IFNAME'] ?? '',
+    // GC and STATUS are about no container: one that the environment happens to name must not be locked while GC works on it.
+    containerId: one ? (env['CNI_CONTAINERID'] ?? '') : '',
+    ifname: one ? (env['CNI_IFNAME'] ?? '') : '',
     netns: env['CNI_NETNS'] ?? '',
     args: lenient ? argsIfReadable(env['CNI_ARGS'] ?? '') : parseArgs(env['CNI_ARGS'] ?? ''),
     path: (env['CNI_PATH'] ?? '').split(':').filter((directory) => directory !== ''),

@@ -1,0 +1,76 @@
+// kill -9 of the server at every step of an ADD, a finished and a failing one: what its successor leaves is nothing.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '../support/crash.ts';
+import { skipWithoutOvs } from '../support/ovs.ts';
+
+describe('a server that is killed in an ADD', function () {
+  this.timeout(30_000);
+  let crash: CrashNode;
+  before(async function () {
+    skipWithoutOvs.call(this);
+    crash = await startCrashNode();
+    await writeIpam(crash.node, 'refusing', 'if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi');
+  });
+  after(async () => await crash?.[Symbol.asyncDispose]());
+  afterEach(() => crash.node.server.stop());
+
+  it('can be killed at just the steps that are tried here', async () => {
+    const steps = join(crash.node.dir, 'steps');
+    await crash.node.startServer({ SMARTNIC_STEP_HOOK: `record:${steps}` });
+    const call = crash.call();
+    assert.equal((await crash.node.cni('ADD', call)).exit, 0);
+    assert.equal((await crash.node.cni('DEL', call)).exit, 0);
+    const lines = (await readFile(steps, 'utf8')).trimEnd().split('\n').toSorted();
+    assert.deepEqual(lines, [...addSteps, ...delSteps].toSorted());
+  });
+
+  for (const step of addSteps.filter((each) => each !== 'committed')) {
+    it(`leaves nothing that the next start does not take away, and the container can be attached: "${step}"`, async () => {
+      const call = crash.call();
+      const lost = await crash.killedAt(step, 'ADD', call);
+      assert.equal(lost.json.code, 11);
+      assert.deepEqual(await crash.left(), []);
+      const again = await crash.node.cni('ADD', call);
+      assert.equal(again.exit, 0, again.stdout);
+      await crash.ping();
+      assert.equal((await crash.node.cni('DEL', call)).exit, 0);
+      assert.deepEqual(await crash.left(), []);
+    });
+  }
+
+  it('after the commit keeps the attachment whose answer was lost, until the runtime deletes it', async () => {
+    const call = crash.call();
+    assert.equal((await crash.killedAt('committed', 'ADD', call)).json.code, 11);
+    await crash.ping();
+    const second = await crash.node.cni('ADD', call);
+    assert.match(second.json.msg, /is attached to network tenant-a already, since .*; DEL it first/);
+    await crash.ping();
+    assert.equal((await crash.node.cni('DEL', call)).exit, 0);
+    assert.deepEqual(await crash.left(), []);
+    assert.equal((await crash.node.cni('ADD', call)).exit, 0);
+    await crash.ping();
+    assert.equal((await crash.node.cni('DEL', call)).exit, 0);
+  });
+
+  for (const step of addSteps) {
+    it(`leaves nothing after the runtime's DEL, sent while no server runs: "${step}"`, async () => {
+      const call = crash.call();
+      const lost = await crash.killedAt(step, 'ADD', call);
+      await crash.node.server.stop('SIGKILL');
+      const deleted = crash.node.cni('DEL', { ...call, netns: '' });
+      await crash.node.startServer();
+      assert.deepEqual([lost.exit, await deleted.then(({ exit, stdout }) => [exit, stdout])], [1, [0, '']]);
+      assert.deepEqual(await crash.left(), []);
+    });
+  }
+
+  for (const step of delSteps) {
+    it(`that fails leaves nothing either, killed while it was being undone: "${step}"`, async () => {
+      const call = crash.call({ ipam: { type: 'refusing' } });
+      assert.equal((await crash.killedAt(step, 'ADD', call)).json.code, 11);
+      assert.deepEqual(await crash.left(), []);
+    });
+  }
+});
