@@ -1,7 +1,7 @@
 // Builds what ships into dist/: the executable (C, static) and the server as one bundle, with the one native library beside it.
 // What is bundled needs no node_modules and starts in a third of the memory.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -10,6 +10,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const final = join(root, 'dist');
 // Built aside and put in place at the end: what runs from dist/ meanwhile sees the old files or the new ones.
 const dist = join(root, `.cache/dist-${process.pid}`);
+/**
+ * How the servers are started. V8 lets its heap grow generously where memory is plenty; these limits make it collect earlier and cost
+ * nothing that can be measured. The threads are for what blocks in the kernel: deleting a veth takes 15 ms, fsync as long as the disk.
+ */
+const shebang = '#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 node --max-semi-space-size=1 --max-old-space-size=64';
+
 const entries = { 'smartnic-cni': 'cni/main.ts', 'smartnic-device-plugin': 'device-plugin/main.ts' };
 
 mkdirSync(dist, { recursive: true });
@@ -31,10 +37,11 @@ await build({
   minify: true,
   keepNames: true,
   external: ['koffi'],
-  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  banner: { js: `${shebang}\nimport { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
   logLevel: 'warning',
 });
 copyKoffi();
+for (const name of Object.keys(entries)) if (existsSync(join(dist, `${name}.mjs`))) chmodSync(join(dist, `${name}.mjs`), 0o755);
 put();
 for (const name of ['smartnic', ...Object.keys(entries).map((each) => `${each}.mjs`)]) {
   const file = join(final, name);

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { makeNetns, type TestNetns } from './netns.ts';
@@ -61,6 +61,8 @@ export interface TestServer {
 export interface NodeOptions {
   /** More lines of the node's configuration. */
   readonly settings?: string;
+  /** Default: debug. */
+  readonly logLevel?: string;
   /** Start the bundle in dist/ instead of the source. */
   readonly shipped?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -73,8 +75,13 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
   await ovs.addBridge('br0');
   const dir = await mkdtemp(join(tmpdir(), 'sn-'));
   undo.defer(() => rm(dir, { recursive: true, force: true }));
-  const [socket, stateDir, settings, logFile] = [join(dir, 'run/cni.sock'), join(dir, 'state'), join(dir, 'config.yaml'), join(dir, 'log')];
-  await writeFile(settings, `ovsdb: ${ovs.address}\nlogLevel: debug\n${options.settings ?? ''}`);
+  const [socket, stateDir, settings, logFile] = [
+    join(dir, 'run/cni.sock'),
+    join(dir, 'state'),
+    join(dir, 'config.yaml'),
+    join(dir, 'log'),
+  ];
+  await writeFile(settings, `ovsdb: ${ovs.address}\nlogLevel: ${options.logLevel ?? 'debug'}\n${options.settings ?? ''}`);
   await mkdir(join(dir, 'ipam'));
   const running = new Set<TestServer>();
   undo.defer(async () => {
@@ -82,9 +89,16 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
   });
 
   const startServer = async (env: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-    const main = options.shipped ? join(top, 'dist/smartnic-cni.mjs') : join(top, 'cni/main.ts');
-    const variables = { SMARTNIC_CONFIG: settings, SMARTNIC_SOCKET: socket, SMARTNIC_STATE_DIR: stateDir, ...options.env, ...env };
-    const child = execa('ip', ['netns', 'exec', ovs.netns, process.execPath, main], {
+    const command = options.shipped ? [join(top, 'dist/smartnic-cni.mjs')] : [process.execPath, join(top, 'cni/main.ts')];
+    const variables = {
+      SMARTNIC_CONFIG: settings,
+      SMARTNIC_SOCKET: socket,
+      SMARTNIC_STATE_DIR: stateDir,
+      ...options.env,
+      ...env,
+      PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
+    };
+    const child = execa('ip', ['netns', 'exec', ovs.netns, ...command], {
       env: variables,
       reject: false,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -130,7 +144,12 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       ...call.env,
     };
     const input = typeof call.config === 'string' ? call.config : JSON.stringify(call.config);
-    const { exitCode, stdout, stderr } = await execa(join(top, 'dist/smartnic'), [], { env, extendEnv: false, input, reject: false });
+    const { exitCode, stdout, stderr } = await execa(join(top, 'dist/smartnic'), [], {
+      env,
+      extendEnv: false,
+      input,
+      reject: false,
+    });
     return { exit: exitCode ?? -1, stdout, stderr, json: stdout === '' ? {} : JSON.parse(stdout) };
   };
 
@@ -157,9 +176,13 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     cni,
     journal,
     leftovers: async () => {
-      const ports = (await ovs.vsctl('--bare', '--columns=name', 'find', 'Interface', 'external_ids:owner=smartnic.io')).split('\n');
+      const ports = (await ovs.vsctl('--bare', '--columns=name', 'find', 'Interface', 'external_ids:owner=smartnic.io')).split(
+        '\n',
+      );
       const { stdout } = await execa('ip', ['-n', ovs.netns, '-json', 'link', 'show', 'type', 'veth']);
-      const links = (JSON.parse(stdout || '[]') as { ifname?: string }[]).flatMap(({ ifname }) => (ifname?.startsWith('sn') ? [ifname] : []));
+      const links = (JSON.parse(stdout || '[]') as { ifname?: string }[]).flatMap(({ ifname }) =>
+        ifname?.startsWith('sn') ? [ifname] : [],
+      );
       const leases = join(dir, 'leases');
       const networks = existsSync(leases) ? await readdir(leases, { recursive: true }) : [];
       return [
