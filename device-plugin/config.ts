@@ -1,6 +1,7 @@
 // The pools as their admin writes them, and the one error that says everything wrong with the file. Text to record; no file is read here
 // (config-file.ts), no vf is looked at (pools.ts). The older SR-IOV device plugin's config.json is understood too (sriovdp.ts).
 import { basename } from 'node:path';
+import type { z } from 'zod';
 import { ConfigError } from './config-error.ts';
 import type { NumaPolicy } from './numa.ts';
 import { findOverlaps } from './overlap.ts';
@@ -58,7 +59,7 @@ export function parseConfig(file: string, text: string): Config {
 
 function parsePools(file: string, value: unknown, positions: Positions): Config {
   const parsed = poolsSchema.safeParse(value);
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => positions.explain(issue, value)));
+  if (!parsed.success) throw new ConfigError(relevant(parsed.error.issues).map((issue) => positions.explain(issue, value)));
   const { resourcePrefix, pools } = parsed.data;
   return {
     file,
@@ -73,6 +74,12 @@ function parsePools(file: string, value: unknown, positions: Positions): Config 
     overlap: 'error',
     warnings: [],
   };
+}
+
+/** A map with an unknown key only is not called empty as well. */
+function relevant(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue[] {
+  const unknown = new Set(issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => path.join('.')));
+  return issues.filter(({ code, path }) => code !== 'custom' || !unknown.has(path.join('.')));
 }
 
 /** Pools and resources are told apart by their names, in kubelet as in our logs. */

@@ -5,6 +5,7 @@ import { ZodError } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
 import { ConfigError } from './config-error.ts';
+import { knownKeys } from './pools-schema.ts';
 
 export interface Positions {
   value(): unknown;
@@ -59,7 +60,9 @@ export function openPositions(file: string, text: string): Positions {
     explain: (issue, input) => {
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
       const line = unknown === undefined ? lineOf(find(issue.path)) : keyLine(issue.path, unknown);
-      return `${at(line)}: ${explain(new ZodError([issue]), input)}`;
+      const words = explain(new ZodError([issue]), input);
+      if (unknown !== undefined) return `${at(line)}: ${words}; the keys here are ${knownKeys(issue.path).join(', ')}`;
+      return `${at(line)}: ${words}${words.endsWith('is missing') ? '; add it' : ''}`;
     },
   };
 }
