@@ -80,6 +80,20 @@ describe('our device plugin and kubelet', () => {
     assert.equal(plugin.status[0]?.way, 'register');
   });
 
+  it('notices a restart of kubelet by inotify, not only by its slow look', async () => {
+    await kubelet.start();
+    await start([resource], { registration: 'register', timing: { tick: 60_000, patience: 60_000, firstPause: 10_000 } });
+    await kubelet.untilOffered(name, 4);
+    for (let time = 0; time < 3; time++) {
+      await kubelet.restart();
+      await kubelet.untilOffered(name, 4, 4, 2000);
+      kubelet.stop();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await kubelet.start();
+      await kubelet.untilOffered(name, 4, 4, 2000);
+    }
+  });
+
   it('logs the same refusal once, and says when kubelet has taken the resource at last', async () => {
     kubelet.behaviour.refuse = () => 'not today';
     await kubelet.start();
