@@ -69,7 +69,7 @@ export function followInventory(options: InventoryOptions): Inventory {
 
   function lookSettled(): void {
     settling = undefined;
-    void look();
+    if (!ending.signal.aborted) void look();
   }
 
   function look(): Promise<void> {
@@ -128,8 +128,8 @@ export function followInventory(options: InventoryOptions): Inventory {
     async stop() {
       ending.abort();
       clearInterval(timer);
-      clearTimeout(settling);
       await Promise.all([listening, looking]);
+      clearTimeout(settling); // last: what listened may have heard something while it ended
     },
   };
 }
