@@ -1,6 +1,8 @@
 // The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf } from '../host/errors.ts';
+import { claimFile } from '../host/file-lock.ts';
 import type { Host } from '../host/host.ts';
 import { type Logger, openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
@@ -21,6 +23,7 @@ const slowTick = 60_000;
 async function main(): Promise<void> {
   const settings = await readSettings(environment());
   const log = openLog(settings.logLevel);
+  claimState(settings.stateDir);
   const sweeper = { now: () => {} };
   const databases = openDatabases(settings, log, () => sweeper.now());
   const host: Host = {
@@ -53,6 +56,13 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+/** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
+function claimState(stateDir: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  if (claimFile(join(stateDir, 'lock'))) return;
+  throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
 }
 
 function environment(): Readonly<Record<string, string>> {

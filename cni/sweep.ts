@@ -1,30 +1,53 @@
 // The sweep: at start, whenever OVSDB is back, and on a slow tick, finishes what was half done and removes what is dead.
-import { messageOf } from '../host/errors.ts';
+import { messageOf, Unavailable } from '../host/errors.ts';
 import { vnics } from '../vnic/index.ts';
 import { type Attachment, lockKey } from './attachment.ts';
 import type { Context } from './context.ts';
+import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
-/** Never throws: what can't be done now stays in the journal and is tried again at the next sweep. */
+/** Never throws: what can't be done now stays where it is and is tried again at the next sweep. */
 export async function sweep(context: Context): Promise<void> {
-  const { host, journal, lock } = context;
-  for (const { attachment } of await journal.list()) {
-    await lock(lockKey(attachment), async () => {
-      const entry = await journal.find(attachment.id);
-      const why =
-        entry === undefined
-          ? undefined
-          : entry.phase === 'added'
-            ? await deathOf(context, attachment)
-            : `its ${entry.phase} was cut short`;
-      if (why === undefined) return;
-      host.log.info(
-        { id: attachment.id, containerId: attachment.containerId, ifname: attachment.ifname, why },
-        'sweeping an attachment',
-      );
-      await teardown(context, attachment);
-    }).catch((error: unknown) => host.log.warn({ id: attachment.id, error: messageOf(error) }, 'sweeping failed; again later'));
+  const { host, journal, settings } = context;
+  try {
+    const journaled = (await journal.list()).map(({ attachment }) => attachment);
+    for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {
+      const there = journaled.filter(({ ovsdb }) => ovsdb === address);
+      await sweepDatabase(context, address, there);
+    }
+  } catch (error) {
+    host.log.error({ error: messageOf(error) }, 'sweeping failed; again later');
   }
+}
+
+/** The database is asked first, so that one that is down is waited for once and not for every attachment. */
+async function sweepDatabase(context: Context, address: string, journaled: readonly Attachment[]): Promise<void> {
+  const { host } = context;
+  try {
+    await host.ovsdb(address).replica();
+    for (const attachment of journaled) await sweepOne(context, attachment);
+    // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
+    const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
+    for (const attachment of strays) await sweepOne(context, attachment);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    host.log.warn({ ovsdb: address, error: error.message }, 'not swept until OVSDB is back');
+  }
+}
+
+async function sweepOne(context: Context, attachment: Attachment): Promise<void> {
+  const { host, journal, lock } = context;
+  const { id, containerId, ifname } = attachment;
+  const work = async () => {
+    const phase = (await journal.find(id))?.phase ?? 'added';
+    const why = phase === 'added' ? await deathOf(context, attachment) : `its ${phase} was cut short`;
+    if (why === undefined) return;
+    host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
+    await teardown(context, attachment);
+  };
+  await lock(lockKey(attachment), work).catch((error: unknown) => {
+    host.log.warn({ id, error: messageOf(error) }, 'sweeping failed; again later');
+  });
 }
 
 export async function isDead(context: Context, attachment: Attachment): Promise<boolean> {

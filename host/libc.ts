@@ -34,6 +34,7 @@ const bindRaw: KoffiFunc<(fd: number, address: Bytes, size: number) => number> =
 const setsockoptRaw: KoffiFunc<(fd: number, level: number, name: number, value: Bytes, size: number) => number> = libc.func(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t size)',
 );
+const flockRaw: KoffiFunc<(fd: number, operation: number) => number> = libc.func('int flock(int fd, int operation)');
 const sendRaw: KoffiFunc<(fd: number, bytes: Bytes, size: number, flags: number) => number> = libc.func(
   'long send(int fd, const void *bytes, size_t size, int flags)',
 );
@@ -80,6 +81,15 @@ export function setSocketOption(fd: number, level: number, name: number, value: 
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   succeed(setsockoptRaw(fd, level, name, bytes, bytes.length), `set socket option ${level}/${name} to ${value}`);
+}
+
+/** Locks an open file for this process alone, without waiting; false: another one holds it. Only file-lock.ts has a use for it. */
+export function lockFile(fd: number, attempt: string): boolean {
+  const [LOCK_EX, LOCK_NB] = [2, 4];
+  if (flockRaw(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = koffi.errno();
+  if (errnoName(errno) === 'EAGAIN') return false;
+  throw new SystemError(attempt, errno);
 }
 
 /** Sends one datagram from the calling thread. */

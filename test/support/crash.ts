@@ -34,7 +34,8 @@ export interface CrashNode extends AsyncDisposable {
   ping(): Promise<void>;
 }
 
-const peerAddress = '10.77.128.2';
+/** Of the attachment that lives through everything. */
+export const peerAddress = '10.77.128.2';
 
 /** A node with one living attachment on a network of its own, and a pod to do things to. No server runs. */
 export async function startCrashNode(): Promise<CrashNode> {

@@ -1,0 +1,178 @@
+// What a starting server makes of what it finds: reboots, lost and torn journals, ports that nobody knows, an OVSDB that is down.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type CrashNode, peerAddress, startCrashNode } from '../support/crash.ts';
+import type { CniCall, TestNode } from '../support/node.ts';
+import { skipWithoutOvs } from '../support/ovs.ts';
+
+describe('a starting server', function () {
+  this.timeout(30_000);
+  let crash: CrashNode;
+  let node: TestNode;
+  let peers: readonly string[];
+  let peerPort: string;
+  let directory: string;
+  before(async function () {
+    skipWithoutOvs.call(this);
+    crash = await startCrashNode();
+    node = crash.node;
+    peers = await node.journal();
+    peerPort = await node.ovs.vsctl('list-ports', 'br0');
+    directory = join(node.stateDir, 'attachments');
+  });
+  afterEach(() => node.server.stop());
+  after(async () => await crash?.[Symbol.asyncDispose]());
+
+  /** Attaches, lets the server die, and gives the journal's files of it. */
+  const attachedAndDead = async (call: CniCall): Promise<readonly string[]> => {
+    await node.startServer();
+    const added = await node.cni('ADD', call);
+    assert.equal(added.exit, 0, added.stdout);
+    await node.server.stop('SIGKILL');
+    return (await node.journal()).filter((name) => !peers.includes(name)).map((name) => join(directory, name));
+  };
+  const edit = async (files: readonly string[], change: (text: string) => string) => {
+    assert.ok(files.length > 0);
+    for (const file of files) await writeFile(file, change(await readFile(file, 'utf8')));
+  };
+  const addPort = async (name: string, ids: readonly string[]) => {
+    const set = ids.length === 0 ? [] : ['--', 'set', 'Interface', name, ...ids.map((pair) => `external_ids:${pair}`)];
+    await node.ovs.vsctl('--no-wait', 'add-port', 'br0', name, ...set);
+  };
+  const deletedAndClean = async (call: CniCall) => {
+    const deleted = await node.cni('DEL', call);
+    assert.deepEqual([deleted.exit, deleted.stdout], [0, '']);
+    assert.deepEqual(await crash.left(), []);
+  };
+
+  it('removes what a reboot left: ports and addresses of pods that are gone', async () => {
+    await using other = await node.pod();
+    const files = await attachedAndDead({ ...crash.call(), netns: other.path });
+    await other[Symbol.asyncDispose]();
+    await edit(files, (text) => text.replace(/"bootId":"[^"]*"/, '"bootId":"another boot"'));
+    assert.match((await crash.left()).join(), /port .*journal .*lease /);
+    await node.startServer();
+    assert.deepEqual(await crash.left(), []);
+  });
+
+  it('removes an attachment whose cable died with its pod', async () => {
+    await using other = await node.pod();
+    await attachedAndDead({ ...crash.call(), netns: other.path });
+    await other[Symbol.asyncDispose]();
+    await node.startServer();
+    assert.deepEqual(await crash.left(), []);
+  });
+
+  it('leaves a living pod whose journal is lost alone; its DEL finds the port by external_ids', async () => {
+    const call = crash.call();
+    for (const file of await attachedAndDead(call)) await rm(file);
+    await node.startServer();
+    await crash.ping();
+    await deletedAndClean(call);
+  });
+
+  it('removes ports of ours that no journal knows and whose netdev is gone, and no others', async () => {
+    await using other = await node.pod();
+    for (const file of await attachedAndDead({ ...crash.call({ ipam: {} }), netns: other.path })) await rm(file);
+    await other[Symbol.asyncDispose]();
+    const ours = ['owner=smartnic.io', 'smartnic-network=n', 'smartnic-container=c', 'smartnic-ifname=eth0'];
+    await addPort('a-vf', [...ours, 'smartnic-pci=0000\\:04\\:00.1']);
+    await addPort('theirs', ['owner=somebody.else', ...ours.slice(1)]);
+    await addPort('nobodys', []);
+    await node.startServer();
+    assert.deepEqual(await crash.left(), ['port a-vf']);
+    assert.equal(await node.ovs.vsctl('list-ports', 'br0'), ['a-vf', 'nobodys', peerPort, 'theirs'].join('\n'));
+    for (const name of ['a-vf', 'theirs', 'nobodys']) await node.ovs.vsctl('del-port', name);
+  });
+  it('takes a commit that was torn for none, since its answer was never sent', async () => {
+    const files = await attachedAndDead(crash.call());
+    await edit(files, (text) => text.trimEnd().slice(0, -10));
+    await node.startServer();
+    assert.deepEqual(await crash.left(), []);
+  });
+
+  it('keeps a living pod when the note of its deletion is torn, and then deletes it', async () => {
+    const call = crash.call();
+    await edit(await attachedAndDead(call), (text) => `${text}\n{"phase":"del`);
+    await node.startServer();
+    await crash.ping();
+    await deletedAndClean(call);
+  });
+
+  it('is not stopped by garbage in the journal', async () => {
+    const call = crash.call();
+    await attachedAndDead(call);
+    await writeFile(join(directory, '000000000000.jsonl'), '{"version":1,"phase":"adding","attachm');
+    await writeFile(join(directory, '000000000001.jsonl'), '');
+    await writeFile(join(directory, '000000000002.jsonl'), Buffer.from([0, 0xff, 0x0a, 0x80]));
+    await writeFile(join(directory, '000000000003.jsonl'), '{"version":1,"attachment":{}}\n');
+    await writeFile(join(directory, 'README'), 'not ours');
+    await node.startServer();
+    await crash.ping();
+    assert.equal((await node.cni('DEL', call)).exit, 0);
+    const left = (await crash.left()).map((each) => each.replace('journal ', ''));
+    for (const name of left) await rm(join(directory, name), { recursive: true });
+    assert.deepEqual(
+      left.filter((name) => /[012].jsonl/.test(name)),
+      [],
+    );
+  });
+
+  it('goes on when the journal is deleted while it runs', async () => {
+    await node.startServer();
+    const first = crash.call();
+    assert.equal((await node.cni('ADD', first)).exit, 0);
+    const kept = await Promise.all(peers.map(async (name) => [name, await readFile(join(directory, name))] as const));
+    await rm(directory, { recursive: true });
+    await node.ovs.ovsdb.stop();
+    await node.ovs.ovsdb.start(); // makes it sweep
+    assert.equal((await node.cni('DEL', first)).exit, 0);
+    const second = crash.call();
+    const added = await node.cni('ADD', second);
+    assert.equal(added.exit, 0, added.stdout);
+    for (const [name, text] of kept) await writeFile(join(directory, name), text);
+    await deletedAndClean(second);
+  });
+
+  it('never touches what lives: a ping goes on through stops and kills', async () => {
+    const call = crash.call();
+    await attachedAndDead(call);
+    const ping = spawn('ip', ['netns', 'exec', crash.pod.name, 'ping', '-i', '0.02', '-W', '1', peerAddress]);
+    let output = '';
+    ping.stdout.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
+      await node.startServer();
+      await node.server.stop(signal);
+    }
+    const ended = once(ping, 'close');
+    ping.kill('SIGINT');
+    await ended;
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? [];
+    assert.ok(Number(sent) > 20, output);
+    assert.equal(received, sent, output);
+    await node.startServer();
+    await deletedAndClean(call);
+  });
+
+  it('serves though OVSDB is down, waits for it once, and sweeps when it is back', async () => {
+    const files: string[] = [];
+    for (let count = 0; count < 4; count++) files.push(...(await attachedAndDead({ ...crash.call(), ifname: `net${count}` })));
+    await edit([...new Set(files)], (text) => text.split('\n')[0] ?? '');
+    await node.ovs.ovsdb.stop();
+    const began = performance.now();
+    await node.startServer();
+    assert.ok(performance.now() - began < 6000, `it began to serve after ${performance.now() - began} ms`);
+    const refused = await node.cni('ADD', crash.call());
+    assert.equal(refused.json.code, 11, refused.stdout);
+    assert.match(refused.json.msg, /db\.sock/);
+    await node.ovs.ovsdb.start();
+    for (let tries = 0; (await crash.left()).length > 0 && tries < 100; tries++) await sleep(100);
+    assert.deepEqual(await crash.left(), []);
+  });
+});
