@@ -24,6 +24,7 @@ const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 /** Throws CniError; then nothing is left but what the journal still names. */
 export async function add(context: Context, request: Request): Promise<Result> {
   const { host, journal } = context;
+  const earlier = parsePrevResult(request);
   checkNetns(request);
   const type = await vnicTypeOf(context, request);
   const vnic = vnicFor(type);
@@ -39,8 +40,7 @@ export async function add(context: Context, request: Request): Promise<Result> {
     const ours = await build(context, { request, attachment, vnic, port, db });
     await journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
-    const earlier = request.config.prevResult;
-    return earlier === undefined ? ours : chainResult(parsePrevResult(earlier), ours);
+    return earlier === undefined ? ours : chainResult(earlier, ours);
   } catch (error) {
     await teardown(context, attachment).catch((undo: unknown) =>
       host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
@@ -162,9 +162,9 @@ async function makeRoom(context: Context, attachment: Attachment, vnic: Vnic): P
   if (earlier !== undefined || stray) await teardown(context, earlier ?? attachment);
 }
 
-function parsePrevResult(value: unknown): Result {
+function parsePrevResult({ config: { prevResult } }: Request): Result | undefined {
   try {
-    return parseResult(value);
+    return prevResult === undefined ? undefined : parseResult(prevResult);
   } catch (error) {
     throw new CniError(codes.invalidConfig, `prevResult: ${coded(error).message}`, { cause: error });
   }

@@ -39,7 +39,8 @@ async function checkAttachment(
   await vnics[attachment.vnicType]?.check(host, {
     ...attachment,
     netns,
-    mac: made.mac,
+    // A later plugin of the chain may have changed it, and then the result says so.
+    mac: listed.interfaces[index]?.mac?.toLowerCase() ?? made.mac,
     mtu: made.mtu ?? 1500,
     datapath: 'system',
   });
