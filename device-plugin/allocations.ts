@@ -35,7 +35,7 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   let holdings: Holdings = new Map();
   let unknown: string | undefined = 'kubelet was not asked yet';
   let asking: Promise<void> | undefined;
-  let kubeletAnswered = false;
+  let trusted = false;
   let said = '';
   const timer = setInterval(refresh, options.interval);
 
@@ -47,34 +47,19 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   }
 
   async function ask(): Promise<void> {
-    try {
-      const list = await listHeld(options);
-      kubeletAnswered = true;
-      adopt(list.held, list.believed ? options.grace : Number.POSITIVE_INFINITY);
-      say(heldTwice(list.held));
-    } catch (error) {
-      // A checkpoint keeps entries of pods long gone: once kubelet itself has answered, what we know is better.
-      const fallback = kubeletAnswered ? [] : adoptCheckpoint();
-      say([messageOf(error), ...fallback]);
+    const { held, believed, problems } = await listHeld(options);
+    trusted ||= believed;
+    let next = reconcile(holdings, held, performance.now(), believed ? options.grace : Number.POSITIVE_INFINITY);
+    let known = trusted || unknown === undefined;
+    if (!trusted) {
+      // A checkpoint keeps entries of pods long gone: once kubelet's own list was complete, what we know is better.
+      const checkpoint = readHeld(options);
+      if (checkpoint.held !== undefined) next = reconcile(next, checkpoint.held, performance.now(), options.grace);
+      known ||= checkpoint.held !== undefined;
+      problems.push(...checkpoint.problems);
     }
-  }
-
-  /** What went wrong, in words. */
-  function adoptCheckpoint(): readonly string[] {
-    try {
-      const entries = readCheckpoint(host, join(options.kubeletDir, 'device-plugins/kubelet_internal_checkpoint')) ?? [];
-      adopt(
-        entries.flatMap(({ ids, resource }) => ids.map((id) => ({ id, resource }))),
-        options.grace,
-      );
-      return [];
-    } catch (error) {
-      return [messageOf(error)];
-    }
-  }
-
-  function adopt(held: readonly Held[], grace: number): void {
-    replace(reconcile(holdings, held, performance.now(), grace), undefined);
+    replace(next, known ? undefined : problems.join('; '));
+    say([...problems, ...heldTwice(held)]);
   }
 
   function replace(next: Holdings, why: string | undefined): void {
@@ -87,10 +72,9 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   /** Once per change: kubelet is asked every few seconds. */
   function say(problems: readonly string[]): void {
     const text = problems.join('; ');
-    if (unknown !== undefined && text !== '') replace(holdings, text);
     if (text === said) return;
     said = text;
-    if (text === '') host.log.info('kubelet says again which VFs are held');
+    if (text === '') host.log.info('kubelet says which VFs are held');
     else host.log.warn({ problems }, 'which VFs are held is not clear');
   }
 
@@ -112,13 +96,39 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   };
 }
 
-async function listHeld({
-  host,
-  kubeletDir,
-  ownPod,
-}: AllocationsOptions): Promise<{ readonly held: readonly Held[]; readonly believed: boolean }> {
-  const pods = await listPodDevices(host, { socket: join(kubeletDir, 'pod-resources/kubelet.sock'), timeout: 5000 });
-  const held = pods.flatMap((pod) => pod.devices.flatMap(({ ids, resource }) => ids.map((id) => ({ id, resource }))));
-  const believed = pods.some((pod) => ownPod === undefined || (pod.name === ownPod.name && pod.namespace === ownPod.namespace));
-  return { held, believed };
+interface List {
+  readonly held: readonly Held[];
+  /** Whether kubelet has answered, and knows its pods already. */
+  readonly believed: boolean;
+  readonly problems: string[];
+}
+
+async function listHeld({ host, kubeletDir, ownPod }: AllocationsOptions): Promise<List> {
+  try {
+    const pods = await listPodDevices(host, { socket: join(kubeletDir, 'pod-resources/kubelet.sock'), timeout: 5000 });
+    const held = pods.flatMap((pod) => pod.devices.flatMap(asHeld));
+    const believed = pods.some((pod) => ownPod === undefined || (pod.name === ownPod.name && pod.namespace === ownPod.namespace));
+    const missing = ownPod === undefined ? 'has no pod at all' : `lacks ${ownPod.namespace}/${ownPod.name}, where we run`;
+    return {
+      held,
+      believed,
+      problems: believed ? [] : [`kubelet's list of pods is not complete yet: it ${missing}; nothing is freed by it`],
+    };
+  } catch (error) {
+    return { held: [], believed: false, problems: [messageOf(error)] };
+  }
+}
+
+/** What the checkpoint says; nothing is held when there is none, undefined when it can't be read. */
+function readHeld({ host, kubeletDir }: AllocationsOptions): Pick<Partial<List>, 'held'> & Pick<List, 'problems'> {
+  try {
+    const entries = readCheckpoint(host, join(kubeletDir, 'device-plugins/kubelet_internal_checkpoint')) ?? [];
+    return { held: entries.flatMap(asHeld), problems: [] };
+  } catch (error) {
+    return { problems: [messageOf(error)] };
+  }
+}
+
+function asHeld({ ids, resource }: { readonly ids: readonly string[]; readonly resource: string }): readonly Held[] {
+  return ids.map((id) => ({ id, resource }));
 }

@@ -101,7 +101,9 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   const watch = watchDirectories([seenDir, ...directories], times.tick, () => {
     for (const endpoint of endpoints.values()) endpoint.look();
     // Kubelet before about 1.36 takes the end of one instance for the end of the resource, until another sends its list again.
-    if (siblingLeft()) repeating = setTimeout(repeat, times.settle);
+    if (!siblingLeft()) return;
+    clearTimeout(repeating);
+    repeating = setTimeout(repeat, times.settle);
   });
 
   function repeat(): void {

@@ -3,11 +3,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { socketName } from './term.ts';
 
-/** Whether a socket of another instance has gone since the last call. `own` are the sockets of this one, past ones included. */
-export function watchSiblings(directories: readonly string[], own: ReadonlySet<string>): () => boolean {
+/** Whether a socket of another instance has gone since the last call. `own` are the sockets of this one; those that are gone leave it. */
+export function watchSiblings(directories: readonly string[], own: Set<string>): () => boolean {
   let before: ReadonlySet<string> = new Set();
   return () => {
-    const now = new Set(directories.flatMap(ourSockets).filter((socket) => !own.has(socket)));
+    const present = new Set(directories.flatMap(ourSockets));
+    const now = present.difference(own);
+    for (const socket of own.difference(present)) own.delete(socket);
     const left = !before.isSubsetOf(now);
     before = now;
     return left;

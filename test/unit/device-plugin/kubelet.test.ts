@@ -188,8 +188,7 @@ describe('our device plugin and kubelet', () => {
     const old = await start([resource]);
     await start([resource]);
     await kubelet.until('both are streamed from', () => kubelet.sockets(name).length === 2);
-    await old.stop();
-    await kubelet.until('kubelet has noticed', () => kubelet.allocatable(name) === 0);
+    await Promise.all([kubelet.until('kubelet has noticed', () => kubelet.allocatable(name) === 0), old.stop()]);
     await kubelet.untilOffered(name, 4, 4, 2000);
   });
 

@@ -171,6 +171,20 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
     await offered(8, 8);
   });
 
+  it('are known as held when plugin and kubelet start together and kubelet has not learnt of its pods', async () => {
+    const first = await start();
+    await offered(8, 8);
+    await kubelet.admit(pod('a', { [direct]: 3 }));
+    await first.stop();
+    kubelet.behaviour.podsKnown = false;
+    await kubelet.restart();
+    const second = await start();
+    await offered(8, 5);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    assert.equal(second.holdings.size, 3);
+    assert.match(second.log.join(''), /list of pods is not complete yet: it has no pod at all/);
+  });
+
   it('are held by another plugin too: a pod that has one from there keeps it', async () => {
     const plugin = await startOurs(directory, [someResource('intel.com/sriov', vfs)]);
     await kubelet.untilOffered('intel.com/sriov', 8);
