@@ -1,5 +1,6 @@
 // The journal: one file per attachment, the intent on disk before the first change. Lines are only ever appended, so a crash can
 // tear nothing but the last one, and a torn last line only says less than was done, never more.
+import { constants } from 'node:fs';
 import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Attachment } from './attachment.ts';
@@ -32,29 +33,33 @@ export async function openJournal(stateDir: string): Promise<Journal> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const fileOf = (id: string) => join(directory, `${id}.jsonl`);
   const find = async (id: string) => parseEntry(await readIfThere(fileOf(id)));
+  // The intent was not on disk yet when the last server ended, so nothing was changed: there is nothing to remember.
+  for (const id of await idsIn(directory)) if ((await find(id)) === undefined) await unlinkIfThere(fileOf(id));
   return {
     find,
     async begin(attachment) {
+      // It may have been cleared away while we run.
+      await mkdir(directory, { recursive: true, mode: 0o700 });
       await writeDurably(fileOf(attachment.id), `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`);
       await syncDirectory(directory);
     },
     async append(id, line) {
-      await using file = await open(fileOf(id), 'a', 0o600);
-      await file.writeFile(`${JSON.stringify(line)}\n`);
+      await using file = await open(fileOf(id), constants.O_WRONLY | constants.O_APPEND);
+      // Begins with a line's end: a line that a crash tore must not swallow this one.
+      await file.writeFile(`\n${JSON.stringify(line)}\n`);
     },
     async list() {
-      const names = (await readdir(directory)).filter((name) => name.endsWith('.jsonl'));
-      const entries: Entry[] = [];
-      for (const name of names) {
-        const entry = await find(name.slice(0, -'.jsonl'.length));
-        // The intent was not on disk yet, so nothing was changed: there is nothing to remember.
-        if (entry === undefined) await unlinkIfThere(join(directory, name));
-        else entries.push(entry);
-      }
-      return entries;
+      const entries = await Promise.all((await idsIn(directory)).map(find));
+      // One without an attachment is being begun just now: it is nobody's yet.
+      return entries.filter((entry) => entry !== undefined);
     },
     remove: (id) => unlinkIfThere(fileOf(id)),
   };
+}
+
+async function idsIn(directory: string): Promise<readonly string[]> {
+  const names = ((await readdir(directory).catch(ignoreAbsent)) ?? []).filter((name) => name.endsWith('.jsonl'));
+  return names.map((name) => name.slice(0, -'.jsonl'.length));
 }
 
 /** The last whole line counts for the phase; undefined when not even the first one is whole. */
@@ -78,8 +83,13 @@ function parseLine(text: string): unknown {
 
 async function writeDurably(path: string, text: string): Promise<void> {
   await using file = await open(path, 'wx', 0o600);
-  await file.writeFile(text);
-  await file.datasync();
+  try {
+    await file.writeFile(text);
+    await file.datasync();
+  } catch (error) {
+    await unlinkIfThere(path);
+    throw error;
+  }
 }
 
 /** Without this the file's name may be lost though its content is safe (fsync(2), notes). */
