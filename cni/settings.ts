@@ -1,7 +1,7 @@
 // The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
@@ -60,13 +60,28 @@ export async function readSettings(env: Environment): Promise<Settings> {
 }
 
 export function parseSettings(text: string, path: string): z.output<typeof shape> {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error !== undefined) throw new Error(`${path}: ${error.message}`);
-  const value: unknown = document.toJS() ?? {};
+  const value = parseYaml(text, path);
   const parsed = shape.safeParse(value);
   if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: Object.keys(shape.shape) })}`);
   return parsed.data;
+}
+
+/** An error is one line: the place, and what is wrong there. */
+function parseYaml(text: string, path: string): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error === undefined) return resolve(document, path);
+  const what = error.code === 'MULTIPLE_DOCS' ? 'a second document begins here; one is allowed' : error.message;
+  throw new Error(`${path}:${lines.linePos(error.pos[0]).line}: is not YAML: ${what}`);
+}
+
+function resolve(document: Document, path: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw new Error(`${path}: is not YAML: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function readText(path: string, named: boolean): Promise<string> {
