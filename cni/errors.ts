@@ -51,9 +51,12 @@ export function renderError(error: CniError, cniVersion: string): string {
 }
 
 function causes(error: Error): string {
-  const texts: string[] = [];
-  for (let cause = error.cause; cause instanceof Error && texts.length < 5; cause = cause.cause) {
-    if (cause.message !== error.message && !texts.includes(cause.message)) texts.push(cause.message);
+  const texts = new Set<string>();
+  let { cause } = error;
+  // Not for ever: causes can go round in a circle.
+  for (let depth = 0; cause instanceof Error && depth < 5; depth++) {
+    if (cause.message !== error.message) texts.add(cause.message);
+    cause = cause.cause;
   }
-  return texts.join(': ');
+  return [...texts].join(': ');
 }
