@@ -78,12 +78,27 @@ describe('attachments', function () {
     assert.ok(await pings(peer.pod, a.ip));
   });
 
-  it('answers one of two ADDs at once and refuses the other', async () => {
+  it('answers one of eight ADDs at once and refuses the others, without harm to it', async () => {
     const pod = undo.use(await node.pod());
     const call = { containerId: containerId(), netns: pod.path, config: network(node) };
-    const answers = await Promise.all([node.cni('ADD', call), node.cni('ADD', call)]);
-    assert.deepEqual(answers.map(({ exit }) => exit).sort(), [0, 1]);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => node.cni('ADD', call)));
+    const [made, ...more] = answers.filter(({ exit }) => exit === 0);
+    assert.ok(made !== undefined && more.length === 0);
+    succeeded(await node.cni('CHECK', { ...call, config: network(node, { prevResult: made.json }) }));
     succeeded(await node.cni('DEL', call));
+  });
+
+  it('does an ADD and a DEL of one interface one after the other, in whatever order they come', async () => {
+    const pod = undo.use(await node.pod());
+    const call = { containerId: containerId(), netns: pod.path, config: network(node) };
+    const commands = ['ADD', 'DEL', 'ADD', 'DEL', 'ADD', 'DEL'];
+    const answers = await Promise.all(commands.map((command) => node.cni(command, call)));
+    for (const [index, answer] of answers.entries()) {
+      if (answer.exit !== 0) refused(answer, codes.plugFailed, /is attached to network tenant-a already/);
+      assert.ok(answer.exit === 0 || commands[index] === 'ADD');
+    }
+    succeeded(await node.cni('DEL', call));
+    assert.deepEqual(await node.leftovers(), []);
   });
 
   it('refuses a name that the pod has already, and leaves that interface as it was', async () => {
