@@ -28,8 +28,9 @@ export async function serve({ path, log, answer }: ServerOptions): Promise<Serve
   if (await answers(path)) throw new Error(`socket: another server answers on ${path}; stop it first`);
   unlinkIfThere(path);
   const running = new Set<Promise<void>>();
+  const incomplete = new Set<Socket>();
   const server = createServer((socket) => {
-    const work = converse(socket, { log, answer }).finally(() => running.delete(work));
+    const work = converse(socket, { log, answer, incomplete }).finally(() => running.delete(work));
     running.add(work);
   });
   await new Promise<void>((resolve, reject) => {
@@ -41,6 +42,8 @@ export async function serve({ path, log, answer }: ServerOptions): Promise<Serve
   return {
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
+      // Not begun yet, so the executable tries it again at our successor; a silent caller keeps nobody waiting.
+      for (const socket of incomplete) socket.destroy();
       await Promise.all(running);
       await closed;
     },
@@ -49,12 +52,13 @@ export async function serve({ path, log, answer }: ServerOptions): Promise<Serve
 
 type Request = Exclude<Decoded, { readonly needs: number }>;
 
-type Conversation = Pick<ServerOptions, 'log' | 'answer'>;
+type Conversation = Pick<ServerOptions, 'log' | 'answer'> & { readonly incomplete: Set<Socket> };
 
-async function converse(socket: Socket, { log, answer }: Conversation): Promise<void> {
+async function converse(socket: Socket, { log, answer, incomplete }: Conversation): Promise<void> {
   // A runtime that has given up kills its executable: the work goes on, its DEL comes next.
   socket.on('error', (error) => log.debug({ error: error.message }, 'a connection broke'));
-  const request = await readRequest(socket);
+  incomplete.add(socket);
+  const request = await readRequest(socket).finally(() => incomplete.delete(socket));
   if (request === undefined) {
     socket.destroy();
     return;

@@ -1,0 +1,185 @@
+// The resident server as a process: its socket, one at a time, stopping with work under way, callers that misbehave or die.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createConnection, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type CrashNode, startCrashNode, writeIpam } from '../support/crash.ts';
+import type { CniAnswer, CniCall, TestNode } from '../support/node.ts';
+import { skipWithoutOvs } from '../support/ovs.ts';
+import { start } from '../support/shim.ts';
+
+describe('the CNI server', function () {
+  this.timeout(30_000);
+  let crash: CrashNode;
+  let node: TestNode;
+  before(async function () {
+    skipWithoutOvs.call(this);
+    crash = await startCrashNode();
+    node = crash.node;
+    // Says that it was called, takes its time, and then is host-local.
+    const slow = `[ "$CNI_COMMAND" = ADD ] && touch ${node.dir}/called-$CNI_IFNAME && sleep 0.7\nexec /usr/lib/cni/host-local`;
+    await writeIpam(node, 'slow', slow);
+  });
+  beforeEach(() => node.startServer());
+  afterEach(async () => {
+    for (const socket of callers.splice(0)) socket.destroy();
+    await node.server.stop();
+  });
+  after(async () => await crash?.[Symbol.asyncDispose]());
+
+  const slowCall = (ifname: string): CniCall => {
+    const call = crash.call();
+    const { ipam, ...rest } = call.config as { readonly ipam: object };
+    return { ...call, ifname, config: { ...rest, ipam: { ...ipam, type: 'slow' } } };
+  };
+  const called = async (ifname: string) => {
+    const mark = join(node.dir, `called-${ifname}`);
+    for (let tries = 0; !existsSync(mark); tries++) {
+      assert.ok(tries < 500, `IPAM was not called for ${ifname}`);
+      await sleep(10);
+    }
+    await rm(mark);
+  };
+  const deletedAndClean = async (...calls: readonly CniCall[]) => {
+    for (const call of calls) assert.equal((await node.cni('DEL', call)).exit, 0);
+    assert.deepEqual(await crash.left(), []);
+  };
+  const callers: Socket[] = [];
+  const connected = async (): Promise<Socket> => {
+    const socket = createConnection(node.socket);
+    callers.push(socket);
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket;
+  };
+
+  it('has a socket for root alone, in a directory for root alone', async () => {
+    assert.equal((await stat(node.socket)).mode & 0o777, 0o600);
+    assert.equal((await stat(dirname(node.socket))).mode & 0o777, 0o700);
+    assert.equal((await stat(node.stateDir)).mode & 0o777, 0o700);
+  });
+
+  it('takes the place of one that was killed, whose socket is still there', async () => {
+    await node.server.stop('SIGKILL');
+    assert.ok(existsSync(node.socket));
+    await node.startServer();
+    assert.equal((await node.cni('STATUS', crash.call())).exit, 0);
+  });
+
+  it('refuses to start beside another one, and does not touch what that one is doing', async () => {
+    const call = slowCall('net1');
+    const added = node.cni('ADD', call);
+    await called('net1');
+    const first = node.server;
+    await assert.rejects(node.startServer(), /smartnic can't start: another server works with .*\/state.*; stop it first/);
+    const elsewhere = await mkdtemp(join(node.dir, 'state-'));
+    const taken = /smartnic can't start: socket: another server answers on .*cni.sock; stop it first/;
+    await assert.rejects(node.startServer({ SMARTNIC_STATE_DIR: elsewhere }), taken);
+    assert.equal((await added).exit, 0);
+    await crash.ping();
+    await deletedAndClean(call);
+    await first.stop();
+  });
+
+  it('finishes what runs when it is stopped; what comes then waits for the next one', async () => {
+    const [running, coming] = [slowCall('net1'), slowCall('net2')];
+    const added = node.cni('ADD', running);
+    await called('net1');
+    const stopped = node.server.stop();
+    for (let tries = 0; existsSync(node.socket) && tries < 100; tries++) await sleep(5);
+    const next = node.cni('ADD', coming);
+    assert.deepEqual([(await added).exit, await stopped], [0, 0]);
+    await node.startServer();
+    const second = await next;
+    assert.equal(second.exit, 0, second.stdout);
+    await deletedAndClean(running, coming);
+  });
+
+  it('is not kept from stopping by a caller that sent nothing, or half of something', async () => {
+    await connected(); // and says nothing
+    const half = await connected();
+    half.write('smartnic/1 10 10\nCNI_');
+    await sleep(50);
+    const began = performance.now();
+    assert.equal(await node.server.stop(), 0);
+    assert.ok(performance.now() - began < 3000, `it took ${performance.now() - began} ms`);
+  });
+
+  it('does two requests for one interface one after the other', async () => {
+    const call = slowCall('net1');
+    const added = node.cni('ADD', call);
+    await called('net1');
+    const order: string[] = [];
+    const noted = async (command: string, answered: Promise<CniAnswer>) => {
+      assert.equal((await answered).exit, 0);
+      order.push(command);
+    };
+    await Promise.all([noted('ADD', added), noted('DEL', node.cni('DEL', call))]);
+    assert.deepEqual(order, ['ADD', 'DEL']);
+    assert.deepEqual(await crash.left(), []);
+  });
+
+  it('does requests for different interfaces side by side', async () => {
+    const calls = ['net1', 'net2', 'net3', 'net4'].map(slowCall);
+    const began = performance.now();
+    const answers = await Promise.all(calls.map((call) => node.cni('ADD', call)));
+    assert.deepEqual(answers.map(({ exit }) => exit), [0, 0, 0, 0]); // biome-ignore format: one thought
+    assert.ok(performance.now() - began < 2000, `four of 0.7 s each took ${performance.now() - began} ms`);
+    await deletedAndClean(...calls);
+  });
+
+  it('ends clean when the runtime kills the executable in an ADD and sends a DEL', async () => {
+    const call = slowCall('net1');
+    const env = {
+      CNI_CONTAINERID: call.containerId,
+      CNI_NETNS: crash.pod.path,
+      CNI_IFNAME: 'net1',
+      CNI_PATH: `${join(node.dir, 'ipam')}:/usr/lib/cni`,
+    };
+    const executable = join(import.meta.dirname, '../../dist/smartnic');
+    const { child, ended } = start(executable, { command: 'ADD', socket: node.socket, env, input: JSON.stringify(call.config) });
+    await called('net1');
+    child.kill('SIGKILL');
+    assert.equal((await ended).stdout.toString(), '');
+    await deletedAndClean({ ...call, netns: '' });
+  });
+
+  it('answers a bad frame with an error, and serves others while one says nothing', async () => {
+    const silent = await connected();
+    const garbage = await connected();
+    const garbageAnswer = text(garbage);
+    garbage.write(Buffer.alloc(200, 0xff));
+    const old = await connected();
+    const oldAnswer = text(old);
+    old.write('smartnic/9 1 1\nab');
+    const huge = await connected();
+    const hugeAnswer = text(huge);
+    huge.write('smartnic/1 99999999 99999999\n');
+    const gone = await connected();
+    gone.write('smartnic/1 5 5000\nA=1');
+    gone.destroy();
+    const call = crash.call();
+    assert.equal((await node.cni('ADD', call)).exit, 0);
+    await crash.ping();
+    assert.match(await garbageAnswer, /"code":5,"msg":"the request does not begin with a smartnic\/1 header"/);
+    assert.match(await oldAnswer, /executable and server are of different versions: install both from one release/);
+    assert.match(await hugeAnswer, /the request is too large: 99999999 bytes of environment/);
+    await deletedAndClean(call);
+    assert.equal(silent.destroyed, false);
+  });
+
+  it('does not start with settings that are wrong, and says where', async () => {
+    await node.server.stop();
+    const file = join(node.dir, 'wrong.yaml');
+    await writeFile(file, 'ovsdb: http://127.0.0.1\nipamTimeout: 0\n');
+    await assert.rejects(node.startServer({ SMARTNIC_CONFIG: file }), (error: Error) => {
+      assert.match(error.message, /smartnic can't start: .*wrong\.yaml/);
+      assert.match(error.message, /ovsdb: \\"http:\/\/127\.0\.0\.1\\"/);
+      assert.match(error.message, /ipamTimeout: 0 /);
+      return true;
+    });
+    await assert.rejects(node.startServer({ SMARTNIC_CONFIG: join(node.dir, 'absent.yaml') }), /absent\.yaml: .*can't be read/);
+  });
+});
