@@ -22,6 +22,7 @@ type Bytes = Uint8Array;
 
 const strerror: KoffiFunc<(errno: number) => string> = libc.func('const char *strerror(int errno)');
 const setnsRaw: KoffiFunc<(fd: number, type: number) => number> = libc.func('int setns(int fd, int type)');
+const unshareRaw: KoffiFunc<(flags: number) => number> = libc.func('int unshare(int flags)');
 const ioctlRaw: KoffiFunc<(fd: number, request: number, argument: Bytes | null) => number> = libc.func(
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
@@ -58,6 +59,11 @@ const kernelErrnos: Readonly<Record<number, string>> = { 95: 'EOPNOTSUPP', 524: 
 /** Moves the calling thread into the namespace of that descriptor. Only netns.ts has a use for it. */
 export function setns(fd: number, type: number): void {
   succeed(setnsRaw(fd, type), 'setns');
+}
+
+/** Gives the calling thread a new namespace of its own. Only netns.ts has a use for it. */
+export function unshare(type: number): void {
+  succeed(unshareRaw(type), 'unshare');
 }
 
 /** @returns what the ioctl returned; `argument` is read and written in place. */

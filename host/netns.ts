@@ -1,7 +1,7 @@
 // Network namespaces: held by a descriptor, told apart by inode, and entered only for the length of one synchronous function.
 import { closeSync, constants, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { messageOf } from './errors.ts';
-import { ioctl, setns } from './libc.ts';
+import { ioctl, setns, unshare } from './libc.ts';
 
 /** A network namespace that stays alive, and this one, until disposed, even when its name is removed. */
 export interface Netns extends Disposable {
@@ -32,6 +32,21 @@ export function ownNetns(): Netns {
   return openNetns('/proc/thread-self/ns/net');
 }
 
+/** A new namespace without a name: it ends with its last descriptor, and then the kernel gives its hardware back to the machine. */
+export function makeNetns(): Netns {
+  using own = ownNetns();
+  try {
+    unshare(CLONE_NEWNET);
+  } catch (error) {
+    throw new Error(`make a network namespace: ${messageOf(error)}; is CAP_SYS_ADMIN there?`, { cause: error });
+  }
+  try {
+    return ownNetns();
+  } finally {
+    comeBack('that was just made', own);
+  }
+}
+
 export function sameNetns(a: Pick<Netns, 'dev' | 'ino'>, b: Pick<Netns, 'dev' | 'ino'>): boolean {
   return a.ino === b.ino && a.dev === b.dev;
 }
@@ -59,15 +74,15 @@ function visit<T>(netns: Netns, own: Netns, fn: () => T): T {
   try {
     return fn();
   } finally {
-    comeBack(netns, own);
+    comeBack(netns.path, own);
   }
 }
 
-function comeBack(netns: Netns, own: Netns): void {
+function comeBack(from: string, own: Netns): void {
   try {
     setns(own.fd, CLONE_NEWNET);
   } catch (error) {
-    const msg = `cannot return from the network namespace ${netns.path}, aborting: ${messageOf(error)}`;
+    const msg = `cannot return from the network namespace ${from}, aborting: ${messageOf(error)}`;
     writeSync(2, `${JSON.stringify({ level: 60, msg })}\n`);
     process.abort();
   }

@@ -56,7 +56,7 @@ export async function scanNics(host: Pick<Host, 'root'>, { ask, allocated }: Sca
 }
 
 /** devlink's word on a netdev replaces the parsed name; the switch id only sysfs has. */
-function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPort[]): readonly SwitchPort[] {
+export function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPort[]): readonly SwitchPort[] {
   const byNetdev = new Map(seen.map((port) => [port.netdev, port]));
   for (const port of told) byNetdev.set(port.netdev, { ...byNetdev.get(port.netdev), ...port });
   return [...byNetdev.values()];
@@ -80,7 +80,7 @@ function composePf(host: Pick<Host, 'root'>, pf: PciPf, ports: readonly SwitchPo
 }
 
 /** In switchdev mode the representors are netdevs of the pf as well: the uplink is the one that is a physical port, or none of the switch. */
-function findUplink(pf: PciPf, ports: readonly SwitchPort[]): string | undefined {
+export function findUplink(pf: Pick<PciPf, 'address' | 'netdevs'>, ports: readonly SwitchPort[]): string | undefined {
   const own = ports.filter((port) => port.parent === pf.address);
   const physical = own
     .flatMap((port) =>

@@ -5,7 +5,7 @@ import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readI
 import type { IommuGroup } from './vf.ts';
 
 /** What every PCI function has. Ids are four hex digits, lower-case, without 0x. */
-interface PciFunction {
+export interface PciFunction {
   /** `dddd:bb:dd.f`, lower-case. */
   readonly address: string;
   readonly vendor: string;
@@ -51,6 +51,17 @@ export function readPfs(host: Pick<Host, 'root'>): readonly PciPf[] {
   }
   const iommu = vfAddresses.size > 0 ? readIommu(host, addresses) : new Map<string, IommuGroup>();
   return found.flatMap(({ address, links }) => readPf(folder, address, links, iommu) ?? []);
+}
+
+/** One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address. */
+export function findVf(host: Pick<Host, 'root'>, address: string): { readonly vf: PciVf; readonly pf: PciFunction } | undefined {
+  const folder = onHost(host, devices);
+  const pfAddress = findLinkName(`${folder}/${address}/physfn`); // physfn -> ../0000:41:00.0
+  if (pfAddress === undefined) return undefined;
+  const link = readVfLinks(`${folder}/${pfAddress}`).find((each) => each.address === address);
+  const vf = link && readVf(folder, link, readIommu(host, listDirectory(folder)));
+  const pf = readFunction(`${folder}/${pfAddress}`, pfAddress);
+  return vf === undefined || pf === undefined ? undefined : { vf, pf };
 }
 
 interface VfLink {

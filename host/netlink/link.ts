@@ -22,6 +22,8 @@ export interface Link {
   readonly linkNetnsid?: number;
   /** A veth's other end: its index in its own namespace. */
   readonly peerIndex?: number;
+  /** Address of the device behind it on its bus, `0000:41:10.0`; absent for software links, and on kernels before 5.14. */
+  readonly parent?: string;
 }
 
 /** A veth pair whose peer is born in another namespace. */
@@ -63,6 +65,7 @@ const IFLA = {
   netnsFd: 28,
   extMask: 29,
   linkNetnsid: 37,
+  parentName: 56,
 };
 const INFO_KIND = 1;
 const INFO_DATA = 2;
@@ -143,6 +146,7 @@ export function decodeLink({ body }: Message): Link {
     ...optional('alias', attributes.get(IFLA.alias), readText),
     ...optional('master', attributes.get(IFLA.master), readU32),
     ...optional('linkNetnsid', attributes.get(IFLA.linkNetnsid), readI32),
+    ...optional('parent', attributes.get(IFLA.parentName), readText),
     ...optional('peerIndex', kind === 'veth' ? attributes.get(IFLA.link) : undefined, readU32),
   };
 }

@@ -9,8 +9,9 @@ import { decodeRoute, type NewRoute, type Route } from './route.ts';
 import { openSession } from './session.ts';
 import { protocols } from './socket.ts';
 import { createVeth } from './veth.ts';
+import { decodeVfs, type VfChange, type VfSettings } from './vf.ts';
 
-export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair };
+export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair, VfChange, VfSettings };
 
 /** How a link is made ready for traffic, at once. */
 export interface LinkConfiguration {
@@ -35,6 +36,9 @@ export interface Netlink extends Disposable {
   /** A veth's other end goes with it. @returns false when it was not there. */
   deleteLink(which: string | number): Promise<boolean>;
   setLink(index: number, change: LinkChange): Promise<void>;
+  /** The vfs of a pf as its driver keeps them; empty when the link is no pf, or tells nothing. */
+  vfs(pf: number): Promise<readonly VfSettings[]>;
+  setVf(pf: number, vf: number, change: VfChange): Promise<void>;
   addresses(index: number): Promise<readonly Address[]>;
   addAddress(index: number, cidr: string, options?: Omit<NewAddress, 'cidr'>): Promise<void>;
   /** @returns false when it, or the link, was not there. */
@@ -67,6 +71,10 @@ export function openNetlink(netns?: Netns): Netlink {
       }),
     setLink: async (index, change) => {
       await session.request(ask.changeLink(index, change));
+    },
+    vfs: async (pf) => (await session.request(ask.listVfs(pf))).flatMap(decodeVfs),
+    setVf: async (pf, vf, change) => {
+      await session.request(ask.changeVf(pf, vf, change));
     },
     addresses: async (index) => {
       const answers = await session.dump(ask.listAddresses(index));

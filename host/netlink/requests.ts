@@ -5,6 +5,7 @@ import type { Family } from './inet.ts';
 import { encodeLinkChange, encodeVeth, type LinkChange, linkQuery, linkReference, linkTypes, type VethPair } from './link.ts';
 import { encodeRoute, type NewRoute, routeQuery, routeTypes } from './route.ts';
 import { flags } from './session.ts';
+import { encodeVfChange, type VfChange, vfQuery } from './vf.ts';
 
 const exclusively = flags.create | flags.excl;
 
@@ -32,6 +33,19 @@ export function changeLink(index: number, change: LinkChange): Request {
 
 export function removeLink(which: string | number): Request {
   return { attempt: `delete link ${spell(which)}`, type: linkTypes.del, body: linkReference(which) };
+}
+
+export function listVfs(pf: number): Request {
+  return { attempt: `ask link ${pf} for its VFs`, type: linkTypes.get, body: vfQuery(pf) };
+}
+
+export function changeVf(pf: number, vf: number, change: VfChange): Request {
+  const words = Object.entries(change).map(([what, value]) => `${what} ${spellSetting(value)}`);
+  return {
+    attempt: `set VF ${vf} of link ${pf} to ${words.join(', ')}`,
+    type: linkTypes.set,
+    body: encodeVfChange(pf, vf, change),
+  };
 }
 
 export function listAddresses(index: number): Request {
@@ -74,4 +88,10 @@ function spell(which: string | number): string {
 function spellChange({ netns, ...change }: LinkChange): string {
   const words = Object.entries(change).map(([what, value]) => `${what} ${value}`);
   return [...words, ...(netns ? [`namespace ${netns.path}`] : [])].join(', ');
+}
+
+/** `{ id: 5, qos: 3 }` as `id 5 qos 3` */
+function spellSetting(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value).flat().join(' ');
 }

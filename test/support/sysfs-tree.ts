@@ -112,6 +112,7 @@ export function makeTree(...pfs: readonly TreePf[]): Tree {
     if (vf.representor !== undefined)
       writeNetdev(pf.address, vf.representor.netdev, { switchId: pf.switchId ?? '', portName: vf.representor.portName });
     link(`${device(pf.address)}/virtfn${vf.index}`, `../${vf.address}`);
+    link(`${device(vf.address)}/physfn`, `../${pf.address}`);
   }
 
   function removeVf(pf: TreePf, vf: TreeVf): void {
