@@ -38,7 +38,7 @@ export async function add(context: Context, request: Request): Promise<Result> {
   host.step('intent written');
   try {
     const ours = await build(context, { request, attachment, vnic, port, db });
-    await journal.append(attachment.id, { phase: 'added', result: ours });
+    journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
     return earlier === undefined ? ours : chainResult(earlier, ours);
   } catch (error) {
@@ -149,7 +149,7 @@ async function bridgeFor(db: Ovsdb, { config }: Request): Promise<Bridge> {
 /** A second ADD of a living attachment is refused and touches nothing; what a dead one left is cleared away first. */
 async function makeRoom(context: Context, attachment: Attachment, vnic: Vnic): Promise<void> {
   const { host, journal, bootId } = context;
-  const entry = await journal.find(attachment.id);
+  const entry = journal.find(attachment.id);
   const earlier = entry?.attachment;
   const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnic.alive(host, attachment));
   if (living) {

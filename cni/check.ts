@@ -29,7 +29,7 @@ async function checkAttachment(
   listed: Result,
 ): Promise<void> {
   const key = keyOf({ config, containerId, ifname });
-  const entry = await journal.find(attachmentId(key));
+  const entry = journal.find(attachmentId(key));
   if (entry?.phase !== 'added')
     throw new Error(`${ifname} of container ${containerId} is not attached to network ${config.name}`);
   const { attachment, result } = entry;

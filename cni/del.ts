@@ -8,7 +8,7 @@ import { teardown } from './teardown.ts';
 
 /** Throws only what IPAM or the machine refused, after everything was tried. */
 export async function del(context: Context, request: Request): Promise<void> {
-  const entry = await context.journal.find(attachmentId(keyOf(request)));
+  const entry = context.journal.find(attachmentId(keyOf(request)));
   await teardown(context, entry?.attachment ?? (await fromRequest(context, request)));
 }
 

@@ -20,7 +20,10 @@ export async function gc(context: Context, request: Request): Promise<void> {
     const stale = ids === undefined ? await isDead(context, attachment) : !ids.includes(attachment.id);
     if (stale) await teardown(context, attachment);
   };
-  const journaled = (await context.journal.list()).map(({ attachment }) => attachment).filter((each) => each.network === network);
+  const journaled = context.journal
+    .list()
+    .map(({ attachment }) => attachment)
+    .filter((each) => each.network === network);
   const strays = await findStrays(context, ovsdbOf(context, request), network).catch((error: unknown) => {
     remember(error);
     return [];

@@ -1,8 +1,19 @@
 // The journal: one file per attachment, the intent on disk before the first change. Lines are only ever appended, so a crash can
 // tear nothing but the last one, and a torn last line only says less than was done, never more.
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fsync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Attachment } from './attachment.ts';
 import { isRecord } from './json.ts';
 import type { Result } from './result.ts';
@@ -22,43 +33,41 @@ export interface Journal {
   /** Durable when it returns. Throws when there is an entry already. */
   begin(attachment: Attachment): Promise<void>;
   /** Survives the death of this process; need not survive a power loss, after which no pod is left anyway. */
-  append(id: string, line: Line): Promise<void>;
-  find(id: string): Promise<Entry | undefined>;
-  list(): Promise<readonly Entry[]>;
-  remove(id: string): Promise<void>;
+  append(id: string, line: Line): void;
+  find(id: string): Entry | undefined;
+  list(): readonly Entry[];
+  remove(id: string): void;
 }
 
-export async function openJournal(stateDir: string): Promise<Journal> {
+/** Small files on a local disk: only what waits for the disk itself leaves this thread; the rest is done sooner than handed over. */
+export function openJournal(stateDir: string): Journal {
   const directory = join(stateDir, 'attachments');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const fileOf = (id: string) => join(directory, `${id}.jsonl`);
-  const find = async (id: string) => parseEntry(await readIfThere(fileOf(id)));
+  const find = (id: string) => parseEntry(readIfThere(fileOf(id)));
   // The intent was not on disk yet when the last server ended, so nothing was changed: there is nothing to remember.
-  for (const id of await idsIn(directory)) if ((await find(id)) === undefined) await unlinkIfThere(fileOf(id));
+  for (const id of idsIn(directory)) if (find(id) === undefined) unlinkIfThere(fileOf(id));
   return {
     find,
     async begin(attachment) {
       // It may have been cleared away while we run.
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await writeDurably(fileOf(attachment.id), `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`);
-      await syncDirectory(directory);
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      await writeDurably(directory, fileOf(attachment.id), `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`);
     },
-    async append(id, line) {
-      await using file = await open(fileOf(id), constants.O_WRONLY | constants.O_APPEND);
+    append(id, line) {
+      using open = new DisposableStack();
+      const file = open.adopt(openSync(fileOf(id), constants.O_WRONLY | constants.O_APPEND), closeSync);
       // Begins with a line's end: a line that a crash tore must not swallow this one.
-      await file.writeFile(`\n${JSON.stringify(line)}\n`);
+      writeSync(file, `\n${JSON.stringify(line)}\n`);
     },
-    async list() {
-      const entries = await Promise.all((await idsIn(directory)).map(find));
-      // One without an attachment is being begun just now: it is nobody's yet.
-      return entries.filter((entry) => entry !== undefined);
-    },
+    // One without an attachment is being begun just now: it is nobody's yet.
+    list: () => idsIn(directory).flatMap((id) => find(id) ?? []),
     remove: (id) => unlinkIfThere(fileOf(id)),
   };
 }
 
-async function idsIn(directory: string): Promise<readonly string[]> {
-  const names = ((await readdir(directory).catch(ignoreAbsent)) ?? []).filter((name) => name.endsWith('.jsonl'));
+function idsIn(directory: string): readonly string[] {
+  const names = (ifThere(() => readdirSync(directory)) ?? []).filter((name) => name.endsWith('.jsonl'));
   return names.map((name) => name.slice(0, -'.jsonl'.length));
 }
 
@@ -81,31 +90,35 @@ function parseLine(text: string): unknown {
   }
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  await using file = await open(path, 'wx', 0o600);
+/** Without the directory's own sync the file's name may be lost though its content is safe (fsync(2), notes). */
+async function writeDurably(directory: string, path: string, text: string): Promise<void> {
+  using open = new DisposableStack();
+  const file = open.adopt(openSync(path, 'wx', 0o600), closeSync);
   try {
-    await file.writeFile(text);
-    await file.datasync();
+    writeSync(file, text);
+    const names = open.adopt(openSync(directory, 'r'), closeSync);
+    await Promise.all([syncData(file), sync(names)]);
   } catch (error) {
-    await unlinkIfThere(path);
+    unlinkIfThere(path);
     throw error;
   }
 }
 
-/** Without this the file's name may be lost though its content is safe (fsync(2), notes). */
-async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r');
-  await directory.sync();
+const [syncData, sync] = [promisify(fdatasync), promisify(fsync)];
+
+function readIfThere(path: string): string | undefined {
+  return ifThere(() => readFileSync(path, 'utf8'));
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  return await readFile(path, 'utf8').catch(ignoreAbsent);
+function unlinkIfThere(path: string): void {
+  ifThere(() => unlinkSync(path));
 }
 
-async function unlinkIfThere(path: string): Promise<void> {
-  await unlink(path).catch(ignoreAbsent);
-}
-
-function ignoreAbsent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -39,7 +39,7 @@ async function main(): Promise<void> {
     host,
     pods,
     settings,
-    journal: await openJournal(settings.stateDir),
+    journal: openJournal(settings.stateDir),
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     lock: makeLock(),
   };

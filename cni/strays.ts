@@ -17,7 +17,7 @@ export async function findStrays(
     if (!on || !containerId || !ifname) continue;
     const key = { network: on, containerId, ifname };
     const id = attachmentId(key);
-    if ((await journal.find(id)) !== undefined) continue;
+    if (journal.find(id) !== undefined) continue;
     strays.push({
       ...key,
       id,

@@ -10,7 +10,7 @@ import { teardown } from './teardown.ts';
 export async function sweep(context: Context): Promise<void> {
   const { host, journal, settings } = context;
   try {
-    const journaled = (await journal.list()).map(({ attachment }) => attachment);
+    const journaled = journal.list().map(({ attachment }) => attachment);
     for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {
       const there = journaled.filter(({ ovsdb }) => ovsdb === address);
       await sweepDatabase(context, address, there);
@@ -39,7 +39,7 @@ async function sweepOne(context: Context, attachment: Attachment): Promise<void>
   const { host, journal, lock } = context;
   const { id, containerId, ifname } = attachment;
   const work = async () => {
-    const phase = (await journal.find(id))?.phase ?? 'added';
+    const phase = journal.find(id)?.phase ?? 'added';
     const why = phase === 'added' ? await deathOf(context, attachment) : `its ${phase} was cut short`;
     if (why === undefined) return;
     host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');

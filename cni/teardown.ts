@@ -15,19 +15,19 @@ import { ipamDel } from './ipam.ts';
  */
 export async function teardown(context: Context, attachment: Attachment): Promise<void> {
   const { host, journal } = context;
-  const known = (await journal.find(attachment.id)) !== undefined;
-  if (known) await journal.append(attachment.id, { phase: 'deleting' });
+  const known = journal.find(attachment.id) !== undefined;
+  if (known) journal.append(attachment.id, { phase: 'deleting' });
   host.step('deletion noted');
   const outcomes = await Promise.allSettled([removePort(host, attachment), releaseAddresses(host, attachment)]);
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
   const [failure] = failures.filter((each) => !(each instanceof Unavailable));
   if (failures.length === 0) {
-    await journal.remove(attachment.id);
+    journal.remove(attachment.id);
     host.step('journal cleared');
     return;
   }
   if (!known) await journal.begin(attachment);
-  if (!known) await journal.append(attachment.id, { phase: 'deleting' });
+  if (!known) journal.append(attachment.id, { phase: 'deleting' });
   for (const each of failures)
     host.log.warn({ id: attachment.id, error: messageOf(each) }, 'kept in the journal, to be taken away later');
   if (failure !== undefined) throw coded(failure, codes.plugFailed);

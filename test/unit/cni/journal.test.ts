@@ -38,96 +38,102 @@ describe('the journal', () => {
   });
 
   it('finds an attachment in the phase that was written last, also after a restart', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     const expected = attachment('a1');
     await journal.begin(expected);
-    assert.deepEqual(await journal.find('a1'), { attachment: expected, phase: 'adding' });
-    await journal.append('a1', { phase: 'added', result });
-    assert.deepEqual(await journal.find('a1'), { attachment: expected, phase: 'added', result });
-    await journal.append('a1', { phase: 'deleting' });
-    const after = await openJournal(dir);
+    assert.deepEqual(journal.find('a1'), { attachment: expected, phase: 'adding' });
+    journal.append('a1', { phase: 'added', result });
+    assert.deepEqual(journal.find('a1'), { attachment: expected, phase: 'added', result });
+    journal.append('a1', { phase: 'deleting' });
+    const after = openJournal(dir);
     assert.deepEqual(await after.find('a1'), { attachment: expected, phase: 'deleting', result });
     assert.deepEqual(await after.list(), [{ attachment: expected, phase: 'deleting', result }]);
   });
 
   it('knows nothing of what was never begun or is removed; removing twice is fine', async () => {
-    const journal = await openJournal(dir);
-    assert.equal(await journal.find('a1'), undefined);
+    const journal = openJournal(dir);
+    assert.equal(journal.find('a1'), undefined);
     await journal.begin(attachment('a1'));
-    await journal.remove('a1');
-    await journal.remove('a1');
-    assert.equal(await journal.find('a1'), undefined);
-    assert.deepEqual(await journal.list(), []);
+    journal.remove('a1');
+    journal.remove('a1');
+    assert.equal(journal.find('a1'), undefined);
+    assert.deepEqual(journal.list(), []);
   });
 
   it('refuses to begin twice, and keeps what was there', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     await journal.begin(attachment('a1'));
-    await journal.append('a1', { phase: 'added', result });
+    journal.append('a1', { phase: 'added', result });
     await assert.rejects(journal.begin({ ...attachment('a1'), bridge: 'other' }), { code: 'EEXIST' });
-    assert.equal((await journal.find('a1'))?.attachment.bridge, 'br0');
-    assert.equal((await journal.find('a1'))?.phase, 'added');
+    assert.equal(journal.find('a1')?.attachment.bridge, 'br0');
+    assert.equal(journal.find('a1')?.phase, 'added');
   });
 
   it('refuses to note anything of an attachment that was not begun', async () => {
-    const journal = await openJournal(dir);
-    await assert.rejects(journal.append('a1', { phase: 'deleting' }), { code: 'ENOENT' });
+    const journal = openJournal(dir);
+    assert.throws(() => journal.append('a1', { phase: 'deleting' }), { code: 'ENOENT' });
     assert.deepEqual(await readdir(join(dir, 'attachments')), []);
   });
 
   it('is readable by root alone', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     await journal.begin(attachment('a1'));
-    await journal.append('a1', { phase: 'deleting' });
+    journal.append('a1', { phase: 'deleting' });
     assert.equal((await stat(file('a1'))).mode & 0o777, 0o600);
     assert.equal((await stat(join(dir, 'attachments'))).mode & 0o777, 0o700);
   });
 
   it('takes no notice of an intent that is just being written, and leaves it alone', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     await writeFile(file('a1'), '');
     await writeFile(file('b2'), '{"version":1,"phase":"adding","attach');
     await journal.begin(attachment('c3'));
     assert.deepEqual(
-      (await journal.list()).map((entry) => entry.attachment.id),
+      journal.list().map((entry) => entry.attachment.id),
       ['c3'],
     );
-    assert.equal(await journal.find('a1'), undefined);
+    assert.equal(journal.find('a1'), undefined);
     assert.equal((await readdir(join(dir, 'attachments'))).length, 3);
   });
 
   it('forgets at start an intent that was torn before it was whole: nothing had been changed', async () => {
-    await openJournal(dir);
+    openJournal(dir);
     await writeFile(file('a1'), '');
     await writeFile(file('b2'), '{"version":1,"phase":"adding","attach');
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     assert.deepEqual(await readdir(join(dir, 'attachments')), []);
     await journal.begin(attachment('a1'));
   });
 
   it('leaves other files in its directory alone', async () => {
-    await openJournal(dir);
+    openJournal(dir);
     await writeFile(join(dir, 'attachments', 'README'), 'x');
-    assert.deepEqual(await (await openJournal(dir)).list(), []);
+    assert.deepEqual(await openJournal(dir).list(), []);
     assert.deepEqual(await readdir(join(dir, 'attachments')), ['README']);
   });
 
   it('lists a thousand attachments', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     const ids = Array.from({ length: 1000 }, (_, index) => `a${String(index).padStart(4, '0')}`);
     await Promise.all(
       ids.map((id) => writeFile(file(id), `${JSON.stringify({ version: 1, phase: 'adding', attachment: attachment(id) })}\n`)),
     );
-    assert.deepEqual((await journal.list()).map((entry) => entry.attachment.id).sort(), ids);
+    assert.deepEqual(
+      journal
+        .list()
+        .map((entry) => entry.attachment.id)
+        .sort(),
+      ids,
+    );
   });
 
   it('torn at any byte says less than was done, never more, and goes on with the next line', async () => {
-    const journal = await openJournal(dir);
+    const journal = openJournal(dir);
     await journal.begin(attachment('a1'));
     const begun = (await stat(file('a1'))).size;
-    await journal.append('a1', { phase: 'added', result });
+    journal.append('a1', { phase: 'added', result });
     const added = (await stat(file('a1'))).size;
-    await journal.append('a1', { phase: 'deleting' });
+    journal.append('a1', { phase: 'deleting' });
     const whole = await readFile(file('a1'));
     for (let size = 0; size <= whole.length; size++) {
       const entry = parseEntry(whole.toString('utf8', 0, size));
@@ -139,8 +145,8 @@ describe('the journal', () => {
     for (let size = begun - 1; size <= whole.length; size += 7) {
       await writeFile(file('a1'), whole);
       await truncate(file('a1'), size);
-      await journal.append('a1', { phase: 'deleting' });
-      assert.equal((await journal.find('a1'))?.phase, 'deleting', `torn at byte ${size}`);
+      journal.append('a1', { phase: 'deleting' });
+      assert.equal(journal.find('a1')?.phase, 'deleting', `torn at byte ${size}`);
     }
   });
 
