@@ -60,7 +60,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   let heldBefore = '';
   let soon: NodeJS.Timeout | undefined;
   let patient: NodeJS.Timeout | undefined;
-  let started = false;
+  let running = false;
 
   const kubelet = await openKubelet({ host, ...options.kubelet, changed: holdingsChanged });
   const inventory = followInventory({
@@ -82,12 +82,12 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   });
   const source = followConfig({ log, ...options.config, objections, changed: configChanged });
   const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
-  started = true;
+  running = true;
   await inventory.look();
 
   /** A vf that a pod gave back is free only if the host does not use it: that takes a look. */
   function holdingsChanged(): void {
-    if (!started) return;
+    if (!running) return;
     const now = JSON.stringify([...heldNow()].sort());
     if (now === heldBefore) return;
     heldBefore = now;
@@ -117,7 +117,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   }
 
   function evaluateSoon(): void {
-    soon ??= setTimeout(evaluateBriefly, 1);
+    if (running) soon ??= setTimeout(evaluateBriefly, 1);
   }
 
   /** On a timer of its own, where nobody else would hear what went wrong. */
@@ -135,7 +135,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     clearTimeout(patient);
     const { nics } = inventory;
     const config = source.state.config;
-    if (nics === undefined || config === undefined) return;
+    if (!running || nics === undefined || config === undefined) return;
     const held = heldNow();
     const offer = makeOffer(config, { vfs: nics.vfs, sockets: readSockets(host), held });
     const now = performance.now();
@@ -175,12 +175,12 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     },
     look: () => inventory.look(),
     async stop() {
+      running = false; // an offer after this would register anew
       source.close();
       quarantine.close();
       clearTimeout(soon);
       clearTimeout(patient);
       await inventory.stop();
-      clearTimeout(patient);
       await kubelet.stop();
     },
   };

@@ -1,0 +1,276 @@
+// The device plugin as a whole on a tree and a fake kubelet: what the machine does is what kubelet hears.
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { igb, mlx5 } from '../../support/nic-trees.ts';
+import { type PluginMachine, startMachine } from '../../support/plugin-machine.ts';
+
+const pf = igb({ vfs: 4 });
+const vfs = pf.vfs ?? [];
+const both = 'pools: [{ name: a, vnicType: [direct, virtio-forwarder], selectors: [{ vendors: ["8086"] }] }]';
+const direct = 'smartnic.io/direct';
+const virtio = 'smartnic.io/virtio-forwarder';
+const infoDir = 'var/run/k8s.cni.cncf.io/devinfo/dp';
+
+describe('the device plugin', () => {
+  let machine: PluginMachine;
+
+  async function start(...args: Parameters<typeof startMachine>): Promise<void> {
+    machine = await startMachine(...args);
+  }
+
+  afterEach(async () => {
+    await machine.stop();
+    deepEqual(machine.kubelet.violations, []);
+  });
+
+  function inTree(path: string): string {
+    return join(machine.tree.root, path);
+  }
+
+  it('tells kubelet of vfs removed, added, rebound and taken by the host within a second of the event', async () => {
+    await start([pf], both.replace('vendors: ["8086"]', 'drivers: [igbvf]'));
+    const { kubelet, tree } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const [first, second, third] = vfs;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('the tree has four vfs');
+    const changes: readonly (readonly [() => void, number])[] = [
+      [() => tree.removeVf(pf, first), 3],
+      [() => tree.bind(second, 'vfio-pci'), 2],
+      [() => tree.link('/sys/class/net/enp65s0v2/upper_vlan7', '../vlan7'), 1],
+      [() => tree.remove('/sys/class/net/enp65s0v2/upper_vlan7'), 2],
+      [() => tree.bind(second, 'igbvf'), 3],
+      [() => tree.addVf(pf, first), 4],
+    ];
+    for (const [change, count] of changes) {
+      change();
+      const begin = performance.now();
+      machine.ring();
+      await kubelet.untilOffered(direct, count);
+      await kubelet.untilOffered(virtio, count);
+      ok(performance.now() - begin < 1000);
+    }
+  });
+
+  it('keeps the resource of a pf that goes away, with nothing in it', async () => {
+    await start([pf], both);
+    await machine.kubelet.untilOffered(direct, 4);
+    machine.tree.removePf(pf);
+    machine.ring();
+    await machine.kubelet.untilOffered(direct, 0);
+    equal(machine.kubelet.sockets(direct).length, 1);
+  });
+
+  it('makes a vf that one name took unhealthy under the other, and free again when the pod has gone', async () => {
+    await start([pf], both);
+    const { kubelet } = machine;
+    await kubelet.untilOffered(direct, 4);
+    await kubelet.untilOffered(virtio, 4);
+    await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+    await kubelet.untilOffered(virtio, 4, 3);
+    kubelet.remove('p');
+    await kubelet.untilOffered(virtio, 4, 4);
+  });
+
+  it('keeps a vf that a pod has, through its rebinding to vfio-pci and a restart of the plugin', async () => {
+    await start([pf], both.replace('vendors: ["8086"]', 'drivers: [igbvf]'));
+    const { kubelet, tree } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const [given] = await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+    const taken = vfs.find((vf) => vf.address === given?.ids[0]);
+    if (taken === undefined) throw new Error(`kubelet gave ${given?.ids}, which is no vf of the tree`);
+    tree.bind(taken, 'vfio-pci');
+    machine.facts = { vfioHolders: new Map([[`/dev/vfio/${taken.iommuGroup}`, ['qemu (pid 7)']]]) };
+    machine.ring();
+    await machine.plugin.look();
+    await machine.restart();
+    await kubelet.untilOffered(direct, 4);
+    await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } }); // its container starts again
+    kubelet.remove('p');
+    await kubelet.untilOffered(direct, 3); // now it is only a vf that qemu has open
+  });
+
+  it('does not call a vf unhealthy that a pod has and that goes away for a moment', async () => {
+    await start([pf], both);
+    const { kubelet, tree } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const [given] = await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+    const taken = vfs.find((vf) => vf.address === given?.ids[0]);
+    if (taken === undefined) throw new Error('kubelet gave no vf of the tree');
+    tree.removeVf(pf, taken);
+    await machine.plugin.look();
+    await sleep(50);
+    equal(kubelet.allocatable(direct), 4);
+    await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+    deepEqual(
+      machine.plugin.status.findings.map(({ reason, told }) => [reason, told]),
+      [['vf-gone', false]],
+    );
+    tree.addVf(pf, taken);
+    await machine.plugin.look();
+    deepEqual(machine.plugin.status.findings, []);
+  });
+
+  it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async () => {
+    await start([pf], both);
+    const { kubelet } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const narrow = both.replace('vendors: ["8086"]', 'pfNames: ["enp65s0#0-1"]');
+    machine.configure(narrow);
+    await kubelet.untilOffered(direct, 2);
+    machine.configure('pools: [{ name: a }]');
+    await kubelet.until('the mistake is known', () => machine.plugin.status.config.problems.length > 0);
+    match(machine.plugin.status.config.problems.join('\n'), /^pools\.yaml:1: pools\.0\.vnicType: is missing/);
+    equal(kubelet.allocatable(direct), 2);
+    rmSync(inTree('etc/pools.yaml'));
+    await kubelet.until('the loss is known', () => /is missing; create it/.test(machine.plugin.status.config.problems.join()));
+    equal(kubelet.allocatable(direct), 2);
+    machine.configure(both.replace('[direct, virtio-forwarder]', 'direct'));
+    await kubelet.untilOffered(direct, 4);
+    await kubelet.until(
+      'the other resource is withdrawn',
+      () => kubelet.capacity(virtio) === 0 && kubelet.sockets(virtio).length === 0,
+    );
+    equal(machine.plugin.status.config.generation, 3);
+  });
+
+  it('refuses a configuration whose pools overlap on this very machine, naming vf and lines', async () => {
+    await start([pf], both);
+    await machine.kubelet.untilOffered(direct, 4);
+    machine.configure(`pools:
+  - { name: a, vnicType: direct, selectors: [{ drivers: [igbvf] }] }
+  - { name: b, vnicType: virtio-forwarder, selectors: [{ pfNames: ["enp65s0#3"] }] }`);
+    await machine.kubelet.until('the overlap is known', () => machine.plugin.status.config.problems.length > 0);
+    match(
+      machine.plugin.status.config.problems.join(),
+      /VF 0000:41:10\.6 \(vf 3 of enp65s0\) fits pool a \(line 2\) and b \(line 3\)/,
+    );
+    equal(machine.kubelet.allocatable(direct), 4);
+  });
+
+  it('is driven by no configuration at all until there is one', async () => {
+    await start([pf]);
+    match(machine.plugin.status.config.problems.join(), /the file is missing/);
+    machine.configure(both);
+    await machine.kubelet.untilOffered(direct, 4);
+  });
+
+  it('keeps allocating while the configuration is changed, broken and mended under load', async function () {
+    this.timeout(30_000);
+    await start([mlx5(0, 8), mlx5(1, 8)], config(''));
+    const { kubelet } = machine;
+    await kubelet.untilOffered(direct, 16);
+    let ended = false;
+    const reconfigure = (async () => {
+      for (let turn = 0; !ended; turn += 1) {
+        machine.configure([config(''), 'pools: [', config(', allocation: spread'), config(', nonsense: 1')][turn % 4] ?? '');
+        await sleep(30);
+      }
+    })();
+    const pods = Array.from({ length: 100 }, (_, at) => `p${at}`);
+    for (const name of pods) {
+      const [given] = await kubelet.admit({ name, containers: { c: { [direct]: 2 } } });
+      equal(given?.ids.length, 2);
+      kubelet.remove(name);
+      await sleep(5);
+    }
+    ended = true;
+    await reconfigure;
+    ok(machine.plugin.status.config.generation > 2);
+
+    function config(more: string): string {
+      return `pools: [{ name: a, vnicType: direct, selectors: [{ vendors: ["15b3"] }]${more} }]`;
+    }
+  });
+
+  it('tells NUMA nodes and health as the pool asks', async () => {
+    const text =
+      'pools: [{ name: a, vnicType: direct, bridge: br-int, selectors: [{ vendors: ["15b3"] }], numaPolicy: required }]';
+    await start([mlx5(0, 2)], text);
+    const { kubelet, tree } = machine;
+    await kubelet.untilOffered(direct, 2, 0);
+    deepEqual(kubelet.numaNodes(direct, '0000:3b:01.0'), [1]);
+    tree.write('/sys/class/net/br-int/type', '1');
+    machine.ring();
+    await kubelet.untilOffered(direct, 2, 2);
+    tree.write('/var/lib/smartnic/quarantine/0000:3b:01.1', 'FLR timed out');
+    machine.ring();
+    await kubelet.untilOffered(direct, 2, 1);
+    match(machine.plugin.status.resources[0]?.units[1]?.problems[0] ?? '', /^quarantined: FLR timed out/);
+    tree.remove('/var/lib/smartnic/quarantine/0000:3b:01.1');
+    machine.ring();
+    await kubelet.untilOffered(direct, 2, 2);
+  });
+
+  it('holds virtio-forwarder units back while nobody answers on the forwarder socket', async () => {
+    await start([pf], both.replace('name: a,', 'name: a, forwarder: /fwd,'));
+    const { kubelet } = machine;
+    await kubelet.untilOffered(virtio, 4, 0);
+    await kubelet.untilOffered(direct, 4, 4);
+    const forwarder = createServer().listen(inTree('fwd'));
+    try {
+      machine.ring();
+      await kubelet.untilOffered(virtio, 4, 4);
+    } finally {
+      forwarder.close();
+    }
+    machine.ring();
+    await kubelet.untilOffered(virtio, 4, 0);
+  });
+
+  it("writes device-info at the scan, restores it at the start, removes it when the vf goes, and leaves strangers' files alone", async () => {
+    await start([mlx5(0, 1)], both.replace('8086', '15b3'));
+    const { tree } = machine;
+    const address = '0000:3b:01.0';
+    const name = `smartnic.io-direct-${address}-device.json`;
+    const read = (file: string) => JSON.parse(readFileSync(inTree(`${infoDir}/${file}`), 'utf8'));
+    deepEqual(read(name), {
+      type: 'pci',
+      version: '1.1.0',
+      pci: { 'pci-address': address, 'pf-pci-address': '0000:3b:00.0', 'representor-device': 'rep0x9' },
+    });
+    deepEqual(read(`smartnic.io-virtio-forwarder-${address}-device.json`), {
+      type: 'vhost-user',
+      version: '1.1.0',
+      'vhost-user': { mode: 'server', path: `/var/run/smartnic/${address}/vhost.sock` },
+    });
+    const stranger = 'intel.com-x-0000:01:00.0-device.json';
+    writeFileSync(inTree(`${infoDir}/${stranger}`), '{}');
+    rmSync(inTree(`${infoDir}/${name}`));
+    await machine.restart();
+    equal(read(name).type, 'pci');
+    const [vf] = mlx5(0, 1).vfs ?? [];
+    if (vf !== undefined) tree.removeVf(mlx5(0, 1), vf);
+    await machine.restart(); // it was removed while nobody looked
+    deepEqual(
+      readdirSync(inTree(infoDir)).filter((file) => !file.startsWith('.')),
+      [stranger],
+    );
+  });
+
+  it('makes the directories of vhost-user sockets with mode and owner, and removes an empty one with its vf', async () => {
+    await start([pf], both.replace('name: a,', 'name: a, vhost: { mode: "0750", uid: 4242, gid: 77 },'));
+    const [first, second] = vfs;
+    if (first === undefined || second === undefined) throw new Error('the tree has four vfs');
+    const directory = (address: string) => inTree(`run/smartnic/vhost/${address}`);
+    const { mode, uid, gid } = statSync(directory(first.address));
+    deepEqual([mode & 0o777, uid, gid], [0o750, 4242, 77]);
+    writeFileSync(join(directory(second.address), 'vhost.sock'), '');
+    machine.tree.removeVf(pf, first);
+    machine.tree.removeVf(pf, second);
+    await machine.plugin.look();
+    deepEqual([existsSync(directory(first.address)), existsSync(directory(second.address))], [false, true]);
+  });
+
+  it('has the CDI spec on disk before it names CDI devices', async () => {
+    await start([pf], 'pools: [{ name: a, vnicType: direct, cdi: true, selectors: [{ vendors: ["8086"] }] }]');
+    const { kubelet } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const [given] = await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+    const spec = JSON.parse(readFileSync(inTree('var/run/cdi/smartnic.io_direct.json'), 'utf8'));
+    deepEqual(given?.cdi, [`${direct}=${given?.ids[0]}`]);
+    ok(spec.devices.some((device: { readonly name: string }) => device.name === given?.ids[0]));
+  });
+});
