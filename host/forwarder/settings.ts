@@ -1,0 +1,43 @@
+// The section `forwarder:` of the node's configuration: which forwarder the node has. The CNI server and the supervisor read the same.
+import { z } from 'zod';
+
+const absolute = z.string().regex(/^\//, 'is not an absolute path');
+const endpoint = z.string().regex(/^ipc:\/\/\//, 'is not an endpoint ipc:///PATH');
+const core = z.int().min(0).max(1023);
+
+const xvio = z.strictObject({
+  kind: z.literal('xvio'),
+  /** Where virtio-forwarder listens (--zmq-port-control-ep, --zmq-stats-ep). */
+  portControl: endpoint.default('ipc:///var/run/virtio-forwarder/port_control'),
+  stats: endpoint.default('ipc:///var/run/virtio-forwarder/stats'),
+});
+
+const testpmd = z.strictObject({
+  kind: z.literal('testpmd'),
+  /** The supervisor's directory, made 0700; its socket in it is `supervisor.sock`. */
+  directory: absolute.default('/run/smartnic/forwarder'),
+  program: absolute.default('/usr/bin/dpdk-testpmd'),
+  /** CPU on which all relays do what is not forwarding. */
+  mainCore: core.default(0),
+  /** CPUs on which relays forward, each busy all the time; a relay gets the one with the fewest. */
+  workerCores: z.array(core).min(1).default([1]),
+  /** MiB for each relay. */
+  memory: z.int().min(64).default(128),
+  /** Without: ordinary memory, slower; a vf then needs an IOMMU. */
+  hugepages: z.boolean().default(true),
+});
+
+const ovsDpdk = z.strictObject({ kind: z.literal('ovs-dpdk') });
+
+export const forwarderShape = z.discriminatedUnion('kind', [xvio, testpmd, ovsDpdk], {
+  error: 'needs a kind: xvio, testpmd or ovs-dpdk',
+});
+
+export type ForwarderSettings = Readonly<z.output<typeof forwarderShape>>;
+export type XvioSettings = Extract<ForwarderSettings, { kind: 'xvio' }>;
+export type TestpmdSettings = Extract<ForwarderSettings, { kind: 'testpmd' }>;
+
+/** The path of the supervisor's socket. */
+export function supervisorSocket({ directory }: Pick<TestpmdSettings, 'directory'>): string {
+  return `${directory}/supervisor.sock`;
+}
