@@ -10,6 +10,7 @@ import { type CrashNode, startCrashNode, writeIpam } from '../support/crash.ts';
 import type { CniAnswer, CniCall, TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 import { start } from '../support/shim.ts';
+import { until } from '../support/until.ts';
 
 describe('the CNI server', function () {
   this.timeout(30_000);
@@ -37,10 +38,7 @@ describe('the CNI server', function () {
   };
   const called = async (ifname: string) => {
     const mark = join(node.dir, `called-${ifname}`);
-    for (let tries = 0; !existsSync(mark); tries++) {
-      assert.ok(tries < 500, `IPAM was not called for ${ifname}`);
-      await sleep(10);
-    }
+    await until(async () => existsSync(mark), `IPAM is called for ${ifname}`);
     await rm(mark);
   };
   const deletedAndClean = async (...calls: readonly CniCall[]) => {
@@ -88,7 +86,7 @@ describe('the CNI server', function () {
     const added = node.cni('ADD', running);
     await called('net1');
     const stopped = node.server.stop();
-    for (let tries = 0; existsSync(node.socket) && tries < 100; tries++) await sleep(5);
+    await until(async () => !existsSync(node.socket), 'the stopping server gives up its socket');
     const next = node.cni('ADD', coming);
     assert.deepEqual([(await added).exit, await stopped], [0, 0]);
     await node.startServer();

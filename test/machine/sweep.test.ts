@@ -4,10 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type CrashNode, peerAddress, startCrashNode } from '../support/crash.ts';
+import type { TestNetns } from '../support/netns.ts';
 import type { CniCall, TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
+import { until } from '../support/until.ts';
 
 describe('a starting server', function () {
   this.timeout(30_000);
@@ -35,6 +36,11 @@ describe('a starting server', function () {
     await node.server.stop('SIGKILL');
     return (await node.journal()).filter((name) => !peers.includes(name)).map((name) => join(directory, name));
   };
+  /** The pod is gone, and so is its cable: the kernel clears a namespace away behind our back. */
+  const died = async (pod: TestNetns) => {
+    await pod[Symbol.asyncDispose]();
+    await until(async () => !(await crash.left()).some((each) => each.startsWith('link ')), 'the cable went with the pod');
+  };
   const edit = async (files: readonly string[], change: (text: string) => string) => {
     assert.ok(files.length > 0);
     for (const file of files) await writeFile(file, change(await readFile(file, 'utf8')));
@@ -52,7 +58,7 @@ describe('a starting server', function () {
   it('removes what a reboot left: ports and addresses of pods that are gone', async () => {
     await using other = await node.pod();
     const files = await attachedAndDead({ ...crash.call(), netns: other.path });
-    await other[Symbol.asyncDispose]();
+    await died(other);
     await edit(files, (text) => text.replace(/"bootId":"[^"]*"/, '"bootId":"another boot"'));
     assert.match((await crash.left()).join(), /port .*journal .*lease /);
     await node.startServer();
@@ -62,7 +68,7 @@ describe('a starting server', function () {
   it('removes an attachment whose cable died with its pod', async () => {
     await using other = await node.pod();
     await attachedAndDead({ ...crash.call(), netns: other.path });
-    await other[Symbol.asyncDispose]();
+    await died(other);
     await node.startServer();
     assert.deepEqual(await crash.left(), []);
   });
@@ -78,7 +84,7 @@ describe('a starting server', function () {
   it('removes ports of ours that no journal knows and whose netdev is gone, and no others', async () => {
     await using other = await node.pod();
     for (const file of await attachedAndDead({ ...crash.call({ ipam: {} }), netns: other.path })) await rm(file);
-    await other[Symbol.asyncDispose]();
+    await died(other);
     const ours = ['owner=smartnic.io', 'smartnic-network=n', 'smartnic-container=c', 'smartnic-ifname=eth0'];
     await addPort('a-vf', [...ours, 'smartnic-pci=0000\\:04\\:00.1']);
     await addPort('theirs', ['owner=somebody.else', ...ours.slice(1)]);
@@ -172,7 +178,6 @@ describe('a starting server', function () {
     assert.equal(refused.json.code, 11, refused.stdout);
     assert.match(refused.json.msg, /db\.sock/);
     await node.ovs.ovsdb.start();
-    for (let tries = 0; (await crash.left()).length > 0 && tries < 100; tries++) await sleep(100);
-    assert.deepEqual(await crash.left(), []);
+    await until(async () => (await crash.left()).length === 0, 'nothing is left');
   });
 });
