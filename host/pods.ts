@@ -1,7 +1,8 @@
 // The annotations of this node's pods: a watch of the API server (field selector on the node), and a direct GET for a pod that the
 // watch has not seen yet. Knows nothing of what the annotations mean.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { V1Pod, V1PodList } from '@kubernetes/client-node';
+import type { KubeConfig, V1Pod, Watch } from '@kubernetes/client-node';
+import { apiFailure, apiStatus } from './api-failure.ts';
 import { messageOf, Unavailable } from './errors.ts';
 import type { Logger } from './log.ts';
 
@@ -11,9 +12,6 @@ export interface PodName {
   /** Tells a pod from an earlier one of the same name; absent: not known. */
   readonly uid?: string | undefined;
 }
-
-/** Milliseconds. */
-const apiTimeout = 10_000;
 
 export type Annotations = Readonly<Record<string, string>>;
 
@@ -39,46 +37,60 @@ export interface WatchOptions {
   readonly kubeconfig?: string | undefined;
   readonly nodeName: string;
   readonly log: Logger;
+  /** Milliseconds for one answer. The client has no limit of its own; a runtime gives up after two minutes. Default 10 000. */
+  readonly timeout?: number;
+  /** Milliseconds after which a failed watch begins anew, twice as many after each failure, at most 30 000. Default 1000. */
+  readonly retryAfter?: number;
 }
 
-/** Begins the watch in the background; the first answers come by GET if it is not there yet. */
-export async function watchPods({ kubeconfig, nodeName, log }: WatchOptions): Promise<Pods> {
+/** Begins the watch in the background; the first answers come by GET if it is not there yet. Throws when it can't be configured. */
+export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, retryAfter = 1000 }: WatchOptions): Promise<Pods> {
   // Only imported where pods are watched: it is half of a server's memory.
   const { CoreV1Api, KubeConfig, ListWatch, Watch } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  if (kubeconfig === undefined) config.loadFromCluster();
-  else config.loadFromFile(kubeconfig);
+  const config = configure(new KubeConfig(), kubeconfig);
   const api = config.makeApiClient(CoreV1Api);
   const server = config.getCurrentCluster()?.server ?? 'the API server';
   const fieldSelector = `spec.nodeName=${nodeName}`;
   const state = { problem: `the watch of this node's pods on ${server} has not begun yet` as string | undefined, closed: false };
+  let pause = retryAfter;
 
-  const list = async (): Promise<V1PodList> => {
-    const pods = await api.listPodForAllNamespaces({ fieldSelector });
-    state.problem = undefined;
-    return pods;
-  };
-  const informer = new ListWatch<V1Pod>('/api/v1/pods', new Watch(config), list, false, undefined, fieldSelector);
+  const informer = new ListWatch<V1Pod>(
+    '/api/v1/pods',
+    noticing(new Watch(config), () => {
+      state.problem = undefined;
+      pause = retryAfter;
+      log.debug({ server, nodeName }, "watching this node's pods");
+    }),
+    async () => {
+      const pods = await withLimit(api.listPodForAllNamespaces({ fieldSelector }), timeout);
+      if (state.closed) throw new Error('closed');
+      return pods;
+    },
+    false,
+    undefined,
+    fieldSelector,
+  );
   const start = () => {
     if (!state.closed) informer.start().catch(again);
   };
   const again = (error: unknown) => {
     if (state.closed) return;
-    state.problem = `the pods of node ${nodeName} can't be watched on ${server}: ${messageOf(error)}`;
-    log.warn({ server, error: messageOf(error) }, 'watching pods failed; again in 1 s');
-    setTimeout(start, 1000).unref();
+    const reason = apiFailure(error);
+    state.problem = `the pods of node ${nodeName} can't be watched on ${server}: ${reason}`;
+    log.warn({ server, error: reason, ms: pause }, 'watching pods failed; again later');
+    setTimeout(start, pause).unref();
+    pause = Math.min(pause * 2, 30_000);
   };
   informer.on('error', again);
-  informer.on('connect', () => log.info({ server, nodeName }, "watching this node's pods"));
   start();
 
-  const get = async ({ namespace, name }: PodName): Promise<Annotations | undefined> => {
+  const get = async ({ namespace, name, uid }: PodName): Promise<Annotations | undefined> => {
     try {
-      const pod = await withLimit(api.readNamespacedPod({ namespace, name }));
-      return pod.metadata?.annotations ?? {};
+      const pod = await withLimit(api.readNamespacedPod({ namespace, name }), timeout);
+      return uid === undefined || isPod(pod, uid) ? (pod.metadata?.annotations ?? {}) : undefined;
     } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw new Unavailable(`pod ${namespace}/${name} can't be read from ${server}: ${messageOf(error)}`, { cause: error });
+      if (apiStatus(error) === 404) return undefined;
+      throw new Unavailable(`pod ${namespace}/${name} can't be read from ${server}: ${apiFailure(error)}`, { cause: error });
     }
   };
 
@@ -86,9 +98,10 @@ export async function watchPods({ kubeconfig, nodeName, log }: WatchOptions): Pr
     configured: true,
     problem: () => state.problem,
     annotations: async (pod) => {
-      const known = informer.get(pod.name, pod.namespace)?.metadata;
-      const current = known !== undefined && (pod.uid === undefined || pod.uid === known.uid);
-      return current ? (known.annotations ?? {}) : await get(pod);
+      const known = informer.get(pod.name, pod.namespace);
+      // Of a pod whose UID is not told, the watch may still know an earlier one of the same name.
+      const current = known !== undefined && pod.uid !== undefined && isPod(known, pod.uid);
+      return current ? (known.metadata?.annotations ?? {}) : await get(pod);
     },
     close: () => {
       state.closed = true;
@@ -97,11 +110,45 @@ export async function watchPods({ kubeconfig, nodeName, log }: WatchOptions): Pr
   };
 }
 
-/** The client has no time limit of its own; a runtime gives up after two minutes. */
-async function withLimit<T>(answer: Promise<T>): Promise<T> {
+/** A static pod has a UID of kubelet's; what the API server shows of it is a mirror with another one, and names that in this annotation. */
+function isPod({ metadata }: V1Pod, uid: string): boolean {
+  return metadata?.uid === uid || metadata?.annotations?.['kubernetes.io/config.mirror'] === uid;
+}
+
+function configure(config: KubeConfig, kubeconfig: string | undefined): KubeConfig {
+  try {
+    if (kubeconfig === undefined) config.loadFromCluster();
+    else config.loadFromFile(kubeconfig);
+  } catch (error) {
+    throw new Error(`kubernetes.kubeconfig: ${kubeconfig ?? 'the service account'} can't be used: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (config.getCurrentCluster() !== null) return config;
+  throw new Error(`kubernetes.kubeconfig: ${kubeconfig} has no current-context that names a cluster`);
+}
+
+/** Says when a watch is under way, which the client's informer does not, and asks for bookmarks, so that a quiet node's watch stays young. */
+function noticing(watch: Watch, onBegin: () => void): Watch {
+  const begin: Watch['watch'] = async (path, selection, onEvent, done) => {
+    let over = false;
+    const ended = (error: unknown): undefined => {
+      over = true;
+      done(error);
+    };
+    const query = { ...selection, allowWatchBookmarks: true };
+    // What the client throws here, for want of a certificate's file for instance, its informer would not catch.
+    const controller = await watch.watch(path, query, onEvent, ended).catch(ended);
+    if (!over) onBegin();
+    return controller ?? new AbortController();
+  };
+  return Object.assign(Object.create(watch), { watch: begin });
+}
+
+async function withLimit<T>(answer: Promise<T>, ms: number): Promise<T> {
   const timer = new AbortController();
-  const late = delay(apiTimeout, undefined, { signal: timer.signal, ref: false }).then(() => {
-    throw new Error(`no answer within ${apiTimeout / 1000} s`);
+  const late = delay(ms, undefined, { signal: timer.signal, ref: false }).then(() => {
+    throw new Error(`no answer within ${ms / 1000} s`);
   });
   try {
     return await Promise.race([answer, late]);
@@ -109,8 +156,4 @@ async function withLimit<T>(answer: Promise<T>): Promise<T> {
     timer.abort();
     late.catch(() => {});
   }
-}
-
-function isNotFound(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === 404;
 }
