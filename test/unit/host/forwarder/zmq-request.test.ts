@@ -27,7 +27,10 @@ describe('a question in ZeroMQ', () => {
   let behave: (socket: Socket, received: Buffer) => void = () => {};
   const sockets = new Set<Socket>();
   let newest: Socket | undefined;
-  const question = (timeout = 5000) => ask({ endpoint, body: Buffer.from('2001', 'hex'), timeout, what: 'QUERY_PCI' });
+  const question = (timeout = 5000) => {
+    newest = undefined;
+    return ask({ endpoint, body: Buffer.from('2001', 'hex'), timeout, what: 'QUERY_PCI' });
+  };
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'zmq-'));
