@@ -23,8 +23,6 @@ export interface EndpointOptions {
   readonly log: Logger;
   readonly snapshot: () => Snapshot;
   readonly take: (ids: readonly string[]) => void;
-  /** A socket of ours is about to be told to kubelet. */
-  readonly opened: (socket: string) => void;
   /** Kubelet began to stream. */
   readonly taken: () => void;
   /** The status changed. */
@@ -49,8 +47,6 @@ export interface Endpoint {
   readonly status: EndpointStatus;
   /** What is offered or held has changed. */
   publish(): void;
-  /** Tells kubelet the list once more, changed or not. */
-  repeat(): void;
   /** Something happened in one of kubelet's directories. */
   look(): void;
   /** Ends the streams and removes the socket. */
@@ -87,7 +83,6 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
         opened: (opened, socket) => {
           service = opened;
           status = { ...status, way, socket };
-          options.opened(socket);
         },
         registered: () => {
           note('registered');
@@ -138,7 +133,6 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
       return { ...status, streams: service?.streams ?? 0 };
     },
     publish: () => service?.publish(),
-    repeat: () => service?.repeat(),
     look: bell.ring,
     async stop() {
       stopping = true;

@@ -8,7 +8,6 @@ import { keepAllocations } from './allocations.ts';
 import { directoryOf, type Endpoint, type EndpointStatus, openEndpoint } from './endpoint.ts';
 import type { Holdings } from './holdings.ts';
 import type { Resource } from './resource.ts';
-import { watchSiblings } from './siblings.ts';
 import type { Snapshot } from './snapshot.ts';
 import { socketName, type Way, ways } from './term.ts';
 import { type Timing, timing } from './timing.ts';
@@ -48,7 +47,6 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   const directories = ways.map((way) => join(seenDir, directoryOf[way]));
   const endpoints = new Map<string, Endpoint>();
   const leaving = new Set<Promise<void>>();
-  const ownSockets = new Set<string>();
   let resources: readonly Resource[] = [];
 
   const allocations = keepAllocations({
@@ -78,7 +76,6 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
       timing: times,
       log: host.log,
       snapshot,
-      opened: (socket) => ownSockets.add(socket),
       take: (ids) => allocations.take(ids, resource),
       // Kubelet comes to us from another instance of ours: what that one gave out in the meantime is known only to kubelet.
       taken: () => void allocations.refresh(),
@@ -96,19 +93,9 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     if (swept.length > 0) host.log.info({ swept }, 'removed sockets of an instance that is gone');
   }
   await allocations.refresh();
-  const siblingLeft = watchSiblings(directories, ownSockets);
-  let repeating: NodeJS.Timeout | undefined;
   const watch = watchDirectories([seenDir, ...directories], times.tick, () => {
     for (const endpoint of endpoints.values()) endpoint.look();
-    // Kubelet before about 1.36 takes the end of one instance for the end of the resource, until another sends its list again.
-    if (!siblingLeft()) return;
-    clearTimeout(repeating);
-    repeating = setTimeout(repeat, times.settle);
   });
-
-  function repeat(): void {
-    for (const endpoint of endpoints.values()) endpoint.repeat();
-  }
 
   return {
     offer(next) {
@@ -127,7 +114,6 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     },
     async stop() {
       watch.close();
-      clearTimeout(repeating);
       await Promise.all([...[...endpoints].map(([name, endpoint]) => close(name, endpoint)), ...leaving, allocations.stop()]);
     },
   };

@@ -40,8 +40,6 @@ export interface Service {
   readonly streams: number;
   /** Looks at the snapshot again and tells kubelet what changed. */
   publish(): void;
-  /** Tells the list once more, changed or not. */
-  repeat(): void;
   /** Ends the streams, lets running calls finish (up to a second) and removes the socket. */
   close(): Promise<void>;
 }
@@ -106,7 +104,6 @@ export async function serve(options: ServiceOptions): Promise<Service> {
       return streams.count;
     },
     publish: streams.publish,
-    repeat: streams.repeat,
     async close() {
       streams.end();
       await shutDown(server);

@@ -66,11 +66,11 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
     if (way === 'register' && now !== undefined && now !== kubeletAtBirth) return 'kubelet was started anew';
     return undefined;
   }
-  /** Whether kubelet streams, within `patience` of its last sign of life. */
-  async function streaming(): Promise<boolean> {
+  /** Whether kubelet streams, within so many milliseconds of its last sign of life. */
+  async function streaming(within: number): Promise<boolean> {
     for (let before = -1; before !== heard.signs; ) {
       before = heard.signs;
-      if (await bell.until(() => over() !== undefined || service.streams > 0, timing.patience)) break;
+      if (await bell.until(() => over() !== undefined || service.streams > 0, within)) break;
     }
     return over() === undefined && service.streams > 0;
   }
@@ -78,12 +78,14 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   try {
     options.opened(service, socket);
     if (way === 'register') await register(socket, kubelet, resource, timing.register);
-    while (await streaming()) {
+    // Up to 1.36 at least, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances
+    // side by side), and does not come back to a socket that it knows: so the second wait is short.
+    for (let wait = timing.patience; await streaming(wait); wait = timing.settle) {
       options.registered();
       await bell.until(() => over() !== undefined || service.streams === 0, Number.POSITIVE_INFINITY);
       options.waiting(over() ?? 'kubelet closed its stream');
     }
-    const silence = `kubelet did not ask for ${resource} on ${socket} within ${timing.patience / 1000} s; is it running, and does it see ${options.directory}?`;
+    const silence = `kubelet does not stream ${resource} from ${socket}; is it running, and does it see ${options.directory}?`;
     const refusal = heard.refusal === undefined ? {} : { refusal: heard.refusal };
     return { asked: heard.signs > 0, ...refusal, reason: over() ?? silence };
   } finally {

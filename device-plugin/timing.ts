@@ -7,7 +7,7 @@ export interface Timing {
   readonly register: number;
   /** The slow look behind inotify. */
   readonly tick: number;
-  /** After another instance of ours has gone until lists are told again. */
+  /** How long a kubelet that closed its stream may take to open another. A kubelet that takes longer finds a new socket. */
   readonly settle: number;
   /** Pause after a failed attempt, doubled each time up to the longest. */
   readonly firstPause: number;
@@ -22,7 +22,7 @@ export const timing: Timing = {
   patience: 20_000,
   register: 15_000,
   tick: 5000,
-  settle: 1000,
+  settle: 250,
   firstPause: 100,
   longestPause: 30_000,
   reconcile: 10_000,

@@ -78,7 +78,7 @@ export class Plugins {
         this.#check(resource, message);
         taken = taken
           .then(() => sleep(this.#behaviour.listDelay, undefined, { ref: false }))
-          .then(() => this.#take(resource, plugin, message));
+          .then(() => this.#take(resource, message));
       },
       () => {
         clearTimeout(slow);
@@ -92,12 +92,11 @@ export class Plugins {
     const left = (this.#plugins.get(resource) ?? []).filter((one) => one !== plugin);
     this.#plugins.set(resource, left);
     if (left.length === 0 || !this.#behaviour.seamless) this.#book.markUnhealthy(resource);
+    if (!this.#behaviour.seamless) left.at(-1)?.client.close();
     this.#changed();
   }
 
-  #take(resource: string, plugin: Plugin, { devices }: ListAndWatchResponse__Output): void {
-    // Of several plugins of one resource the newest is believed.
-    if (this.find(resource) !== plugin) return;
+  #take(resource: string, { devices }: ListAndWatchResponse__Output): void {
     const list = devices.map(({ ID, health, topology }) => {
       const numaNodes = (topology?.nodes ?? []).map((node) => node.ID);
       return [ID, { healthy: health === 'Healthy', numaNodes }] as const;

@@ -80,7 +80,9 @@ export class PluginWatcher {
       if (info.type !== 'DevicePlugin')
         throw new Error(`no handler registered for plugin type: ${info.type} at socket ${socket}`);
       if (!info.supported_versions.includes('v1beta1')) throw new Error('device plugin: unsupported versions');
-      const stream = await this.#plugins.connect(info.name, info.endpoint === '' ? socket : info.endpoint);
+      const stream = await this.#plugins.connect(info.name, info.endpoint === '' ? socket : info.endpoint).catch((error) => {
+        throw new Error(`RegisterPlugin error -- plugin registration failed with err: ${messageOf(error)}`, { cause: error });
+      });
       stream();
       await notify(socket, { plugin_registered: true, error: '' });
       return true;
