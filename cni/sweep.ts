@@ -25,22 +25,22 @@ async function sweepDatabase(context: Context, address: string, journaled: reado
   const { host } = context;
   try {
     await host.ovsdb(address).replica();
-    for (const attachment of journaled) await sweepOne(context, attachment);
+    for (const attachment of journaled) await sweepOne(context, attachment, () => endOf(context, attachment));
     // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
     const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
-    for (const attachment of strays) await sweepOne(context, attachment);
+    for (const attachment of strays) await sweepOne(context, attachment, () => deathOf(context, attachment));
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     host.log.warn({ ovsdb: address, error: error.message }, 'not swept until OVSDB is back');
   }
 }
 
-async function sweepOne(context: Context, attachment: Attachment): Promise<void> {
-  const { host, journal, lock } = context;
+/** `reason` is asked when nobody else works on the attachment; undefined: it stays. */
+async function sweepOne(context: Context, attachment: Attachment, reason: () => Promise<string | undefined>): Promise<void> {
+  const { host, lock } = context;
   const { id, containerId, ifname } = attachment;
   const work = async () => {
-    const phase = journal.find(id)?.phase ?? 'added';
-    const why = phase === 'added' ? await deathOf(context, attachment) : `its ${phase} was cut short`;
+    const why = await reason();
     if (why === undefined) return;
     host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
     await teardown(context, attachment);
@@ -48,6 +48,13 @@ async function sweepOne(context: Context, attachment: Attachment): Promise<void>
   await lock(lockKey(attachment), work).catch((error: unknown) => {
     host.log.warn({ id, error: messageOf(error) }, 'sweeping failed; again later');
   });
+}
+
+/** Of a journaled one, which may be gone by now. */
+async function endOf(context: Context, attachment: Attachment): Promise<string | undefined> {
+  const entry = await context.journal.find(attachment.id);
+  if (entry === undefined) return undefined;
+  return entry.phase === 'added' ? await deathOf(context, attachment) : `its ${entry.phase} was cut short`;
 }
 
 export async function isDead(context: Context, attachment: Attachment): Promise<boolean> {

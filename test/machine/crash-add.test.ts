@@ -1,9 +1,11 @@
 // kill -9 of the server at every step of an ADD, a finished and a failing one: what its successor leaves is nothing.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '../support/crash.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
+import { until } from '../support/until.ts';
 
 describe('a server that is killed in an ADD', function () {
   this.timeout(30_000);
@@ -65,6 +67,23 @@ describe('a server that is killed in an ADD', function () {
       assert.deepEqual(await crash.left(), []);
     });
   }
+
+  it('while IPAM is at work leaves nothing after the DEL, though IPAM gives an address when nobody waits for it any more', async () => {
+    const slow = `[ "$CNI_COMMAND" = ADD ] && touch ${crash.node.dir}/called && sleep 1.5\nexec /usr/lib/cni/host-local`;
+    await writeIpam(crash.node, 'slow', slow);
+    const call = crash.call({ cniVersion: '1.0.0' }); // Debian's host-local speaks it, so it is asked just once
+    const { ipam, ...rest } = call.config as { readonly ipam: object };
+    const slowly = { ...call, config: { ...rest, ipam: { ...ipam, type: 'slow' } } };
+    await crash.node.startServer();
+    const lost = crash.node.cni('ADD', slowly);
+    await until(async () => existsSync(join(crash.node.dir, 'called')), 'IPAM is called');
+    await crash.node.server.stop('SIGKILL');
+    await crash.node.startServer();
+    assert.equal((await lost).json.code, 11);
+    await until(async () => (await crash.left()).some((each) => each.startsWith('lease ')), 'IPAM gives its address');
+    assert.equal((await crash.node.cni('DEL', slowly)).exit, 0);
+    assert.deepEqual(await crash.left(), []);
+  });
 
   for (const step of delSteps) {
     it(`that fails leaves nothing either, killed while it was being undone: "${step}"`, async () => {
