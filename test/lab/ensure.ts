@@ -1,0 +1,30 @@
+// Makes sure that the lab is built, by one process at a time.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { cache, missingParts } from './cache.ts';
+import { noPackages } from './exit.ts';
+
+/** The lab is not there and can't be built here, because its packages can't be had. What was tried has been printed. */
+export class LabUnavailable extends Error {
+  override readonly name = 'LabUnavailable';
+}
+
+/** Builds what is missing (two minutes the first time), printing each step. */
+export async function ensureLab(): Promise<void> {
+  const missing = missingParts();
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0) throw new Error('the lab has to be built and run by root');
+  mkdirSync(cache, { recursive: true });
+  console.log(`==> lab: ${missing.join(', ')} to be built in ${cache} (another build is waited for)`);
+  // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
+  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
+  const { exitCode } = await execa('flock', [join(cache, 'lock'), ...builder], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reject: false,
+  });
+  if (exitCode === 0) return;
+  throw exitCode === noPackages
+    ? new LabUnavailable('the packages of the lab can not be had here, see above')
+    : new Error('the lab could not be built, see above');
+}

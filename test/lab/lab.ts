@@ -1,0 +1,84 @@
+// A virtual SmartNIC machine for tests: `await using lab = await bootLab()`. What it is made of: README.md, hardware.ts.
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { top } from './cache.ts';
+import { ensureLab } from './ensure.ts';
+import type { Share } from './hardware.ts';
+import { type JobOptions, openJobs, type Ran } from './jobs.ts';
+import { lastWords, startMachine } from './qemu.ts';
+
+export interface Lab extends AsyncDisposable {
+  /** Runs a bash script as root in the guest. Several at once are fine. */
+  run(script: string, options?: JobOptions): Promise<Ran>;
+  /** The stdout of a script, without the last newline; a non-zero exit is thrown with its words. */
+  sh(script: string, options?: JobOptions): Promise<string>;
+  /** A folder of this machine that is /share in the guest, writable on both sides. */
+  readonly share: string;
+  readonly pid: number;
+  /** Milliseconds from the start of QEMU to the agent's first word. */
+  readonly bootMs: number;
+}
+
+export interface LabOptions {
+  readonly shares?: readonly Share[];
+}
+
+/** Seconds that a guest may take to come up: 8-16 on an idle machine. */
+const bootLimit = 180;
+
+/**
+ * Boots a fresh guest, after building the lab where it is not there yet. In it: /share, /opt/node (Node 24, on the PATH) and, once
+ * built, /dist with what ships. Disposing it kills QEMU, as does the end of this process.
+ * @throws LabUnavailable where its packages can't be had.
+ */
+export async function bootLab({ shares = [] }: LabOptions = {}): Promise<Lab> {
+  await ensureLab();
+  await using undo = new AsyncDisposableStack();
+  // Not in the cache: the path of a unix socket has at most 107 bytes.
+  const dir = await mkdtemp(join(tmpdir(), 'sn-lab-'));
+  undo.defer(() => rm(dir, { recursive: true, force: true }));
+  const share = join(dir, 'share');
+  await mkdir(share);
+  const began = performance.now();
+  const machine = undo.use(await startMachine(dir, [{ path: share, at: '/share', writable: true }, ...ours(), ...shares]));
+  const jobs = openJobs(machine.channel, share);
+  const ended = machine.ended.then((words) => {
+    throw new Error(`the guest is gone: ${words}`);
+  });
+  ended.catch(() => {}); // whoever waits for something hears of it
+  await Promise.race([jobs.ready, ended, limit(dir)]);
+  const bootMs = performance.now() - began;
+
+  const run: Lab['run'] = async (script, options) => await Promise.race([jobs.run(script, options), ended]);
+  const kept = undo.move();
+  return {
+    run,
+    sh: async (script, options) => {
+      const { exit, stdout, stderr } = await run(script, options);
+      if (exit !== 0) throw new Error(`in the guest: ${script.trim()}\nended with status ${exit}: ${stderr || stdout}`);
+      return stdout.replace(/\n$/, '');
+    },
+    share,
+    pid: machine.pid,
+    bootMs,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Node, and our program as it ships. */
+function ours(): readonly Share[] {
+  const shares = [
+    { path: dirname(dirname(process.execPath)), at: '/opt/node' },
+    { path: join(top, 'dist'), at: '/dist' },
+  ];
+  return shares.filter(({ path }) => existsSync(path));
+}
+
+async function limit(dir: string): Promise<never> {
+  return await new Promise((_, reject) => {
+    const late = () => reject(new Error(lastWords(dir, `the guest did not come up within ${bootLimit} s`)));
+    setTimeout(late, bootLimit * 1000).unref();
+  });
+}
