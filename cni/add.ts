@@ -12,12 +12,16 @@ import { annotationKey, chooseVnicType } from './annotation.ts';
 import { type Attachment, externalIds, findingIds } from './attachment.ts';
 import { trunkVlans } from './config.ts';
 import type { Context } from './context.ts';
+import { checkDeviceInfoPath, writeDeviceInfo } from './device-info.ts';
 import { CniError, coded, codes } from './errors.ts';
+import { callHooks } from './hook-calls.ts';
 import { ipamAdd, requireInstalled } from './ipam.ts';
 import { ovsdbOf, planAttachment, planPort } from './plan.ts';
 import type { Request } from './request.ts';
 import { chainResult, parseResult, type Result } from './result.ts';
 import { teardown } from './teardown.ts';
+import { beginWithVf } from './vf-claim.ts';
+import { requireKeepable } from './vf-keys.ts';
 
 const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 
@@ -30,13 +34,16 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const vnic = vnicFor(type);
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
-  const attachment = planAttachment(context, request, type);
-  const port = planPort(request, attachment, bridge);
-  if (attachment.ipam !== undefined) await requireInstalled(attachment.ipam);
-  await makeRoom(context, attachment, vnic);
-  await journal.begin(attachment);
+  const planned = planAttachment(context, request, type);
+  requireKeepable(request.config, type, vnic.needsVf);
+  if (planned.ipam !== undefined) await requireInstalled(planned.ipam);
+  if (planned.deviceInfo !== undefined) checkDeviceInfoPath(planned.deviceInfo);
+  await makeRoom(context, planned);
+  const attachment = vnic.needsVf ? await claim(context, request, planned, planPort(request, planned, bridge)) : planned;
+  if (!vnic.needsVf) await journal.begin(planned);
   host.step('intent written');
   try {
+    const port = planPort(request, attachment, bridge);
     const ours = await build(context, { request, attachment, vnic, port, db });
     journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
@@ -45,6 +52,14 @@ export async function add(context: Context, request: Request): Promise<Result> {
     await teardown(context, attachment).catch((undo: unknown) =>
       host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
     );
+    throw coded(error, codes.plugFailed);
+  }
+}
+
+async function claim(context: Context, request: Request, planned: Attachment, { mac }: Port): Promise<Attachment> {
+  try {
+    return await beginWithVf(context, request, planned, mac);
+  } catch (error) {
     throw coded(error, codes.plugFailed);
   }
 }
@@ -58,8 +73,10 @@ interface Job {
 }
 
 /** The cable and its port are made while IPAM looks for addresses; both are waited for, also when one of them fails. */
-async function build({ host, settings }: Context, { request, attachment, vnic, port, db }: Job): Promise<Result> {
+async function build(context: Context, { request, attachment, vnic, port, db }: Job): Promise<Result> {
+  const { host, settings } = context;
   const { config } = request;
+  await callHooks(context, 'before-plug', attachment, { mac: port.mac, mtu: port.mtu });
   const [plugged, given] = await Promise.allSettled([
     plugIntoBridge(host, { request, attachment, vnic, port, db }, settings.portTimeout * 1000),
     attachment.ipam === undefined ? noIp : ipamAdd(host, attachment.ipam).finally(() => host.step('ipam answered')),
@@ -71,15 +88,15 @@ async function build({ host, settings }: Context, { request, attachment, vnic, p
     await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
     host.step('addresses set');
   }
+  if (attachment.deviceInfo !== undefined && attachment.vf !== undefined)
+    writeDeviceInfo(host, attachment.deviceInfo, attachment.vf);
+  await callHooks(context, 'after-plug', attachment, { mac: port.mac, mtu: port.mtu });
   const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
     ? ip.dns
     : (config.runtimeConfig?.dns ?? config.dns ?? {});
   return {
-    interfaces: [
-      { name: end.bridgePort, mac: end.bridgeMac },
-      { ...end.pod, sandbox: request.netns },
-    ],
-    ips: ip.ips.map((each) => ({ ...each, interface: 1 })),
+    interfaces: [...(end.bridge ? [{ name: end.bridge.port, mac: end.bridge.mac }] : []), { ...end.pod, sandbox: request.netns }],
+    ips: ip.ips.map((each) => ({ ...each, interface: end.bridge ? 1 : 0 })),
     routes: ip.routes,
     dns,
   };
@@ -88,9 +105,10 @@ async function build({ host, settings }: Context, { request, attachment, vnic, p
 async function plugIntoBridge(host: Host, { request, attachment, vnic, port, db }: Job, timeoutMs: number): Promise<End> {
   const { vlan, trunk, externalIds: extra } = request.config;
   const end = await vnic.plug(host, port);
+  if (end.bridge === undefined) return end;
   await addPort(db, {
     bridge: attachment.bridge,
-    name: end.bridgePort,
+    name: end.bridge.port,
     externalIds: externalIds(attachment, end.pod.mac, extra),
     ...(vlan ? { vlan } : {}),
     ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
@@ -147,11 +165,11 @@ async function bridgeFor(db: Ovsdb, { config }: Request): Promise<Bridge> {
 }
 
 /** A second ADD of a living attachment is refused and touches nothing; what a dead one left is cleared away first. */
-async function makeRoom(context: Context, attachment: Attachment, vnic: Vnic): Promise<void> {
+async function makeRoom(context: Context, attachment: Attachment): Promise<void> {
   const { host, journal, bootId } = context;
   const entry = journal.find(attachment.id);
   const earlier = entry?.attachment;
-  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnic.alive(host, attachment));
+  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnics[earlier.vnicType]?.alive(host, earlier));
   if (living) {
     throw new CniError(
       codes.plugFailed,

@@ -1,6 +1,7 @@
 // One attachment: a pod interface on a network. Its identity, its names, and all that is needed to take it away again.
 import { createHash } from 'node:crypto';
 import type { VnicType } from '../vnic/types.ts';
+import type { CableVf } from '../vnic/vf.ts';
 import type { IpamCall } from './ipam.ts';
 import type { Args, Request } from './request.ts';
 
@@ -14,7 +15,7 @@ export interface AttachmentKey {
 /** What ADD means to do, complete enough that DEL, GC or a sweep can undo it without the runtime's help. */
 export interface Attachment extends AttachmentKey {
   readonly id: string;
-  /** Name of the cable's host end and of the OVS port. */
+  /** Name of the cable's host end and of the OVS port; no port has it when there is a vf without a representor. */
   readonly bridgePort: string;
   readonly vnicType: VnicType;
   readonly ovsdb: string;
@@ -22,6 +23,12 @@ export interface Attachment extends AttachmentKey {
   readonly netns: string;
   readonly pod: Args;
   readonly ipam?: IpamCall;
+  /** For types that need one, with what fences it. */
+  readonly vf?: CableVf & { readonly generation: number };
+  /** Whether hooks run for it. */
+  readonly hooks?: true;
+  /** Path of the device-info file that Multus reads. */
+  readonly deviceInfo?: string;
   /** /proc/sys/kernel/random/boot_id at ADD: another one now means that the pod is gone. */
   readonly bootId: string;
   /** When the ADD began, ISO 8601: for people. */
@@ -63,7 +70,7 @@ export function externalIds(
   mac: string,
   extra: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const { pod, ifname, netns, containerId } = attachment;
+  const { pod, ifname, netns, containerId, vf } = attachment;
   const podName = pod.podNamespace && pod.podName ? `${pod.podNamespace}_${pod.podName}` : containerId;
   const podIds = pod.podUid ? { 'vm-id': pod.podUid, 'iface-id-ver': pod.podUid, contPodUid: pod.podUid } : {};
   return {
@@ -75,6 +82,7 @@ export function externalIds(
     contIface: ifname,
     contNetns: netns,
     ...findingIds(attachment),
+    ...(vf === undefined ? {} : { 'smartnic-pci': vf.address, 'smartnic-generation': String(vf.generation) }),
   };
 }
 

@@ -47,7 +47,10 @@ async function checkAttachment(
   const addresses = (result?.ips ?? []).filter(({ address }) =>
     listed.ips.some((each) => each.address === address && (each.interface ?? index) === index),
   );
-  if (made.pciID === undefined) await checkIp(host, { netns, ifname, addresses });
+  const ownsAddresses = made.socketPath === undefined && attachment.vf?.driver !== 'vfio-pci';
+  if (ownsAddresses) await checkIp(host, { netns, ifname, addresses });
+  // A vf without a representor is no port of a bridge.
+  if (!result?.interfaces.some(({ sandbox }) => sandbox === undefined)) return;
   const [port] = await findPorts(host.ovsdb(attachment.ovsdb), findingIds(key));
   checkPort(port, attachment.bridge, config);
 }

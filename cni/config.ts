@@ -6,6 +6,7 @@ import { explain } from '../host/explain.ts';
 import { parseOvsdbAddress } from '../host/ovsdb.ts';
 import { vnicTypes } from '../vnic/types.ts';
 import { CniError, codes } from './errors.ts';
+import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 
 const vlan = z.int().min(0).max(4094);
 
@@ -70,7 +71,14 @@ const injected = {
   cniVersion: z.string().optional(),
   cniVersions: z.array(z.string()).optional(),
   args: z.looseObject({ cni: z.looseObject({ vnicType: z.unknown().optional(), mac: mac.optional() }).optional() }).optional(),
-  runtimeConfig: z.looseObject({ mac: mac.optional(), dns: capabilityDns.optional() }).optional(),
+  runtimeConfig: z
+    .looseObject({
+      mac: mac.optional(),
+      dns: capabilityDns.optional(),
+      deviceID: z.string().optional(),
+      CNIDeviceInfoFile: z.string().optional(),
+    })
+    .optional(),
   capabilities: z.record(z.string(), z.boolean()).optional(),
   prevResult: z.looseObject({}).optional(),
   'cni.dev/valid-attachments': z.array(attachment).nullable().optional(),
@@ -101,12 +109,19 @@ const networkConfig = z
     dns: dns.optional(),
     ovsdb: ovsdb.optional(),
     externalIds: externalIds.default({}),
+    ...vfKeys,
+    /** Run the node's hooks for this network. */
+    hooks: z.boolean().default(false),
     /** Seconds that the executable waits for a restarting server; read by the shim. */
     serverWait: z.number().min(0).max(110).optional(),
   })
   .refine((config) => config.vnicType === undefined || config.allowedVnicTypes.includes(config.vnicType), {
     path: ['vnicType'],
     message: 'is not among allowedVnicTypes',
+  })
+  .superRefine((config, context) => {
+    const found = vfKeysProblem(config);
+    if (found !== undefined) context.addIssue({ code: 'custom', path: [found.key], message: found.problem });
   });
 
 export type NetworkConfig = Readonly<z.output<typeof networkConfig>>;

@@ -11,6 +11,7 @@ export function planAttachment(context: Pick<Context, 'settings' | 'bootId'>, re
   const key = keyOf(request);
   const id = attachmentId(key);
   const ipam = ipamCall(context, request);
+  const deviceInfo = request.config.runtimeConfig?.CNIDeviceInfoFile;
   return {
     ...key,
     id,
@@ -21,6 +22,8 @@ export function planAttachment(context: Pick<Context, 'settings' | 'bootId'>, re
     netns: request.netns,
     pod: request.args,
     ...(ipam === undefined ? {} : { ipam }),
+    ...(request.config.hooks ? { hooks: true } : {}),
+    ...(deviceInfo === undefined ? {} : { deviceInfo }),
     bootId: context.bootId,
     since: new Date().toISOString(),
   };
@@ -47,5 +50,6 @@ export function planPort({ config, args, ifname, netns }: Request, attachment: A
     mac: asked ?? stableMac(args.podUid ?? attachment.containerId, ifname),
     mtu: config.mtu ?? bridge.mtu ?? 1500,
     datapath: bridge.datapathType,
+    ...(attachment.vf === undefined ? {} : { vf: attachment.vf }),
   };
 }

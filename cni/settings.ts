@@ -42,6 +42,14 @@ const shape = z.strictObject({
   ipamTimeout: seconds.default(30),
   /** Seconds that ovs-vswitchd may take to make a port. */
   portTimeout: seconds.default(10),
+  /** Kubelet's own directory, where it tells which pod has which device. */
+  kubeletDir: absolute.default('/var/lib/kubelet'),
+  /** Executables for networks that say `hooks: true`; docs/hooks.md. */
+  hookDir: absolute.default('/etc/smartnic/hooks.d'),
+  /** Seconds that a hook may take. */
+  hookTimeout: seconds.default(10),
+  /** Give VFs to pods also where no IOMMU keeps them from the machine's memory: for tests, and for clusters that trust every pod. */
+  allowNoiommu: z.boolean().default(false),
   logLevel: z.enum(logLevels).default('info'),
 });
 

@@ -3,11 +3,15 @@
 import { messageOf, Unavailable } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
 import { findPorts, removePorts } from '../host/ovs-bridge.ts';
+import { endQuarantine, quarantine, quarantineDir, readQuarantine } from '../host/quarantine.ts';
 import { vnics } from '../vnic/index.ts';
 import { type Attachment, findingIds } from './attachment.ts';
 import type { Context } from './context.ts';
+import { removeDeviceInfo } from './device-info.ts';
 import { coded, codes } from './errors.ts';
+import { callHooks } from './hook-calls.ts';
 import { ipamDel } from './ipam.ts';
+import { asLastWork, owns } from './vf-owner.ts';
 
 /**
  * Port, cable and addresses. An OVSDB that is down fails nothing: the port stays in the journal and goes when OVSDB is back.
@@ -18,8 +22,7 @@ export async function teardown(context: Context, attachment: Attachment): Promis
   const known = journal.find(attachment.id) !== undefined;
   if (known) journal.append(attachment.id, { phase: 'deleting' });
   host.step('deletion noted');
-  const outcomes = await Promise.allSettled([removePort(host, attachment), releaseAddresses(host, attachment)]);
-  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  const failures = await takeAway(context, attachment);
   const [failure] = failures.filter((each) => !(each instanceof Unavailable));
   if (failures.length === 0) {
     journal.remove(attachment.id);
@@ -33,8 +36,25 @@ export async function teardown(context: Context, attachment: Attachment): Promis
   if (failure !== undefined) throw coded(failure, codes.plugFailed);
 }
 
+/** @returns what failed; everything is tried. */
+async function takeAway(context: Context, attachment: Attachment): Promise<readonly unknown[]> {
+  const failures: unknown[] = [];
+  const remember = (error: unknown) => void failures.push(error);
+  // What hooks would undo is the newer owner's by then.
+  const hooked = owns(context, attachment);
+  if (hooked) await callHooks(context, 'before-unplug', attachment).catch(remember);
+  await Promise.all([
+    removePort(context, attachment).catch(remember),
+    releaseAddresses(context.host, attachment).catch(remember),
+  ]);
+  if (hooked) await callHooks(context, 'after-unplug', attachment).catch(remember);
+  if (attachment.vf !== undefined && attachment.deviceInfo !== undefined) removeDeviceInfo(context.host, attachment.deviceInfo);
+  return failures;
+}
+
 /** The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case. */
-async function removePort(host: Host, attachment: Attachment): Promise<void> {
+async function removePort(context: Context, attachment: Attachment): Promise<void> {
+  const { host } = context;
   let failure: unknown;
   try {
     const db = host.ovsdb(attachment.ovsdb);
@@ -48,9 +68,34 @@ async function removePort(host: Host, attachment: Attachment): Promise<void> {
   } catch (error) {
     failure = error;
   }
-  await vnics[attachment.vnicType]?.unplug(host, attachment);
+  await removeCable(context, attachment);
   host.step('cable removed');
   if (failure !== undefined) throw failure;
+}
+
+async function removeCable(context: Context, attachment: Attachment): Promise<void> {
+  const { host, bootId } = context;
+  const { id, vf } = attachment;
+  const unplug = async () => await vnics[attachment.vnicType]?.unplug(host, attachment);
+  if (vf === undefined) return await unplug();
+  // After a reboot a vf is as the machine's own start-up made it; what it was before is of no interest any more.
+  const reset = attachment.bootId === bootId ? unplug : async () => {};
+  const outcome = await asLastWork(
+    context,
+    attachment,
+    async () => await reset().catch((error) => setAside(host, vf.address, error)),
+  );
+  if (outcome === 'done') endQuarantine(host, vf.address);
+  else host.log.info({ id, vf: vf.address, now: outcome }, 'the VF has another owner by now and is left alone');
+}
+
+/** Says so once; the pod need not wait for a person to repair the vf. */
+function setAside(host: Host, address: string, error: unknown): never {
+  if (error instanceof Unavailable) throw error;
+  const before = readQuarantine(host).has(address);
+  quarantine(host, address, messageOf(error));
+  const what = `VF ${address} could not be put back as it was and is in quarantine (${quarantineDir}/${address}): ${messageOf(error)}`;
+  throw before ? new Unavailable(what, { cause: error }) : new Error(what, { cause: error });
 }
 
 async function releaseAddresses(host: Host, { ipam }: Attachment): Promise<void> {

@@ -1,6 +1,87 @@
-// `direct`: the pod gets the vf itself, through vfio-pci or as a netdev. For now only what its container is granted; plugging follows.
+// `direct`: the pod gets the vf itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio), with `kernel` its netdev moves in.
+import { findBinding } from '../host/driver.ts';
+import type { Host } from '../host/host.ts';
+import { openNetns } from '../host/netns.ts';
+import { findVf } from '../host/pci.ts';
 import type { Vf } from '../host/vf.ts';
+import { findNetdevIn, moveNetdev } from '../host/vf-netdev.ts';
+import { findVfSettings } from '../host/vf-settings.ts';
 import type { DeviceNode, Grant } from './grant.ts';
+import { type CableVf, putBackVf, raiseRepresentor, setUpVf } from './vf.ts';
+import type { Port, Vnic } from './vnic.ts';
+
+export const direct: Vnic = {
+  needsVf: true,
+
+  async plug(host, port) {
+    const vf = vfOf(port);
+    await setUpVf(host, vf);
+    const bridge = vf.representor && { port: vf.representor, mac: await raiseRepresentor(host, vf.representor, port.mtu) };
+    if (vf.driver === 'kernel') await give(host, port, vf);
+    return {
+      ...(bridge && { bridge }),
+      pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, pciID: vf.address },
+      takesIp: vf.driver === 'kernel',
+    };
+  },
+
+  async check(host, port) {
+    const vf = vfOf(port);
+    const driver = findBinding(host, vf.address);
+    if (driver === undefined) throw new Error(`VF ${vf.address} is not on the machine any more`);
+    if (vf.driver === 'vfio-pci' && driver.driver !== 'vfio-pci') {
+      throw new Error(`VF ${vf.address} is bound to ${driver.driver ?? 'no driver'}, not vfio-pci`);
+    }
+    // The pf's word on what we set; a later plugin of a chain may have given the netdev another one.
+    const mac = (await findVfSettings(host, vf.address))?.mac;
+    if (mac !== vf.settings.mac)
+      throw new Error(`VF ${vf.address} has MAC ${mac ?? 'unknown'} at its PF ${vf.pf}, not ${vf.settings.mac}`);
+    if (vf.representor !== undefined) await checkRepresentor(host, vf.representor);
+    if (vf.driver === 'kernel') await checkNetdev(host, port, vf);
+  },
+
+  async unplug(host, { vf, netns, ifname }) {
+    if (vf !== undefined) await putBackVf(host, vf, { netns, ifname });
+  },
+
+  /** A netdev comes back by itself when the pod's namespace ends. A vf at vfio says nothing of the pod. */
+  async alive(host, { vf }) {
+    if (vf === undefined) return true; // its journal was lost: nothing proves it dead
+    const found = findVf(host, vf.address);
+    return found !== undefined && !(vf.driver === 'kernel' && found.vf.netdevs.length > 0);
+  },
+};
+
+async function give(host: Host, port: Port, { address }: CableVf): Promise<void> {
+  using pod = openNetns(port.netns);
+  await moveNetdev(host, { address, to: pod, as: { name: port.ifname, mac: port.mac, mtu: port.mtu } });
+  host.step('netdev moved');
+  using inside = host.netlink(pod);
+  const link = await inside.link(port.ifname);
+  if (link === undefined) throw new Error(`the netdev of VF ${address} is not in ${port.netns} as ${port.ifname}`);
+  await inside.setLink(link.index, { up: true });
+}
+
+async function checkRepresentor(host: Host, name: string): Promise<void> {
+  using netlink = host.netlink();
+  const link = await netlink.link(name);
+  if (link === undefined) throw new Error(`the representor ${name} is gone`);
+  if (!link.up) throw new Error(`the representor ${name} is down`);
+}
+
+async function checkNetdev(host: Host, port: Port, { address }: CableVf): Promise<void> {
+  using pod = openNetns(port.netns);
+  using inside = host.netlink(pod);
+  const link = await findNetdevIn(inside, address, port.ifname);
+  if (link?.name !== port.ifname) throw new Error(`${port.netns} has no interface ${port.ifname} of VF ${address}`);
+  if (!link.up) throw new Error(`${port.ifname} in ${port.netns} is down`);
+  if (link.mac !== port.mac) throw new Error(`${port.ifname} in ${port.netns} has MAC ${link.mac}, not ${port.mac}`);
+}
+
+function vfOf({ vf, ifname }: Port): CableVf {
+  if (vf === undefined) throw new Error(`${ifname} was planned as direct without a VF; this is a fault of smartnic`);
+  return vf;
+}
 
 /**
  * The vfio nodes of a vf. With `kernel` the vf's netdev moves into the pod and there is no node to give.

@@ -1,4 +1,5 @@
 // The table of vnic types. A new type is one file and one line here.
+import { direct } from './direct.ts';
 import { normal } from './normal.ts';
 import type { VnicType } from './types.ts';
 import type { Vnic } from './vnic.ts';
@@ -6,6 +7,6 @@ import type { Vnic } from './vnic.ts';
 /** Undefined: known by name, not built yet. */
 export const vnics: Readonly<Record<VnicType, Vnic | undefined>> = {
   normal,
-  direct: undefined,
+  direct,
   'virtio-forwarder': undefined,
 };

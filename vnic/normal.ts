@@ -6,6 +6,8 @@ import { openNetns } from '../host/netns.ts';
 import type { Vnic } from './vnic.ts';
 
 export const normal: Vnic = {
+  needsVf: false,
+
   async plug(host, port) {
     using pod = openNetns(port.netns);
     using machine = host.netlink();
@@ -26,8 +28,7 @@ export const normal: Vnic = {
     await Promise.all([machine.setLink(bridgeEnd.index, { up: true }), readyPod()]);
     host.step('veth up');
     return {
-      bridgePort: port.bridgePort,
-      bridgeMac: bridgeEnd.mac,
+      bridge: { port: port.bridgePort, mac: bridgeEnd.mac },
       pod: { name: port.ifname, mac: port.mac, mtu: port.mtu },
       takesIp: true,
     };

@@ -1,6 +1,7 @@
 // What a vnic type is: how its cable is plugged at ADD (and what its container is granted at Allocate).
 // The verb is shared by all types (cni/add.ts, cni/del.ts); a type makes, checks and removes only its own cable.
 import type { Host } from '../host/host.ts';
+import type { CableVf } from './vf.ts';
 
 /** One pod interface, decided completely before anything is changed. */
 export interface Port {
@@ -10,7 +11,7 @@ export interface Port {
   readonly ifname: string;
   /** Path of the pod's network namespace as the runtime named it. */
   readonly netns: string;
-  /** Name of the cable's host end and of the OVS port: short, the same for the same network, container and interface. */
+  /** Name of the cable's host end and of the OVS port: a vf's representor, else short and the same for the same network, container and interface. */
   readonly bridgePort: string;
   /** Lower-case, colon-separated. */
   readonly mac: string;
@@ -18,6 +19,8 @@ export interface Port {
   readonly mtu: number;
   /** The bridge's `datapath_type`: `system` (kernel) or `netdev` (userspace). */
   readonly datapath: string;
+  /** For types that need one. */
+  readonly vf?: CableVf;
 }
 
 /** The pod's interface as the CNI result shows it. */
@@ -33,18 +36,19 @@ export interface PodInterface {
 
 /** Both ends of a plugged cable. */
 export interface End {
-  /** The netdev that goes into the bridge, and its MAC. */
-  readonly bridgePort: string;
-  readonly bridgeMac: string;
+  /** The netdev that goes into the bridge; absent: a vf on the switch of its pf alone. */
+  readonly bridge?: { readonly port: string; readonly mac: string };
   readonly pod: PodInterface;
   /** Whether IPAM's addresses are put on the pod's interface (a vfio device has none to put them on). */
   readonly takesIp: boolean;
 }
 
 /** As much of a port as outlives the pod. */
-export type Cable = Pick<Port, 'bridgePort'>;
+export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'vf'>;
 
 export interface Vnic {
+  /** Whether kubelet must have given the pod a vf for it. */
+  readonly needsVf: boolean;
   /**
    * Makes the cable. When it throws, the caller calls unplug: undoing a failed ADD, a DEL and the sweep after a crash are one and
    * the same way, which is therefore the one that is tested most.

@@ -17,7 +17,7 @@ function refusal(more: object): string {
 }
 
 const ours =
-  'known keys: name, type, bridge, createBridge, vnicType, allowedVnicTypes, vlan, trunk, mtu, mac, ipam, dns, ovsdb, externalIds, serverWait';
+  'known keys: name, type, bridge, createBridge, vnicType, allowedVnicTypes, vlan, trunk, mtu, mac, ipam, dns, ovsdb, externalIds, driver, resource, representor, maxTxRate, minTxRate, trust, spoofchk, linkState, vlanQos, hooks, serverWait';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 const reserved = 'sets a key that smartnic writes itself (iface-*, vm-id, owner, smartnic-*, …)';
 
@@ -28,6 +28,8 @@ describe('the network configuration', () => {
       createBridge: false,
       allowedVnicTypes: ['normal', 'direct', 'virtio-forwarder'],
       externalIds: {},
+      representor: 'auto',
+      hooks: false,
     });
   });
 

@@ -11,9 +11,14 @@ const defaults = {
   kubernetes: { disabled: false },
   ipamTimeout: 30,
   portTimeout: 10,
+  kubeletDir: '/var/lib/kubelet',
+  hookDir: '/etc/smartnic/hooks.d',
+  hookTimeout: 10,
+  allowNoiommu: false,
   logLevel: 'info',
 };
-const keys = 'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, logLevel';
+const keys =
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -32,6 +37,10 @@ describe("the node's configuration", () => {
       kubernetes: { kubeconfig: '/k', disabled: true },
       ipamTimeout: 0.5,
       portTimeout: 110,
+      kubeletDir: '/var/lib/k0s/kubelet',
+      hookDir: '/opt/hooks',
+      hookTimeout: 60,
+      allowNoiommu: true,
       logLevel: 'silent',
     };
     assert.deepEqual(parseSettings(JSON.stringify(all), 'f'), all);

@@ -1,0 +1,51 @@
+// Device-info files (k8snetworkplumbingwg/device-info-spec 1.1.0): what the device plugin wrote of a device, and what Multus wants to be
+// told of an attachment's.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf } from '../host/errors.ts';
+import type { Host } from '../host/host.ts';
+import { onHost, readText } from '../host/sysfs.ts';
+import type { VnicType } from '../vnic/types.ts';
+import type { CableVf } from '../vnic/vf.ts';
+import { CniError, codes } from './errors.ts';
+import { isRecord } from './json.ts';
+
+type Machine = Pick<Host, 'root'>;
+
+const types: Readonly<Record<string, VnicType>> = { pci: 'direct', 'vhost-user': 'virtio-forwarder' };
+
+/** What the device plugin allocated it for; undefined where no file says so. */
+export function findAllocatedType(host: Machine, resource: string, address: string): VnicType | undefined {
+  const text = readText(
+    onHost(host, `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${address}-device.json`),
+  );
+  const info: unknown = text === undefined ? undefined : JSON.parse(text);
+  return isRecord(info) ? types[String(info['type'])] : undefined;
+}
+
+/** Throws CniError 7 for a path outside of the directory that runtimes use. */
+export function checkDeviceInfoPath(path: string): string {
+  if (/^(\/var)?\/run\/k8s\.cni\.cncf\.io\/devinfo\/cni\/[^/]+$/.test(path) && !path.endsWith('/..')) return path;
+  throw new CniError(
+    codes.invalidConfig,
+    `runtimeConfig.CNIDeviceInfoFile: "${path}" is not in /var/run/k8s.cni.cncf.io/devinfo/cni`,
+  );
+}
+
+export function writeDeviceInfo(host: Machine, path: string, { address, pf, representor }: CableVf): void {
+  const pci = {
+    'pci-address': address,
+    'pf-pci-address': pf,
+    ...(representor === undefined ? {} : { 'representor-device': representor }),
+  };
+  try {
+    mkdirSync(dirname(onHost(host, path)), { recursive: true });
+    writeFileSync(onHost(host, path), JSON.stringify({ type: 'pci', version: '1.1.0', pci }));
+  } catch (error) {
+    throw new Error(`write the device information ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+export function removeDeviceInfo(host: Machine, path: string): void {
+  rmSync(onHost(host, path), { force: true });
+}

@@ -1,0 +1,147 @@
+// What all vnic types with a vf share: what is read of it before the first change, what is set on it, and how it gets back to how it was.
+import { defined } from '../host/defined.ts';
+import { type Binding, bindDriver, findBinding, restoreBinding } from '../host/driver.ts';
+import type { Host } from '../host/host.ts';
+import type { IommuGroup } from '../host/vf.ts';
+import { bringHome, findNetdev, type NetdevState } from '../host/vf-netdev.ts';
+import type { VfPlace } from '../host/vf-place.ts';
+import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/vf-settings.ts';
+
+/** What becomes of the vf: handed to user space, or its netdev to the pod. */
+export type VfDriver = 'vfio-pci' | 'kernel';
+
+/** A vf in a cable. A part of the journal: with it alone the vf can be put back. */
+export interface CableVf {
+  readonly address: string;
+  /** PCI address of its pf. */
+  readonly pf: string;
+  /** N of the pf's virtfnN. */
+  readonly index: number;
+  readonly driver: VfDriver;
+  /** What plug sets through the pf. */
+  readonly settings: VfChange;
+  /** The netdev on the pf's switch that becomes the port; absent: the vf is on its pf's own switch (legacy SR-IOV). */
+  readonly representor?: string;
+  readonly before: VfBefore;
+}
+
+/** How everything was that plug changes. */
+export interface VfBefore {
+  readonly binding: Binding;
+  readonly settings: VfChange;
+  readonly netdev?: NetdevState;
+  readonly representor?: LinkState;
+}
+
+interface LinkState {
+  readonly mtu: number;
+  readonly up: boolean;
+}
+
+export interface VfWish extends Pick<CableVf, 'driver' | 'settings' | 'representor'> {
+  /** Allow a vf that no IOMMU keeps from the rest of the memory. */
+  readonly noiommu: boolean;
+}
+
+/** Decides and reads, changes nothing. @throws Error when this vf can't be given away in that way, naming why. */
+export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Promise<CableVf> {
+  const { address, index } = vf;
+  const { driver, settings, representor } = wish;
+  if (driver === 'vfio-pci') requireIsolation(address, vf.iommuGroup, wish.noiommu);
+  const binding = findBinding(host, address) ?? {};
+  const [netdev, now] = [await findNetdev(host, address), await findVfSettings(host, address)];
+  if (driver === 'kernel' && netdev === undefined) throw new Error(noNetdev(address, binding, vf.netdevElsewhere));
+  if (driver === 'vfio-pci' && vf.netdevElsewhere) throw new Error(noNetdev(address, binding, true));
+  if (now === undefined && Object.keys(settings).length > 0) {
+    throw new Error(
+      `VF ${address}: its PF ${pf} does not tell what is set on it, so ${Object.keys(settings).join(', ')} can't be set; is the PF bound to its driver here?`,
+    );
+  }
+  using netlink = host.netlink();
+  const port = representor === undefined ? undefined : await netlink.link(representor);
+  if (representor !== undefined && port === undefined)
+    throw new Error(`VF ${address}: there is no netdev ${representor} to be its representor`);
+  return {
+    ...{ address, pf, index, driver, settings },
+    ...defined({ representor }),
+    before: {
+      binding,
+      settings: now === undefined ? {} : overwritten(now, settings),
+      ...defined({
+        netdev: netdev && { name: netdev.name, mac: netdev.mac, mtu: netdev.mtu, up: netdev.up },
+        representor: port && { mtu: port.mtu, up: port.up },
+      }),
+    },
+  };
+}
+
+/** The attributes, then the driver, which reads some of them at its start. */
+export async function setUpVf(host: Host, vf: CableVf): Promise<void> {
+  await changeVf(host, vf.address, vf.settings);
+  host.step('vf set');
+  if (vf.driver === 'vfio-pci') await bindDriver(host, vf.address, 'vfio-pci');
+  host.step('vf bound');
+}
+
+/** Up and with the port's MTU; the netdev's MAC for the result. */
+export async function raiseRepresentor(host: Host, name: string, mtu: number): Promise<string> {
+  using netlink = host.netlink();
+  const link = await netlink.link(name);
+  if (link === undefined) throw new Error(`the representor ${name} is gone; was its PF taken out of switchdev mode?`);
+  await netlink.setLink(link.index, { up: true, mtu });
+  host.step('representor up');
+  return link.mac;
+}
+
+export interface VfOutside {
+  /** Where its netdev may be, and under what name. */
+  readonly netns: string;
+  readonly ifname: string;
+}
+
+/** All steps are tried; each finds out by itself what is left to do. @throws the first failure. */
+export async function putBackVf(host: Host, vf: CableVf, outside: VfOutside): Promise<void> {
+  const { address, before, representor } = vf;
+  const steps = [
+    async () => (representor === undefined ? undefined : await lowerRepresentor(host, representor, before.representor)),
+    async () => await restoreVf(host, address, before.settings),
+    async () => {
+      await restoreBinding(host, address, before.binding);
+      if (before.netdev !== undefined) await bringHome(host, { address, ...outside }, before.netdev);
+    },
+  ];
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    await step().catch((error: unknown) => failures.push(error));
+    host.step('vf step undone');
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+async function lowerRepresentor(host: Host, name: string, before: LinkState | undefined): Promise<void> {
+  using netlink = host.netlink();
+  const link = await netlink.link(name);
+  if (link !== undefined && before !== undefined) await netlink.setLink(link.index, before);
+}
+
+function requireIsolation(address: string, group: IommuGroup | undefined, noiommu: boolean): void {
+  if (group === undefined || group.noiommu) {
+    if (noiommu) return;
+    throw new Error(
+      `VF ${address}: no IOMMU keeps it from the machine's memory; switch it on (intel_iommu=on or amd_iommu=on on the kernel's command ` +
+        `line), or accept that with "allowNoiommu: true" in the node's configuration`,
+    );
+  }
+  const others = group.members.filter((member) => member !== address);
+  if (others.length === 0) return;
+  throw new Error(
+    `VF ${address}: its IOMMU group ${group.id} also holds ${others.join(', ')}, which could reach the pod's memory; is ACS on in the ` +
+      `machine's firmware and on the bridges above?`,
+  );
+}
+
+function noNetdev(address: string, { driver }: Binding, elsewhere: boolean): string {
+  if (elsewhere)
+    return `VF ${address}: its netdev is in another network namespace, so somebody uses it; has an earlier pod not been deleted?`;
+  return `VF ${address}: it has no netdev to give to the pod; it is bound to ${driver ?? 'no driver'}; bind it to its network driver, or use "driver": "vfio-pci"`;
+}
