@@ -38,7 +38,7 @@ export interface FakeApiServer extends AsyncDisposable {
   /** Ends all watches as the server does when their time is over. */
   endWatches(): void;
   readonly watches: () => number;
-  /** Away, as when it is restarted: connections break, new ones are refused; and back on the same port. */
+  /** Away, as when it is restarted: connections break, new ones are refused; and back on the same port. Twice is fine. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -128,6 +128,7 @@ export async function startFakeApiServer({ netns, tls, token }: FakeOptions = {}
 
   const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
   const start = async () => {
+    if (server.listening) return;
     const listening = once(server, 'listening');
     // Without a host the socket is made here and now, in whatever namespace this thread is.
     const listen = () => server.listen(state.port);
