@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { messageOf } from './errors.ts';
 import type { Host } from './host.ts';
 
-export const checkpointFile = '/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint';
+const checkpointFile = '/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint';
 
 /** One container's devices of one resource. The pod is known by its UID only. */
 export interface CheckpointDevices {

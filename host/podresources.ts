@@ -12,7 +12,7 @@ import { messageOf, Unavailable } from './errors.ts';
 import type { Host } from './host.ts';
 import { clientOptions, loadProto, unixTarget } from './proto.ts';
 
-export const podResourcesSocket = '/var/lib/kubelet/pod-resources/kubelet.sock';
+const podResourcesSocket = '/var/lib/kubelet/pod-resources/kubelet.sock';
 
 export interface PodName {
   readonly namespace: string;

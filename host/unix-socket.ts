@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 
 /** Bytes of a path in sockaddr_un, the closing zero not counted (unix(7)). */
-export const socketPathLimit = 107;
+const socketPathLimit = 107;
 
 /** The path itself. Throws when no socket can have it. */
 export function checkSocketPath(path: string): string {

@@ -106,7 +106,7 @@ function ready(client: Client, timeout: number): Promise<void> {
   });
 }
 
-export function answer<T>(start: (done: (error: ServiceError | null, value?: T) => void) => unknown): Promise<T> {
+function answer<T>(start: (done: (error: ServiceError | null, value?: T) => void) => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
     start((error, value) => (error === null && value !== undefined ? resolve(value) : reject(error)));
   });
