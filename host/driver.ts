@@ -1,5 +1,6 @@
 // Which driver a PCI function is bound to, and binding it to another one. Source: Documentation/ABI/testing/sysfs-bus-pci (driver_override,
 // unbind, drivers_probe). Every step is done over again without harm, so that work that a crash cut short can be finished.
+import { constants } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from './errors.ts';
@@ -18,8 +19,8 @@ type Machine = Pick<Host, 'root'>;
 
 const devices = '/sys/bus/pci/devices';
 const drivers = '/sys/bus/pci/drivers';
-/** Milliseconds for a driver to take a device, or to let go of it. */
-const patience = 10_000;
+/** Milliseconds for a driver to let go of a device. It takes one at once, but may be found to have done so a moment later. */
+const [patience, settling] = [10_000, 3000];
 
 /** Undefined when there is no such function (any more). */
 export function findBinding(host: Machine, address: string): Binding | undefined {
@@ -102,7 +103,8 @@ async function requireUnused(host: Machine, address: string, driver: string): Pr
 
 async function write(host: Machine, path: string, text: string): Promise<void> {
   try {
-    await writeFile(onHost(host, path), text, { flag: 'r+' });
+    // Never made: a file that is missing says that the kernel has no such thing.
+    await writeFile(onHost(host, path), text, { flag: constants.O_WRONLY | constants.O_TRUNC });
   } catch (error) {
     throw new Error(`write ${JSON.stringify(text)} to ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -110,7 +112,7 @@ async function write(host: Machine, path: string, text: string): Promise<void> {
 
 /** A driver may finish in the background. */
 async function until(holds: () => boolean, problem: () => string): Promise<void> {
-  for (const end = performance.now() + patience; !holds(); await sleep(10)) {
+  for (const end = performance.now() + settling; !holds(); await sleep(10)) {
     if (performance.now() > end) throw new Error(problem());
   }
 }
