@@ -1,6 +1,6 @@
 // A virtual SmartNIC machine for tests: `await using lab = await bootLab()`. What it is made of: README.md, hardware.ts.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { top } from './cache.ts';
@@ -26,11 +26,11 @@ export interface LabOptions {
 }
 
 /** Seconds that a guest may take to come up: 8-16 on an idle machine. */
-const bootLimit = 180;
+const bootLimit = Number(process.env["BL"] ?? 180);
 
 /**
  * Boots a fresh guest, after building the lab where it is not there yet. In it: /share, /opt/node (Node 24, on the PATH) and, once
- * built, /dist with what ships. Disposing it kills QEMU, as does the end of this process.
+ * dist/ is built, /smartnic/dist with what ships. Disposing it kills QEMU, as does the end of this process.
  * @throws LabUnavailable where its packages can't be had.
  */
 export async function bootLab({ shares = [] }: LabOptions = {}): Promise<Lab> {
@@ -42,7 +42,9 @@ export async function bootLab({ shares = [] }: LabOptions = {}): Promise<Lab> {
   const share = join(dir, 'share');
   await mkdir(share);
   const began = performance.now();
-  const machine = undo.use(await startMachine(dir, [{ path: share, at: '/share', writable: true }, ...ours(), ...shares]));
+  const machine = undo.use(
+    await startMachine(dir, [{ path: share, at: '/share', writable: true }, ...(await ours(dir)), ...shares]),
+  );
   const jobs = openJobs(machine.channel, share);
   const ended = machine.ended.then((words) => {
     throw new Error(`the guest is gone: ${words}`);
@@ -67,13 +69,12 @@ export async function bootLab({ shares = [] }: LabOptions = {}): Promise<Lab> {
   };
 }
 
-/** Node, and our program as it ships. */
-function ours(): readonly Share[] {
-  const shares = [
-    { path: dirname(dirname(process.execPath)), at: '/opt/node' },
-    { path: join(top, 'dist'), at: '/dist' },
-  ];
-  return shares.filter(({ path }) => existsSync(path));
+/** Node, and our program as it ships: a copy, because a build of dist/ replaces the folder. */
+async function ours(dir: string): Promise<readonly Share[]> {
+  const node = { path: dirname(dirname(process.execPath)), at: '/opt/node' };
+  if (!existsSync(join(top, 'dist'))) return [node];
+  for (const name of ['dist', 'proto']) await cp(join(top, name), join(dir, 'smartnic', name), { recursive: true });
+  return [node, { path: join(dir, 'smartnic'), at: '/smartnic' }];
 }
 
 async function limit(dir: string): Promise<never> {
