@@ -15,6 +15,7 @@ import { keepFiles } from './files.ts';
 import { type Finding, healthAtStart, judge } from './health.ts';
 import { followInventory, type Inventory, type InventoryOptions } from './inventory.ts';
 import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet.ts';
+import type { Sockets } from './numa.ts';
 import { makeOffer } from './pools.ts';
 import type { Resource } from './resource.ts';
 
@@ -57,7 +58,8 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   let findings: readonly Finding[] = [];
   let conflicts: readonly string[] = [];
   let fileProblems: readonly string[] = [];
-  let heldBefore = '';
+  let heldBefore: ReadonlyMap<string, string> = new Map();
+  let sockets: Sockets = new Map();
   let soon: NodeJS.Timeout | undefined;
   let patient: NodeJS.Timeout | undefined;
   let running = false;
@@ -83,16 +85,18 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const source = followConfig({ log, ...options.config, objections, changed: configChanged });
   const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
   running = true;
+  sockets = readSockets(host); // processors stay where they are
   await inventory.look();
 
-  /** A vf that a pod gave back is free only if the host does not use it: that takes a look. */
+  /** A vf that a pod gave back is free only if the host does not use it, and that takes a look. */
   function holdingsChanged(): void {
     if (!running) return;
-    const now = JSON.stringify([...heldNow()].sort());
-    if (now === heldBefore) return;
+    const now = heldNow();
+    const released = [...heldBefore.keys()].some((address) => !now.has(address));
+    const taken = [...now].some(([address, resource]) => heldBefore.get(address) !== resource);
     heldBefore = now;
-    evaluateSoon();
-    setImmediate(() => void inventory.look());
+    if (released) setImmediate(() => void inventory.look());
+    if (taken) evaluateSoon();
   }
 
   function heldNow(): ReadonlyMap<string, string> {
@@ -101,7 +105,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
 
   function objections(config: Config): readonly string[] {
     if (config.overlap === 'first' || inventory.nics === undefined) return [];
-    return makeOffer(config, { vfs: inventory.nics.vfs, sockets: readSockets(host), held: heldNow() }).conflicts;
+    return makeOffer(config, { vfs: inventory.nics.vfs, sockets, held: heldNow() }).conflicts;
   }
 
   function configChanged(): void {
@@ -117,7 +121,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   }
 
   function evaluateSoon(): void {
-    if (running) soon ??= setTimeout(evaluateBriefly, 1);
+    if (running) soon ??= setTimeout(evaluateBriefly, 20);
   }
 
   /** On a timer of its own, where nobody else would hear what went wrong. */
@@ -137,7 +141,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     const config = source.state.config;
     if (!running || nics === undefined || config === undefined) return;
     const held = heldNow();
-    const offer = makeOffer(config, { vfs: nics.vfs, sockets: readSockets(host), held });
+    const offer = makeOffer(config, { vfs: nics.vfs, sockets, held });
     const now = performance.now();
     const facts = readFacts(host, config.pools, forwardersDown);
     const judged = judge(health, { offered: offer.resources, pools: config.pools, nics, held, facts, now });

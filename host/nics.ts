@@ -5,8 +5,9 @@ import type { Host } from './host.ts';
 import { type HostUse, inUse } from './in-use.ts';
 import { type PciPf, type PciVf, readPfs } from './pci.ts';
 import { findRepresentor, isLocalVf, type SwitchPort } from './representor.ts';
-import { readSwitchPorts } from './switch-ports.ts';
+import { readSwitchPortsInTurns } from './switch-ports.ts';
 import { onHost, readInteger } from './sysfs.ts';
+import { inTurns, type Steps } from './turns.ts';
 import type { EswitchMode, Pf, Vf } from './vf.ts';
 
 export interface Nics {
@@ -36,23 +37,30 @@ export interface ScanOptions {
 
 /** Reads the whole machine once. @throws Error naming the file or the question that failed. */
 export async function scanNics(host: Pick<Host, 'root'>, { ask, allocated }: ScanOptions): Promise<Nics> {
-  const pfs = readPfs(host);
+  const pfs = await readPfs(host);
   const vfNetdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
-  const seen = readSwitchPorts(host, vfNetdevs);
+  const seen = await readSwitchPortsInTurns(host, vfNetdevs);
   const facts = await ask(
     pfs,
     pfs.flatMap((pf) => findUplink(pf, seen) ?? []),
   );
   const ports = mergePorts(seen, facts.ports);
   const byIndex = Map.groupBy(ports, (port) => (port.name.kind === 'vf' ? port.name.vf : undefined)); // else vfs times ports are compared
-  const done = pfs.map((pciPf) => {
-    const pf = composePf(host, pciPf, ports, facts);
-    const vfs = pciPf.vfs.map((vf) =>
-      composeVf(vf, pf, byIndex.get(vf.index) ?? [], allocated.has(vf.address) ? [] : inUse(host, vf, facts)),
-    );
-    return { pf, vfs };
-  });
-  return { pfs: done.map(({ pf }) => pf), vfs: done.flatMap(({ vfs }) => vfs).sort((a, b) => (a.address < b.address ? -1 : 1)) };
+  const composed = pfs.map((pf) => composePf(host, pf, ports, facts));
+  const vfs = await inTurns(vfSteps());
+  return { pfs: composed, vfs: vfs.sort((a, b) => (a.address < b.address ? -1 : 1)) };
+
+  function* vfSteps(): Steps<Vf[]> {
+    const done: Vf[] = [];
+    for (const [at, pf] of composed.entries()) {
+      for (const vf of pfs[at]?.vfs ?? []) {
+        yield;
+        const reasons = allocated.has(vf.address) ? [] : inUse(host, vf, facts);
+        done.push(composeVf(vf, pf, byIndex.get(vf.index) ?? [], reasons));
+      }
+    }
+    return done;
+  }
 }
 
 /** devlink's word on a netdev replaces the parsed name; the switch id only sysfs has. */

@@ -2,6 +2,7 @@
 // bound to. Not what the kernel's network side says of them (host/nics.ts puts both together).
 import type { Host } from './host.ts';
 import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from './sysfs.ts';
+import { atOnce, inTurns, type Steps } from './turns.ts';
 import type { IommuGroup } from './vf.ts';
 
 /** What every PCI function has. Ids are four hex digits, lower-case, without 0x. */
@@ -38,19 +39,36 @@ const devices = '/sys/bus/pci/devices';
 const groups = '/sys/kernel/iommu_groups';
 
 /** All network pfs that can have vfs, with those they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci. */
-export function readPfs(host: Pick<Host, 'root'>): readonly PciPf[] {
+export function readPfs(host: Pick<Host, 'root'>): Promise<readonly PciPf[]> {
+  return inTurns(pfSteps(host));
+}
+
+function* pfSteps(host: Pick<Host, 'root'>): Steps<readonly PciPf[]> {
   const folder = onHost(host, devices);
   const addresses = [...listDirectory(folder)].sort();
   const vfAddresses = new Set<string>();
   const found: { readonly address: string; readonly links: readonly VfLink[] }[] = [];
   for (const address of addresses) {
+    yield;
     if (vfAddresses.has(address) || !isNetworkPf(`${folder}/${address}`)) continue;
     const links = readVfLinks(`${folder}/${address}`);
     for (const link of links) vfAddresses.add(link.address);
     found.push({ address, links });
   }
-  const iommu = vfAddresses.size > 0 ? readIommu(host, addresses) : new Map<string, IommuGroup>();
-  return found.flatMap(({ address, links }) => readPf(folder, address, links, iommu) ?? []);
+  const iommu = vfAddresses.size > 0 ? yield* iommuSteps(host, addresses) : new Map<string, IommuGroup>();
+  const pfs: PciPf[] = [];
+  for (const { address, links } of found) {
+    const pf = readPf(`${folder}/${address}`, address);
+    if (pf === undefined) continue;
+    const vfs: PciVf[] = [];
+    for (const link of links) {
+      yield;
+      const vf = readVf(folder, link, iommu);
+      if (vf !== undefined) vfs.push(vf);
+    }
+    pfs.push({ ...pf, vfs });
+  }
+  return pfs;
 }
 
 /** One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address. */
@@ -59,7 +77,7 @@ export function findVf(host: Pick<Host, 'root'>, address: string): { readonly vf
   const pfAddress = findLinkName(`${folder}/${address}/physfn`); // physfn -> ../0000:41:00.0
   if (pfAddress === undefined) return undefined;
   const link = readVfLinks(`${folder}/${pfAddress}`).find((each) => each.address === address);
-  const vf = link && readVf(folder, link, readIommu(host, listDirectory(folder)));
+  const vf = link && readVf(folder, link, atOnce(iommuSteps(host, listDirectory(folder))));
   const pf = readFunction(`${folder}/${pfAddress}`, pfAddress);
   return vf === undefined || pf === undefined ? undefined : { vf, pf };
 }
@@ -84,18 +102,11 @@ function readVfLinks(path: string): readonly VfLink[] {
 }
 
 /** Undefined when the function goes away while it is read. */
-function readPf(
-  folder: string,
-  address: string,
-  links: readonly VfLink[],
-  iommu: ReadonlyMap<string, IommuGroup>,
-): PciPf | undefined {
-  const path = `${folder}/${address}`;
+function readPf(path: string, address: string): Omit<PciPf, 'vfs'> | undefined {
   const common = readFunction(path, address);
   const totalVfs = readInteger(`${path}/sriov_totalvfs`);
   if (common === undefined || totalVfs === undefined) return undefined;
-  const vfs = links.flatMap((link) => readVf(folder, link, iommu) ?? []);
-  return { ...common, numVfs: readInteger(`${path}/sriov_numvfs`) ?? vfs.length, totalVfs, vfs };
+  return { ...common, numVfs: readInteger(`${path}/sriov_numvfs`) ?? 0, totalVfs };
 }
 
 function readVf(folder: string, { address, index }: VfLink, iommu: ReadonlyMap<string, IommuGroup>): PciVf | undefined {
@@ -133,21 +144,25 @@ function isVfio(driver: string | undefined): boolean {
 }
 
 /** Groups by the PCI address of their members. Each device's own link is read: cheaper than a listing per group. */
-function readIommu(host: Pick<Host, 'root'>, addresses: readonly string[]): ReadonlyMap<string, IommuGroup> {
+function* iommuSteps(host: Pick<Host, 'root'>, addresses: readonly string[]): Steps<ReadonlyMap<string, IommuGroup>> {
   const folder = onHost(host, devices);
-  const members = Map.groupBy(addresses, (address) => findLinkName(`${folder}/${address}/iommu_group`));
-  members.delete(undefined);
   const named = onHost(host, groups);
-  return new Map(
-    [...members].flatMap(([id, all]) => {
-      // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
-      const ends =
-        all.length > 1 ? all.filter((address) => !(readText(`${folder}/${address}/class`) ?? '').startsWith('0x06')) : all;
-      // Only vfio names a group, and only this one. Looking first is cheaper than a read that fails, and most have no name.
-      const name = `${named}/${id}/name`;
-      const noiommu = existsOnHost(name) && readText(name) === 'vfio-noiommu';
-      const group: IommuGroup = { id: Number(id), noiommu, members: ends };
-      return all.map((address) => [address, group] as const);
-    }),
-  );
+  const members = new Map<string, string[]>();
+  for (const address of addresses) {
+    yield;
+    const id = findLinkName(`${folder}/${address}/iommu_group`);
+    if (id !== undefined) members.set(id, [...(members.get(id) ?? []), address]);
+  }
+  const byAddress = new Map<string, IommuGroup>();
+  for (const [id, all] of members) {
+    yield;
+    // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
+    const ends =
+      all.length > 1 ? all.filter((address) => !(readText(`${folder}/${address}/class`) ?? '').startsWith('0x06')) : all;
+    // Only vfio names a group, and only this one. Looking first is cheaper than a read that fails, and most have no name.
+    const name = `${named}/${id}/name`;
+    const noiommu = existsOnHost(name) && readText(name) === 'vfio-noiommu';
+    for (const address of all) byAddress.set(address, { id: Number(id), noiommu, members: ends });
+  }
+  return byAddress;
 }

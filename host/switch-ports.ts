@@ -2,19 +2,32 @@
 import type { Host } from './host.ts';
 import { parsePortName, type SwitchPort } from './representor.ts';
 import { findLinkName, listDirectory, onHost, readText } from './sysfs.ts';
+import { atOnce, inTurns, type Steps } from './turns.ts';
 
 /**
  * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst).
  * @param vfs - the vfs' own netdevs, which are left out unread: they are no switch ports and there are many of them.
  */
 export function readSwitchPorts(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): readonly SwitchPort[] {
+  return atOnce(portSteps(host, vfs));
+}
+
+/** As readSwitchPorts, but lets others run in between. */
+export function readSwitchPortsInTurns(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): Promise<readonly SwitchPort[]> {
+  return inTurns(portSteps(host, vfs));
+}
+
+function* portSteps(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): Steps<readonly SwitchPort[]> {
   const folder = onHost(host, '/sys/class/net');
-  return listDirectory(folder).flatMap((netdev) => {
+  const ports: SwitchPort[] = [];
+  for (const netdev of listDirectory(folder)) {
+    yield;
     const port = vfs.has(netdev) ? undefined : readPort(`${folder}/${netdev}`, netdev);
-    if (port === undefined) return [];
+    if (port === undefined) continue;
     const parent = findLinkName(`${folder}/${netdev}/device`);
-    return [parent === undefined ? port : { ...port, parent }];
-  });
+    ports.push(parent === undefined ? port : { ...port, parent });
+  }
+  return ports;
 }
 
 function readPort(folder: string, netdev: string): SwitchPort | undefined {

@@ -1,7 +1,7 @@
 // Who has a vfio group or device open: /proc/PID/fd of every process. Needs the host's pid namespace and CAP_SYS_PTRACE to see them all.
-import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { Host } from './host.ts';
 import { listDirectory, onHost, readLink, readText } from './sysfs.ts';
+import { inTurns, type Steps } from './turns.ts';
 
 export interface VfioHolders {
   /** By device file, `/dev/vfio/42`: `qemu-kvm (pid 77)`. */
@@ -10,20 +10,19 @@ export interface VfioHolders {
   readonly hidden: number;
 }
 
-/** Milliseconds of work after which others get their turn: a busy node has 50 000 descriptors, and kubelet waits for an answer. */
-const slice = 3;
+/** In turns: a busy node has 50 000 descriptors. */
+export function readVfioHolders(host: Pick<Host, 'root'>): Promise<VfioHolders> {
+  return inTurns(holderSteps(host));
+}
 
-export async function readVfioHolders(host: Pick<Host, 'root'>): Promise<VfioHolders> {
+function* holderSteps(host: Pick<Host, 'root'>): Steps<VfioHolders> {
   const holders = new Map<string, readonly string[]>();
   let hidden = 0;
-  let since = performance.now();
   for (const pid of listDirectory(onHost(host, '/proc')).filter((name) => /^\d+$/.test(name))) {
     const files = openVfioFiles(onHost(host, `/proc/${pid}/fd`));
     if (files === 'hidden') hidden += 1;
     else for (const file of files) holders.set(file, [...(holders.get(file) ?? []), `${nameOf(host, pid)} (pid ${pid})`]);
-    if (performance.now() - since < slice) continue;
-    await yieldToOthers();
-    since = performance.now();
+    yield;
   }
   return { holders, hidden };
 }

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { type KernelFacts, scanNics } from '../../../host/nics.ts';
+import { readVfioHolders } from '../../../host/vfio-holders.ts';
 import { bigMachine } from '../../support/big-tree.ts';
 import { ice, igb, mlx5, nfp } from '../../support/nic-trees.ts';
 import { answering, makeTree, type Tree } from '../../support/sysfs-tree.ts';
@@ -226,6 +227,28 @@ describe('a vf is in use by the host when', () => {
 
   it('nothing of it', async () => {
     deepEqual(await reasons(() => {}), []);
+  });
+});
+
+describe('the users of vfio', () => {
+  it('are the processes that have a group or device open, not those that only have the container', async () => {
+    using tree = makeTree();
+    tree.write('/proc/77/comm', 'qemu-kvm');
+    tree.link('/proc/77/fd/3', '/dev/vfio/vfio');
+    tree.link('/proc/77/fd/5', '/dev/vfio/42');
+    tree.link('/proc/77/fd/6', '/dev/vfio/42');
+    tree.link('/proc/78/fd/9', '/dev/vfio/devices/vfio7');
+    tree.link('/proc/79/fd/0', '/dev/null');
+    tree.write('/proc/cpuinfo', 'not a process');
+    const { holders, hidden } = await readVfioHolders(tree.host);
+    deepEqual(
+      [...holders],
+      [
+        ['/dev/vfio/42', ['qemu-kvm (pid 77)']],
+        ['/dev/vfio/devices/vfio7', ['a process that is gone (pid 78)']],
+      ],
+    );
+    equal(hidden, 0);
   });
 });
 
