@@ -1,0 +1,190 @@
+// The real kernel: its sysfs, its netlink families, its events. Everything made is made in a namespace of the test's own.
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { openKernelQuestions } from '../../host/kernel-facts.ts';
+import { findFeatures } from '../../host/netlink/ethtool.ts';
+import { findFamily } from '../../host/netlink/generic.ts';
+import { openNetlink } from '../../host/netlink/netlink.ts';
+import { readNotices } from '../../host/netlink/notices.ts';
+import { openSession } from '../../host/netlink/session.ts';
+import { protocols } from '../../host/netlink/socket.ts';
+import { readUevents } from '../../host/netlink/uevent.ts';
+import { inNetns, openNetns } from '../../host/netns.ts';
+import { scanNics } from '../../host/nics.ts';
+import { readSockets } from '../../host/numa.ts';
+import { readPfs } from '../../host/pci.ts';
+import { readSwitchPorts } from '../../host/switch-ports.ts';
+import { listDirectory, readText } from '../../host/sysfs.ts';
+import { readVfioHolders } from '../../host/vfio-holders.ts';
+import { makeNetns, type TestNetns } from '../support/netns.ts';
+
+const host = { root: '/', netlink: openNetlink };
+
+describe("this machine's own sysfs", () => {
+  it('is read without error, whatever NICs it has', async () => {
+    using questions = openKernelQuestions(host);
+    const { pfs, vfs } = await scanNics(host, { ask: questions.ask, allocated: new Set() });
+    equal(pfs.length, (await readPfs(host)).length);
+    ok(vfs.every((vf) => /^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(vf.address)));
+    readSwitchPorts(host, new Set());
+  });
+
+  it('tells that a netdev without a port name has none: the kernel answers EOPNOTSUPP', () => {
+    equal(readText('/sys/class/net/lo/phys_port_name'), undefined);
+    equal(readText('/sys/class/net/lo/type'), '772');
+  });
+
+  it('names a socket for every NUMA node with a processor', () => {
+    for (const [node, together] of readSockets(host)) ok(together.includes(node));
+    if (listDirectory('/sys/devices/system/node').some((name) => name === 'node0')) ok(readSockets(host).has(0));
+  });
+
+  it('shows who has a vfio file open by /proc, and only those', async () => {
+    const { holders, hidden } = await readVfioHolders(host);
+    ok(hidden < 10, `${hidden} processes did not let root look`); // a few may be beyond even root in a sandbox
+    ok([...holders.keys()].every((file) => file.startsWith('/dev/vfio/')));
+  });
+});
+
+describe('the real kernel', () => {
+  let netns: TestNetns;
+  let ending: AbortController;
+  beforeEach(async () => {
+    netns = await makeNetns();
+    ending = new AbortController();
+  });
+  afterEach(async () => {
+    ending.abort(); // also when a test failed half-way: else its socket keeps the process alive
+    await netns[Symbol.asyncDispose]();
+  });
+
+  const ip = (...args: readonly string[]) => execa('ip', ['-n', netns.name, ...args]);
+
+  it("tells a netdev's features", async () => {
+    await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
+    using handle = openNetns(netns.path);
+    using session = openSession({ protocol: protocols.generic, netns: handle });
+    const ethtool = await findFamily(session, 'ethtool');
+    if (ethtool === undefined) throw new Error('this kernel has no ethtool netlink (5.6 has it)');
+    const features = await findFeatures(ethtool, 'd0');
+    ok(features?.has('tx-checksum-ip-generic'), [...(features ?? [])].join(' '));
+    ok(!features?.has('hw-tc-offload'));
+    equal(await findFeatures(ethtool, 'd2'), undefined);
+  });
+
+  it("tells a vf's addresses and routes of both families, but not what every IPv6 link has by itself", async () => {
+    await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
+    await ip('link', 'set', 'd0', 'up');
+    await ip('link', 'set', 'd1', 'up');
+    const family = (await execa('ip', ['netns', 'exec', netns.name, 'test', '-e', '/proc/sys/net/ipv6'], { reject: false }))
+      .exitCode;
+    for (const cidr of ['192.0.2.1/24', ...(family === 0 ? ['2001:db8::1/64'] : [])])
+      await ip('addr', 'add', cidr, 'dev', 'd0', 'nodad');
+    await ip('route', 'add', 'default', 'via', '192.0.2.254');
+    using handle = openNetns(netns.path);
+    using questions = openKernelQuestions({ root: '/', netlink: () => openNetlink(handle) });
+    const vf = {
+      address: '0000:41:10.0',
+      index: 0,
+      vendor: '8086',
+      device: '10ca',
+      driver: 'igbvf',
+      netdevs: ['d0'],
+      netdevElsewhere: false,
+    };
+    const pf = { ...vf, address: '0000:41:00.0', netdevs: [], numVfs: 1, totalVfs: 1, vfs: [vf] };
+    const { addresses, routes } = await questions.ask([pf], []);
+    const six = family === 0;
+    deepEqual([...addresses], [['d0', ['192.0.2.1/24', ...(six ? ['2001:db8::1/64'] : [])]]]);
+    deepEqual(
+      new Set(routes.get('d0')),
+      new Set(['0.0.0.0/0 via 192.0.2.254', '192.0.2.0/24', ...(six ? ['2001:db8::/64'] : [])]),
+    );
+  });
+
+  it('has no netlink family of a name that is nobody', async () => {
+    using session = openSession({ protocol: protocols.generic });
+    equal(await findFamily(session, 'smartnic-none'), undefined);
+  });
+
+  it('announces a netdev of our namespace that comes and goes', async () => {
+    const heard: string[] = [];
+    using handle = openNetns(netns.path);
+    const events = inNetns(handle, () => {
+      const generator = readUevents(ending.signal);
+      const first = generator.next(); // opens the socket here, before the first await
+      return { generator, first };
+    });
+    const listening = (async () => {
+      for (let next = await events.first; !next.done; next = await events.generator.next()) {
+        const event = next.value;
+        if (event !== 'lost' && event.subsystem === 'net') heard.push(`${event.action} ${event.values.get('INTERFACE')}`);
+      }
+    })();
+    await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
+    await ip('link', 'delete', 'd0');
+    await until(() => heard.includes('remove d0'));
+    ending.abort();
+    await listening;
+    deepEqual(
+      heard.filter((one) => one.endsWith('d0')),
+      ['add d0', 'remove d0'],
+    );
+  });
+
+  it('announces PCI devices to every namespace', async function () {
+    const [device] = listDirectory('/sys/bus/pci/devices');
+    if (device === undefined || !isWritable(`/sys/bus/pci/devices/${device}/uevent`)) {
+      console.log('      skipped: this machine has no PCI device whose event can be triggered');
+      this.skip();
+    }
+    let heard = false;
+    const listening = (async () => {
+      for await (const event of readUevents(ending.signal))
+        heard ||= event !== 'lost' && event.subsystem === 'pci' && event.path.endsWith(device);
+    })();
+    writeFileSync(`/sys/bus/pci/devices/${device}/uevent`, 'change'); // only announces; nothing changes
+    await until(() => heard);
+    ending.abort();
+    await listening;
+  });
+
+  it('gives notice of addresses and routes', async () => {
+    let notices = 0;
+    using handle = openNetns(netns.path);
+    await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
+    const { generator, first } = inNetns(handle, () => {
+      const opened = readNotices(ending.signal);
+      return { generator: opened, first: opened.next() };
+    });
+    const listening = (async () => {
+      for (let next = await first; !next.done; next = await generator.next()) notices += 1;
+    })();
+    for (const change of [
+      ['addr', 'add', '192.0.2.1/24', 'dev', 'd0'],
+      ['link', 'set', 'd0', 'up'],
+      ['route', 'add', '198.51.100.0/24', 'dev', 'd0'],
+    ]) {
+      const before = notices;
+      await ip(...change);
+      await until(() => notices > before);
+    }
+    ending.abort();
+    await listening;
+  });
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 5000; !holds(); await sleep(5)) ok(performance.now() < end, 'not within 5 s');
+}
+
+function isWritable(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'w'));
+    return true;
+  } catch {
+    return false;
+  }
+}
