@@ -10,11 +10,13 @@ import {
   readdirSync,
   readFileSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { messageOf } from '../host/errors.ts';
 import type { Attachment } from './attachment.ts';
+import { CniError, codes } from './errors.ts';
 import { isRecord } from './json.ts';
 import type { Result } from './result.ts';
 
@@ -52,13 +54,20 @@ export function openJournal(stateDir: string): Journal {
     async begin(attachment) {
       // It may have been cleared away while we run.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      await writeDurably(directory, fileOf(attachment.id), `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`);
+      const line = `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`;
+      await writeDurably(directory, fileOf(attachment.id), line).catch((error: unknown) => {
+        throw unwritable(fileOf(attachment.id), error);
+      });
     },
     append(id, line) {
       using open = new DisposableStack();
       const file = open.adopt(openSync(fileOf(id), constants.O_WRONLY | constants.O_APPEND), closeSync);
-      // Begins with a line's end: a line that a crash tore must not swallow this one.
-      writeSync(file, `\n${JSON.stringify(line)}\n`);
+      try {
+        // Begins with a line's end: a line that a crash tore must not swallow this one.
+        writeFileSync(file, `\n${JSON.stringify(line)}\n`);
+      } catch (error) {
+        throw unwritable(fileOf(id), error);
+      }
     },
     // One without an attachment is being begun just now: it is nobody's yet.
     list: () => idsIn(directory).flatMap((id) => find(id) ?? []),
@@ -95,13 +104,19 @@ async function writeDurably(directory: string, path: string, text: string): Prom
   using open = new DisposableStack();
   const file = open.adopt(openSync(path, 'wx', 0o600), closeSync);
   try {
-    writeSync(file, text);
+    writeFileSync(file, text);
     const names = open.adopt(openSync(directory, 'r'), closeSync);
     await Promise.all([syncData(file), sync(names)]);
   } catch (error) {
     unlinkIfThere(path);
     throw error;
   }
+}
+
+/** writeFileSync, not writeSync, goes before: a disk that is almost full takes a part of a line without an error. */
+function unwritable(path: string, error: unknown): CniError {
+  const message = `${path} can't be written: ${messageOf(error)}; is there room on its disk, and is it writable?`;
+  return new CniError(codes.io, message, { cause: error });
 }
 
 const [syncData, sync] = [promisify(fdatasync), promisify(fsync)];

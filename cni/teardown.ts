@@ -20,7 +20,7 @@ import { asLastWork, owns } from './vf-owner.ts';
 export async function teardown(context: Context, attachment: Attachment): Promise<void> {
   const { host, journal } = context;
   const known = journal.find(attachment.id) !== undefined;
-  if (known) journal.append(attachment.id, { phase: 'deleting' });
+  if (known) note(context, attachment);
   host.step('deletion noted');
   const failures = await takeAway(context, attachment);
   const [failure] = failures.filter((each) => !(each instanceof Unavailable));
@@ -34,6 +34,15 @@ export async function teardown(context: Context, attachment: Attachment): Promis
   for (const each of failures)
     host.log.warn({ id: attachment.id, error: messageOf(each) }, 'kept in the journal, to be taken away later');
   if (failure !== undefined) throw coded(failure, codes.plugFailed);
+}
+
+/** On a full disk nothing can be noted, and all can be taken away nevertheless: a sweep knows what has lost its cable as dead. */
+function note({ host, journal }: Context, { id }: Attachment): void {
+  try {
+    journal.append(id, { phase: 'deleting' });
+  } catch (error) {
+    host.log.warn({ id, error: messageOf(error) }, "the deletion can't be noted in the journal; going on");
+  }
 }
 
 /** @returns what failed; everything is tried. */
