@@ -18,6 +18,9 @@ const debian = {
   'libc6-dev': '/usr/include/stdio.h',
   'containernetworking-plugins': '/usr/lib/cni/host-local',
   openssl: '/usr/bin/openssl',
+  libzmq5: `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libzmq.so.5`,
+  'dpdk-dev': '/usr/bin/dpdk-testpmd',
+  'openvswitch-switch-dpdk': '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk',
 };
 
 /** The project's packages, by the lock file. */

@@ -10,9 +10,9 @@ import { refusal } from './refusals.ts';
 import { ask, NotListening } from './zmq-request.ts';
 
 /** Milliseconds. Removing waits twice for up to 20 rounds of 50 ms and then for the device; the daemon does one thing at a time. */
-const patience = { portControl: 15_000, stats: 5000 };
+const defaultPatience = { portControl: 15_000, stats: 5000 };
 
-export function openXvio(settings: Pick<XvioSettings, 'portControl' | 'stats'>): Forwarder {
+export function openXvio(settings: Pick<XvioSettings, 'portControl' | 'stats'>, patience = defaultPatience): Forwarder {
   const relays = async (): Promise<readonly Relay[]> =>
     await asked('statistics', settings.stats, encodeStats(), patience.stats, decodeStats);
   const control = async (request: PortControlRequest): Promise<PortControlResponse> =>
