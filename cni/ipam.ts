@@ -72,7 +72,8 @@ async function invoke(host: Host, call: IpamCall, command: Command): Promise<str
   const file = await find(call);
   const { stdout } = await execute(host, call, { file, command, stdin: call.stdin }).catch(async (error: unknown) => {
     if (!(error instanceof CniError) || error.code !== codes.incompatibleVersion) throw error;
-    const version = await commonVersion(host, call, file);
+    // What it says of its versions can only help: its own refusal stands otherwise.
+    const version = await commonVersion(host, call, file).catch(() => undefined);
     if (version === undefined) throw error;
     return execute(host, call, { file, command, stdin: { ...call.stdin, cniVersion: version } });
   });
