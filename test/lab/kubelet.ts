@@ -49,16 +49,26 @@ export async function startLabKubelet(lab: Lab): Promise<LabKubelet> {
     mkdir -p /var/lib/kubelet
     setsid node /share/kubelet.mjs /share/kubelet </dev/null >/share/kubelet.log 2>&1 &
   `);
-  await until(async () => (await readIfThere(join(folder, 'ready'))) !== undefined, async () => {
-    return `the fake kubelet does not start in the guest: ${await readIfThere(join(lab.share, 'kubelet.log'))}`;
-  });
+  await until(
+    async () => (await readIfThere(join(folder, 'ready'))) !== undefined,
+    async () => {
+      return `the fake kubelet does not start in the guest: ${await readIfThere(join(lab.share, 'kubelet.log'))}`;
+    },
+  );
   let count = 0;
-  const order = async (what: KubeletOrder['what'], name: string, limits: Readonly<Record<string, number>> = {}): Promise<unknown> => {
+  const order = async (
+    what: KubeletOrder['what'],
+    name: string,
+    limits: Readonly<Record<string, number>> = {},
+  ): Promise<unknown> => {
     count += 1;
     const [file, answer] = [join(folder, String(count)), join(folder, `${count}.answer`)];
     await writeFile(`${file}.new`, JSON.stringify({ what, pod: { name, containers: { main: limits } } } satisfies KubeletOrder));
     await rename(`${file}.new`, `${file}.order`);
-    await until(async () => (await readIfThere(answer)) !== undefined, async () => `the fake kubelet in the guest did not answer ${what} ${name}`);
+    await until(
+      async () => (await readIfThere(answer)) !== undefined,
+      async () => `the fake kubelet in the guest did not answer ${what} ${name}`,
+    );
     const { value, error } = JSON.parse((await readIfThere(answer)) ?? '{}') as { value?: unknown; error?: string };
     await rm(answer);
     if (error !== undefined) throw new Error(error);

@@ -16,7 +16,10 @@ for (;;) {
       (value) => ({ value }),
       (error: unknown) => ({ error: messageOf(error) }),
     );
-    const [draft, answer] = ['.draft', '.answer'].map((ending) => join(folder, name.replace('.order', ending))) as [string, string];
+    const [draft, answer] = ['.draft', '.answer'].map((ending) => join(folder, name.replace('.order', ending))) as [
+      string,
+      string,
+    ];
     renameSync(join(folder, name), draft);
     writeFileSync(draft, JSON.stringify(done));
     renameSync(draft, answer);
