@@ -46,7 +46,7 @@ export interface WatchOptions {
 /** Begins the watch in the background; the first answers come by GET if it is not there yet. Throws when it can't be configured. */
 export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, retryAfter = 1000 }: WatchOptions): Promise<Pods> {
   // Only imported where pods are watched: it is half of a server's memory.
-  const { CoreV1Api, KubeConfig, ListWatch, Watch } = await import('@kubernetes/client-node');
+  const { CoreV1Api, KubeConfig, ListWatch, Watch } = await import('./kubernetes-client.ts');
   const config = configure(new KubeConfig(), kubeconfig);
   const api = config.makeApiClient(CoreV1Api);
   const server = config.getCurrentCluster()?.server ?? 'the API server';
