@@ -5,7 +5,7 @@ import { messageOf } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readCheckpoint } from '../host/kubelet-checkpoint.ts';
 import { listPodDevices, type PodName } from '../host/podresources.ts';
-import { type Held, type Holdings, heldTwice, reconcile, sameHolders, take } from './holdings.ts';
+import { type Held, type Holding, type Holdings, heldTwice, reconcile, sameHolders, take } from './holdings.ts';
 
 export interface AllocationsOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
@@ -20,6 +20,7 @@ export interface AllocationsOptions {
 }
 
 export interface Allocations {
+  /** The present ones: the map changes with each Allocate. */
   readonly holdings: Holdings;
   /** Why nothing is known yet; undefined once something is. */
   readonly unknown: string | undefined;
@@ -32,7 +33,7 @@ export interface Allocations {
 /** Starts asking. The first `refresh` is the caller's, who may want to wait for it. */
 export function keepAllocations(options: AllocationsOptions): Allocations {
   const { host, changed } = options;
-  let holdings: Holdings = new Map();
+  let holdings = new Map<string, Holding>();
   let unknown: string | undefined = 'kubelet was not asked yet';
   let asking: Promise<void> | undefined;
   let trusted = false;
@@ -62,7 +63,7 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
     say([...problems, ...heldTwice(held)]);
   }
 
-  function replace(next: Holdings, why: string | undefined): void {
+  function replace(next: Map<string, Holding>, why: string | undefined): void {
     const same = sameHolders(holdings, next) && unknown === why;
     holdings = next;
     unknown = why;
@@ -86,7 +87,7 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
       return unknown;
     },
     take(ids, resource) {
-      replace(take(holdings, ids, resource, performance.now()), unknown);
+      if (take(holdings, ids, resource, performance.now())) changed();
     },
     refresh,
     async stop() {

@@ -1,4 +1,4 @@
-// Which vf is held under which resource name: pure rules on a map. Who asks kubelet is allocations.ts.
+// Which vf is held under which resource name: rules on a map. Who asks kubelet is allocations.ts.
 
 export interface Holding {
   /** The resource name it was allocated as, e.g. `smartnic.io/direct`; another plugin's name as well. */
@@ -16,18 +16,21 @@ export interface Held {
   readonly resource: string;
 }
 
-/** Notes an answered Allocate. The caller has made sure that none of them is held under another name. */
-export function take(holdings: Holdings, ids: readonly string[], resource: string, now: number): Holdings {
-  const next = new Map(holdings);
-  for (const id of ids) next.set(id, { resource, seen: now });
-  return next;
+/**
+ * Notes an answered Allocate and returns whether a holder changed. The caller has made sure that none of them is held under another
+ * name. Changes the map: a copy of hundreds of entries for each call would be most of an Allocate's time.
+ */
+export function take(holdings: Map<string, Holding>, ids: readonly string[], resource: string, now: number): boolean {
+  const changed = ids.some((id) => holdings.get(id)?.resource !== resource);
+  for (const id of ids) holdings.set(id, { resource, seen: now });
+  return changed;
 }
 
 /**
  * Takes over kubelet's complete list. A vf that it no longer lists is freed only after `grace` milliseconds without a word of it:
  * kubelet lists a pod's devices some time after Allocate, and after its own restart it lists pods only as it learns of them.
  */
-export function reconcile(holdings: Holdings, listed: readonly Held[], now: number, grace: number): Holdings {
+export function reconcile(holdings: Holdings, listed: readonly Held[], now: number, grace: number): Map<string, Holding> {
   const names = Map.groupBy(listed, (held) => held.id);
   const next = new Map<string, Holding>();
   for (const [id, holding] of holdings) {
@@ -40,7 +43,7 @@ export function reconcile(holdings: Holdings, listed: readonly Held[], now: numb
 
 /** Whether the same vfs are held under the same names. */
 export function sameHolders(a: Holdings, b: Holdings): boolean {
-  return a.size === b.size && [...a].every(([id, holding]) => b.get(id)?.resource === holding.resource);
+  return a.size === b.size && a.entries().every(([id, holding]) => b.get(id)?.resource === holding.resource);
 }
 
 /** Vfs that kubelet lists under more than one name, in words: two pods have the same hardware in hand. */

@@ -49,7 +49,7 @@ export function makeListStreams(list: () => ListAndWatchResponse, changed: () =>
   }
 
   function publish(): void {
-    pending ??= setTimeout(pumpAll, 5);
+    pending ??= setTimeout(pumpAll, 10);
   }
 
   return {

@@ -113,12 +113,16 @@ async function ask<T>(
  * The pauses grow, and are random so that callers refused together don't come back together.
  */
 async function call<T>(deadline: number, start: (done: Done<T>) => unknown): Promise<T> {
+  let refused: unknown;
   for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
     try {
       return await once(start);
     } catch (error) {
+      if (codeOf(error) === status.DEADLINE_EXCEEDED) throw refused ?? error;
+      if (codeOf(error) !== status.RESOURCE_EXHAUSTED) throw error;
+      refused = error;
       const wait = pause * (0.5 + Math.random());
-      if (codeOf(error) !== status.RESOURCE_EXHAUSTED || Date.now() + wait >= deadline) throw error;
+      if (Date.now() + wait >= deadline) throw error;
       await sleep(wait);
     }
   }
