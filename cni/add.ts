@@ -102,20 +102,32 @@ async function build(context: Context, { request, attachment, vnic, port, db }: 
   };
 }
 
-async function plugIntoBridge(host: Host, { request, attachment, vnic, port, db }: Job, timeoutMs: number): Promise<End> {
+async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<End> {
+  const end = await job.vnic.plug(host, job.port);
+  // Both are waited for, so that nothing is still being done when a failure is undone.
+  const outcomes = await Promise.allSettled([addBridgeEnd(host, end, job, timeoutMs), end.finish?.()]);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return end;
+}
+
+async function addBridgeEnd(
+  host: Host,
+  { bridge, pod }: End,
+  { request, attachment, db }: Job,
+  timeoutMs: number,
+): Promise<void> {
+  if (bridge === undefined) return;
   const { vlan, trunk, externalIds: extra } = request.config;
-  const end = await vnic.plug(host, port);
-  if (end.bridge === undefined) return end;
   await addPort(db, {
     bridge: attachment.bridge,
-    name: end.bridge.port,
-    externalIds: externalIds(attachment, end.pod.mac, extra),
+    name: bridge.port,
+    externalIds: externalIds(attachment, pod.mac, extra),
     ...(vlan ? { vlan } : {}),
     ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
     timeoutMs,
   });
   host.step('port added');
-  return end;
 }
 
 /** Go's skel looks only after the plug; before it is better for the machine and the same for the runtime. */

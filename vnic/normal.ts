@@ -1,9 +1,10 @@
 // `normal`: a veth pair, one end born in the pod under its final name, the other one a port of the bridge. No vf.
 
+import type { Host } from '../host/host.ts';
 import type { Link } from '../host/netlink/netlink.ts';
 import { disableTxChecksum } from '../host/netlink/offload.ts';
 import { openNetns } from '../host/netns.ts';
-import type { Vnic } from './vnic.ts';
+import type { Port, Vnic } from './vnic.ts';
 
 export const normal: Vnic = {
   needsVf: false,
@@ -18,19 +19,12 @@ export const normal: Vnic = {
       peer: { name: port.ifname, mac: port.mac, mtu: port.mtu, netns: pod },
     });
     host.step('veth made');
-    using inside = host.netlink(pod);
-    const readyPod = async () => {
-      // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
-      if (port.datapath === 'netdev') await disableTxChecksum(pod, port.ifname);
-      const index = bridgeEnd.peerIndex ?? found(await inside.link(port.ifname), port.ifname).index;
-      await inside.setLink(index, { up: true });
-    };
-    await Promise.all([machine.setLink(bridgeEnd.index, { up: true }), readyPod()]);
-    host.step('veth up');
+    await machine.setLink(bridgeEnd.index, { up: true });
     return {
       bridge: { port: port.bridgePort, mac: bridgeEnd.mac },
       pod: { name: port.ifname, mac: port.mac, mtu: port.mtu },
       takesIp: true,
+      finish: () => readyPodEnd(host, port),
     };
   },
 
@@ -56,6 +50,15 @@ export const normal: Vnic = {
     return (await machine.link(port.bridgePort)) !== undefined;
   },
 };
+
+async function readyPodEnd(host: Host, { netns, ifname, datapath }: Port): Promise<void> {
+  using pod = openNetns(netns);
+  // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
+  if (datapath === 'netdev') await disableTxChecksum(pod, ifname);
+  using inside = host.netlink(pod);
+  await inside.setLink(found(await inside.link(ifname), `${ifname} in ${netns}`).index, { up: true });
+  host.step('veth up');
+}
 
 function found(link: Link | undefined, name: string): Link {
   if (link === undefined) throw new Error(`interface ${name} is not there`);

@@ -41,6 +41,8 @@ export interface End {
   readonly pod: PodInterface;
   /** Whether IPAM's addresses are put on the pod's interface (a vfio device has none to put them on). */
   readonly takesIp: boolean;
+  /** What is left to do on the pod's side: done while Open vSwitch takes the other one. */
+  readonly finish?: () => Promise<void>;
 }
 
 /** As much of a port as outlives the pod. */
