@@ -1,7 +1,7 @@
 // Builds what ships into dist/: the executable (C, static) and the server as one bundle, with the one native library beside it.
 // What is bundled needs no node_modules and starts in a third of the memory.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -16,7 +16,11 @@ const dist = join(root, `.cache/dist-${process.pid}`);
  */
 const shebang = '#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 node --max-semi-space-size=1 --max-old-space-size=64';
 
-const entries = { 'smartnic-cni': 'cni/main.ts', 'smartnic-device-plugin': 'device-plugin/main.ts' };
+const entries = {
+  'smartnic-cni': 'cni/main.ts',
+  'smartnic-device-plugin': 'device-plugin/main.ts',
+  'smartnic-forwarder': 'host/forwarder/supervisor/main.ts',
+};
 
 mkdirSync(dist, { recursive: true });
 execFileSync(process.execPath, [join(root, 'cni/shim/build.mjs'), join(dist, 'smartnic')], {
@@ -41,11 +45,18 @@ await build({
   logLevel: 'warning',
 });
 copyKoffi();
+copyProto();
 for (const name of Object.keys(entries)) if (existsSync(join(dist, `${name}.mjs`))) chmodSync(join(dist, `${name}.mjs`), 0o755);
 put();
 for (const name of ['smartnic', ...Object.keys(entries).map((each) => `${each}.mjs`)]) {
   const file = join(final, name);
   if (existsSync(file)) console.log(`${name.padEnd(28)} ${Math.ceil(statSync(file).size / 1024)} KB`);
+}
+
+/** Read at run time by the gRPC library. */
+function copyProto() {
+  const files = readdirSync(join(root, 'proto')).filter((name) => name.endsWith('.proto'));
+  for (const name of files) cpSync(join(root, 'proto', name), join(dist, 'proto', name));
 }
 
 function put() {

@@ -1,4 +1,5 @@
 // Loads our .proto files and says how every gRPC connection of ours is set up. Not a client: each caller makes its own.
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ChannelOptions, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -6,10 +7,12 @@ import { loadSync } from '@grpc/proto-loader';
 /**
  * The services of a file in proto/, e.g. `deviceplugin.proto`. `T` is its ProtoGrpcType in proto/generated, made by
  * proto-loader-gen-types with the same options from the same file: that is what makes the cast below true.
- * Throws when the file is not there (proto/ lies beside the folder of the running program).
+ * Throws when the file is not there: proto/ lies beside this folder in the source, and within the folder of what ships.
  */
 export function loadProto<T>(file: string): T {
-  const path = fileURLToPath(new URL(`../proto/${file}`, import.meta.url));
+  const places = ['./proto', '../proto'].map((place) => fileURLToPath(new URL(`${place}/${file}`, import.meta.url)));
+  const path = places.find((each) => existsSync(each));
+  if (path === undefined) throw new Error(`${file} is missing; it belongs at ${places.join(' or ')}: install all of dist/`);
   return loadPackageDefinition(loadSync(path, { keepCase: true, longs: Number, defaults: true })) as unknown as T;
 }
 

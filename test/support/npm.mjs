@@ -16,7 +16,8 @@ const tasks = {
   },
   'test:unit': () => summary(build() && mocha(['test/unit/**/*.test.ts'])),
   'test:machine': () => summary(build() && mocha(machineSpecs())),
-  coverage: () => build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
+  coverage: () =>
+    build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
   bench: () => needsMachine('the benchmarks') && build() && run(bin('node'), ['test/bench/main.ts', ...rest]),
   demo: () => needsMachine('the demonstration') && build() && run(bin('node'), ['test/demo/demo.ts', ...rest]),
 };
@@ -32,7 +33,17 @@ process.exitCode = task() ? 0 : 1;
 
 function check() {
   step('checking: generated types, compiler, linter, unused code');
-  const generate = ['--keepCase', '--longs=Number', '--importFileExtension=.ts', '-I', 'proto', '-O', 'proto/generated', '--grpcLib=@grpc/grpc-js'];
+  const generate = [
+    '--keepCase',
+    '--longs=Number',
+    '--defaults',
+    '--importFileExtension=.ts',
+    '-I',
+    'proto',
+    '-O',
+    'proto/generated',
+    '--grpcLib=@grpc/grpc-js',
+  ];
   const protos = ['deviceplugin.proto', 'pluginregistration.proto', 'podresources.proto'];
   return [
     run(bin('proto-loader-gen-types'), [...generate, ...protos], { quiet: true }),
@@ -66,7 +77,14 @@ function mocha(specs, before = []) {
   if (specs.length === 0) return true;
   step(`testing: ${specs.join(' ')}`);
   rmSync(counts, { force: true });
-  const command = [...before, bin('node'), bin('mocha'), '--reporter', 'test/support/reporter.mjs', ...specs.flatMap((each) => ['--spec', each])];
+  const command = [
+    ...before,
+    bin('node'),
+    bin('mocha'),
+    '--reporter',
+    'test/support/reporter.mjs',
+    ...specs.flatMap((each) => ['--spec', each]),
+  ];
   const [file = '', ...args] = command;
   return run(file, args, { env: { SMARTNIC_COUNTS: counts } });
 }
