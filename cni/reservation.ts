@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../host/errors.ts';
 import { readCheckpoint } from '../host/kubelet-checkpoint.ts';
-import { findPodDevices, listPodDevices, type PodName } from '../host/podresources.ts';
+import type { PodName } from '../host/podresources.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { Context } from './context.ts';
 import { findAllocatedType } from './device-info.ts';
@@ -24,6 +24,9 @@ export interface Wish {
   /** Vfs that other interfaces of this pod use, by PCI address: the interface. */
   readonly taken: ReadonlyMap<string, string>;
 }
+
+/** Loaded where vfs are plugged only: gRPC is 16 MB of a server's memory. */
+const podResources = async () => await import('../host/podresources.ts');
 
 /** @returns a PCI address. @throws CniError 7 for a device that is not for this pod's interface, Unavailable when kubelet can't be asked. */
 export async function reservedVf(context: Machine, request: Request, wish: Wish): Promise<string> {
@@ -102,7 +105,7 @@ export function chooseVf(held: readonly Devices[], { pod, network, resource, ask
  * @throws Unavailable when kubelet can't be asked.
  */
 export async function otherHolder({ host, settings }: Machine, address: string, pod: Args): Promise<string | undefined> {
-  const all = await listPodDevices(host, { socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock') });
+  const all = await (await podResources()).listPodDevices(host, { socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock') });
   const holder = all.find(
     (one) =>
       !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(address)),
@@ -134,7 +137,7 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
   try {
     const socket = join(settings.kubeletDir, 'pod-resources/kubelet.sock');
     for (let tries = 1; ; tries++) {
-      const found = await findPodDevices(host, pod, { socket });
+      const found = await (await podResources()).findPodDevices(host, pod, { socket });
       if (found !== undefined) return found.devices;
       // A kubelet that has just started learns of its pods one by one.
       if (tries === 3)

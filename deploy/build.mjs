@@ -14,7 +14,7 @@ const dist = join(root, `.cache/dist-${process.pid}`);
  * How the servers are started. V8 lets its heap grow generously where memory is plenty; these limits make it collect earlier and cost
  * nothing that can be measured. The threads are for what blocks in the kernel: deleting a veth takes 15 ms, fsync as long as the disk.
  */
-const shebang = '#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 node --max-semi-space-size=1 --max-old-space-size=64';
+const shebang = '#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 node --max-semi-space-size=1 --max-old-space-size=64 --optimize-for-size';
 
 const entries = {
   'smartnic-cni': 'cni/main.ts',
