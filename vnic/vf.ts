@@ -102,18 +102,20 @@ export interface VfOutside {
 /** All steps are tried; each finds out by itself what is left to do. @throws the first failure. */
 export async function putBackVf(host: Host, vf: CableVf, outside: VfOutside): Promise<void> {
   const { address, before, representor } = vf;
-  const steps = [
-    async () => (representor === undefined ? undefined : await lowerRepresentor(host, representor, before.representor)),
-    async () => await restoreVf(host, address, before.settings),
-    async () => {
+  const steps: Readonly<Record<string, () => Promise<void>>> = {
+    'representor lowered': async () => {
+      if (representor !== undefined) await lowerRepresentor(host, representor, before.representor);
+    },
+    'vf unset': async () => await restoreVf(host, address, before.settings),
+    'vf released': async () => {
       await restoreBinding(host, address, before.binding);
       if (before.netdev !== undefined) await bringHome(host, { address, ...outside }, before.netdev);
     },
-  ];
+  };
   const failures: unknown[] = [];
-  for (const step of steps) {
+  for (const [name, step] of Object.entries(steps)) {
     await step().catch((error: unknown) => failures.push(error));
-    host.step('vf step undone');
+    host.step(name);
   }
   if (failures.length > 0) throw failures[0];
 }
