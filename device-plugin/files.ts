@@ -1,7 +1,7 @@
 // Everything of the device plugin's that lies on the machine for others to find: device-info, CDI specs, vhost directories.
 import { messageOf } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
-import { syncOwnFiles } from '../host/own-files.ts';
+import { openOwnFiles } from '../host/own-files.ts';
 import { onHost } from '../host/sysfs.ts';
 import { cdiSpec } from './cdi.ts';
 import type { Pool } from './config.ts';
@@ -20,7 +20,10 @@ export interface Files {
 }
 
 export function keepFiles(host: Pick<Host, 'root'>): Files {
-  let done = '';
+  const infoFiles = openOwnFiles(onHost(host, deviceInfoDir));
+  const cdiFiles = openOwnFiles(onHost(host, cdiDir));
+  let done: readonly Resource[] | undefined;
+  let pools: readonly Pool[] = [];
   let directories: VhostDirectories = new Map();
   let problems: readonly string[] = [];
 
@@ -28,23 +31,36 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
     get problems() {
       return problems;
     },
-    update(resources, pools, thoroughly) {
-      const wanted = wantedDirectories(resources, pools);
+    update(resources, nextPools, thoroughly) {
+      if (!thoroughly && done !== undefined && nextPools === pools && sameVfs(resources, done)) return;
+      const wanted = wantedDirectories(resources, nextPools);
       const info = deviceInfoFiles(resources);
-      const cdi = new Map(
-        resources.filter((one) => one.cdi).map((one) => [`${one.name.replaceAll('/', '_')}.json`, cdiSpec(one)]),
-      );
-      const key = JSON.stringify([...wanted, ...info, ...cdi]);
-      if (key === done && !thoroughly) return;
+      const cdi = resources
+        .filter((one) => one.cdi)
+        .map((one) => [`${one.name.replaceAll('/', '_')}.json`, cdiSpec(one)] as const);
       problems = [
         ...attempt(() => ensureDirectories(host, directories, wanted)),
-        ...attempt(() => syncOwnFiles(onHost(host, deviceInfoDir), info)),
-        ...attempt(() => syncOwnFiles(onHost(host, cdiDir), cdi)),
+        ...attempt(() => infoFiles.sync(info, thoroughly)),
+        ...attempt(() => cdiFiles.sync(new Map(cdi), thoroughly)),
       ];
       directories = wanted;
-      done = problems.length === 0 ? key : ''; // what failed is tried again next time
+      pools = nextPools;
+      done = problems.length === 0 ? resources : undefined; // what failed is tried again next time
     },
   };
+}
+
+/** By identity: the inventory keeps the record of a vf that has not changed. Problems don't matter to files. */
+function sameVfs(a: readonly Resource[], b: readonly Resource[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ name, units }, at) => {
+      const other = b[at];
+      return (
+        name === other?.name && units.length === other.units.length && units.every((unit, n) => unit.vf === other.units[n]?.vf)
+      );
+    })
+  );
 }
 
 /** Every one is tried, whatever became of the others. */

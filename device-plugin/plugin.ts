@@ -47,6 +47,9 @@ export interface Plugin {
   stop(): Promise<void>;
 }
 
+/** Milliseconds between two looks at whether somebody tampered with the files that we wrote. */
+const thoroughEvery = 25_000;
+
 /** Resolves when everything was looked at once and is offered. A broken configuration or an absent kubelet does not keep it from starting. */
 export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const { host, ask } = options;
@@ -62,7 +65,9 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   let sockets: Sockets = new Map();
   let soon: NodeJS.Timeout | undefined;
   let patient: NodeJS.Timeout | undefined;
+  let later: NodeJS.Timeout | undefined;
   let running = false;
+  let lastThorough = Number.NEGATIVE_INFINITY;
 
   const kubelet = await openKubelet({ host, ...options.kubelet, changed: holdingsChanged });
   const inventory = followInventory({
@@ -78,7 +83,9 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
       ] as const) {
         if (vfs.length > 0) log.info({ vfs: vfs.map((vf) => vf.address) }, `VFs ${what}`);
       }
-      evaluate('thoroughly');
+      const thorough = performance.now() - lastThorough > thoroughEvery;
+      if (thorough) lastThorough = performance.now();
+      evaluate(thorough ? 'thoroughly' : 'briefly');
       void probe();
     },
   });
@@ -88,15 +95,24 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   sockets = readSockets(host); // processors stay where they are
   await inventory.look();
 
-  /** A vf that a pod gave back is free only if the host does not use it, and that takes a look. */
+  /**
+   * A vf that a pod gave back is free only if the host does not use it, and that takes a look at once. One that was taken is told to
+   * kubelet by itself; what else follows from it can wait, because a pod is being answered just now.
+   */
   function holdingsChanged(): void {
     if (!running) return;
     const now = heldNow();
     const released = [...heldBefore.keys()].some((address) => !now.has(address));
     const taken = [...now].some(([address, resource]) => heldBefore.get(address) !== resource);
     heldBefore = now;
-    if (released) setImmediate(() => void inventory.look());
-    if (taken) evaluateSoon();
+    if (released) setImmediate(look);
+    else if (taken) later ??= setTimeout(look, 1000);
+  }
+
+  function look(): void {
+    clearTimeout(later);
+    later = undefined;
+    if (running) void inventory.look();
   }
 
   function heldNow(): ReadonlyMap<string, string> {
@@ -184,6 +200,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
       quarantine.close();
       clearTimeout(soon);
       clearTimeout(patient);
+      clearTimeout(later);
       await inventory.stop();
       await kubelet.stop();
     },

@@ -12,26 +12,45 @@ export interface FileChanges {
 /** Its name begins with a dot and does not end like any of the files, so that readers of the directory pass it by. */
 const index = '.smartnic-files';
 
-/**
- * Makes the directory hold these files of ours and no others.
- * @param wanted - text by file name. @throws Error naming the directory; what was done until then stays.
- */
-export function syncOwnFiles(directory: string, wanted: ReadonlyMap<string, string>): FileChanges {
-  try {
-    return sync(directory, wanted);
-  } catch (cause) {
-    throw new Error(`cannot keep the files in ${directory} up to date: ${String(cause)}; may we write there?`, { cause });
-  }
+export interface OwnFiles {
+  /**
+   * Makes the directory hold these files of ours and no others.
+   * @param wanted - text by file name, ending with a line's end. @param thoroughly - also look whether somebody changed or removed what we wrote.
+   * @throws Error naming the directory; what was done until then stays.
+   */
+  sync(wanted: ReadonlyMap<string, string>, thoroughly: boolean): FileChanges;
 }
 
-function sync(directory: string, wanted: ReadonlyMap<string, string>): FileChanges {
-  const before = (readText(join(directory, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
-  const removed = before.filter((name) => !wanted.has(name));
-  const written = [...wanted].filter(([name, text]) => readText(join(directory, name)) !== text.trim()).map(([name]) => name);
+export function openOwnFiles(directory: string): OwnFiles {
+  /** Text by name, as it lies there as far as we know; undefined: not known. */
+  let known: ReadonlyMap<string, string> | undefined;
+  return {
+    sync(wanted, thoroughly) {
+      const before = thoroughly ? undefined : known;
+      known = undefined;
+      try {
+        const changes = sync(directory, wanted, before ?? readOwn(directory));
+        known = new Map(wanted);
+        return changes;
+      } catch (cause) {
+        throw new Error(`cannot keep the files in ${directory} up to date: ${String(cause)}; may we write there?`, { cause });
+      }
+    },
+  };
+}
+
+function readOwn(directory: string): ReadonlyMap<string, string> {
+  const names = (readText(join(directory, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
+  return new Map(names.map((name) => [name, `${readText(join(directory, name)) ?? ''}\n`]));
+}
+
+function sync(directory: string, wanted: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): FileChanges {
+  const removed = [...before.keys()].filter((name) => !wanted.has(name));
+  const written = [...wanted].filter(([name, text]) => before.get(name) !== text).map(([name]) => name);
   if (written.length === 0 && removed.length === 0) return { written, removed };
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   // First the index, then the files: a crash in between leaves names without files, never a file that nobody knows.
-  replace(directory, index, [...new Set([...before, ...wanted.keys()])].join('\n'));
+  replace(directory, index, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
   for (const name of written) replace(directory, name, wanted.get(name) ?? '');
   for (const name of removed) rmSync(join(directory, name), { force: true });
   if (removed.length > 0) replace(directory, index, [...wanted.keys()].join('\n'));
