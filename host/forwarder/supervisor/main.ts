@@ -1,0 +1,63 @@
+// The supervisor of testpmd relays: a process of its own, so that traffic outlives the CNI server. Its relays outlive it as well.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf } from '../../errors.ts';
+import { explain } from '../../explain.ts';
+import { claimFile } from '../../file-lock.ts';
+import { openLog } from '../../log.ts';
+import { forwarderShape, supervisorSocket, type TestpmdSettings } from '../settings.ts';
+import type { Answer, Request } from './protocol.ts';
+import { openRelays, type Relays } from './relays.ts';
+import { serve } from './server.ts';
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml');
+  const log = openLog('info');
+  mkdirSync(settings.directory, { recursive: true, mode: 0o700 });
+  // Before any relay is looked at: a second supervisor would start what the first one's are about to be.
+  if (!claimFile(join(settings.directory, 'lock')))
+    throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const relays = openRelays({ settings, log, bootId });
+  const path = supervisorSocket(settings);
+  await serve({ path, log, answer: (request) => answer(relays, request) });
+  log.info({ path, relays: relays.attached().length }, 'supervising relays');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'stopping; the relays go on');
+      process.exit(0);
+    });
+  }
+}
+
+async function answer(relays: Relays, request: Request): Promise<Answer> {
+  switch (request.op) {
+    case 'attach':
+      await relays.attach(request.pair);
+      return { ok: true, attached: [] };
+    case 'detach':
+      await relays.detach(request.pair);
+      return { ok: true, attached: [] };
+    case 'attached':
+      return { ok: true, attached: relays.attached() };
+    default:
+      return request satisfies never;
+  }
+}
+
+/** The section `forwarder` alone: the rest of the node's configuration is the CNI server's. */
+function readSettings(path: string): TestpmdSettings {
+  const value: unknown = parse(readFileSync(path, 'utf8'));
+  const parsed = z.object({ forwarder: forwarderShape }).safeParse(value);
+  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value)}`);
+  const { forwarder } = parsed.data;
+  if (forwarder.kind === 'testpmd') return forwarder;
+  throw new Error(`${path}: forwarder.kind: is ${forwarder.kind}, which needs no supervisor; write testpmd or don't start it`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${JSON.stringify({ level: 60, msg: `smartnic-forwarder can't start: ${messageOf(error)}` })}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,41 @@
+// Processes that are not our children: found by a word of their command line, told apart from later ones with the same number by the
+// time they started. proc_pid_stat(5), proc_pid_cmdline(5)
+import { listDirectory, readText } from '../../sysfs.ts';
+
+export interface Process {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly started: number;
+}
+
+/** One that has exactly this argument; undefined when there is none. */
+export function findProcess(argument: string): Process | undefined {
+  for (const name of listDirectory('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = readGone(() => readText(`/proc/${name}/cmdline`))?.split('\0');
+    if (words?.includes(argument)) return processOf(Number(name));
+  }
+  return undefined;
+}
+
+/** Undefined when there is no such process, or it has ended and only its exit status is left. */
+export function processOf(pid: number): Process | undefined {
+  const stat = readGone(() => readText(`/proc/${pid}/stat`));
+  // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, started] = [fields?.[0], fields?.[19]];
+  return started === undefined || state === 'Z' || state === 'X' ? undefined : { pid, started: Number(started) };
+}
+
+export function isRunning({ pid, started }: Process): boolean {
+  return processOf(pid)?.started === started;
+}
+
+/** Ends while it is read: ESRCH. */
+function readGone(read: () => string | undefined): string | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
