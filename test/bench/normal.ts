@@ -1,9 +1,10 @@
 // ADD and DEL of `normal` with host-local, against Debian's own `bridge` + `host-local`, both in one namespace, taking turns.
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { inNetns, openNetns } from '../../host/netns.ts';
 import { spawn } from '../../host/spawn.ts';
+import { type FakeApiServer, kubeconfig, startFakeApiServer } from '../support/fake-api-server.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
 import { atMost, type Bench, type Figure, median, rounded, timed } from './figure.ts';
@@ -13,7 +14,9 @@ const parallel = [20, 100] as const;
 const portCounts = [0, 100, 1000] as const;
 
 export const run: Bench = async (progress) => {
-  await using node = await startNode({ shipped: true, logLevel: 'info' });
+  await using node = await startNode({ shipped: true, server: false });
+  await using api = await startFakeApiServer({ netns: `/run/netns/${node.ovs.netns}` });
+  await serveWatching(node, api);
   await using crowd = await node.pod();
   // 1000 interfaces that ask for neighbours by multicast would keep a userspace datapath busy with flooding alone.
   await execa('ip', ['netns', 'exec', crowd.name, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
@@ -32,10 +35,28 @@ export const run: Bench = async (progress) => {
     }
   }
   const resident = Number(/VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${node.server.pid}/status`, 'utf8'))?.[1]) / 1024;
-  figures.push(atMost(110, { name: `server: resident memory with ${ports} attachments`, value: rounded(resident), unit: 'MB' }));
+  figures.push(
+    atMost(110, {
+      name: `server: resident memory with ${ports} attachments and 100 pods watched`,
+      value: rounded(resident),
+      unit: 'MB',
+    }),
+  );
   progress('taking everything away');
   return figures;
 };
+
+/** As in a cluster: the server watches this node's pods, 100 of them, each of some kilobytes. */
+async function serveWatching(node: TestNode, api: FakeApiServer): Promise<void> {
+  const more = {
+    status: { conditions: Array.from({ length: 30 }, (_, index) => ({ type: `Condition${index}`, message: 'x'.repeat(80) })) },
+  };
+  for (let pod = 0; pod < 100; pod++) api.put({ name: `pod-${pod}`, uid: `uid-${pod}`, nodeName: 'n1', more });
+  await writeFile(join(node.dir, 'kubeconfig'), kubeconfig(api.url));
+  const settings = { ovsdb: node.ovs.address, nodeName: 'n1', kubernetes: { kubeconfig: join(node.dir, 'kubeconfig') } };
+  await writeFile(join(node.dir, 'bench.yaml'), JSON.stringify(settings));
+  await node.startServer({ SMARTNIC_CONFIG: join(node.dir, 'bench.yaml') });
+}
 
 /** Ports that stay: ours attached without addresses, theirs as veths by `ip`. */
 async function fill(node: TestNode, crowd: TestNetns, from: number, to: number): Promise<void> {
