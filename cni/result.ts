@@ -1,6 +1,7 @@
 // CNI results: ours in the shape of each version (SPEC section 5), and an IPAM plugin's or an earlier plugin's read from any of them.
 import { z } from 'zod';
 import { explain } from '../host/explain.ts';
+import type { PodAddress, PodRoute } from '../host/pod-ip.ts';
 import { atLeast, type CniVersion } from './versions.ts';
 
 export interface Interface {
@@ -13,22 +14,9 @@ export interface Interface {
   readonly pciID?: string | undefined;
 }
 
-export interface Ip {
-  /** CIDR, e.g. `10.1.2.3/24`. */
-  readonly address: string;
-  readonly gateway?: string | undefined;
+export interface Ip extends PodAddress {
   /** Index into `interfaces`. */
   readonly interface?: number | undefined;
-}
-
-export interface Route {
-  readonly dst: string;
-  readonly gw?: string | undefined;
-  readonly mtu?: number | undefined;
-  readonly advmss?: number | undefined;
-  readonly priority?: number | undefined;
-  readonly table?: number | undefined;
-  readonly scope?: number | undefined;
 }
 
 export interface Dns {
@@ -41,7 +29,7 @@ export interface Dns {
 export interface Result {
   readonly interfaces: readonly Interface[];
   readonly ips: readonly Ip[];
-  readonly routes: readonly Route[];
+  readonly routes: readonly PodRoute[];
   readonly dns: Dns;
 }
 
@@ -64,7 +52,7 @@ function renderIp(ip: Ip, version: CniVersion): object {
   return atLeast(version, '1.0.0') ? ip : { version: ip.address.includes(':') ? '6' : '4', ...ip };
 }
 
-function renderRoute(route: Route, version: CniVersion): object {
+function renderRoute(route: PodRoute, version: CniVersion): object {
   return atLeast(version, '1.1.0') ? route : { dst: route.dst, gw: route.gw };
 }
 
