@@ -1,0 +1,32 @@
+// The contract of vnic types, kept by `normal` on the real machine. test/lab/direct.test.ts runs it for `direct`.
+import { execa } from 'execa';
+import { writeIpam } from '../support/crash.ts';
+import { containerId, network, startNode, type TestNode } from '../support/node.ts';
+import { skipWithoutOvs } from '../support/ovs.ts';
+import { vnicContract } from '../support/vnic-contract.ts';
+
+describe('the contract of a vnic type, kept by normal', function () {
+  this.timeout(30_000);
+  let node: TestNode;
+  const undo = new AsyncDisposableStack();
+  before(async function () {
+    skipWithoutOvs.call(this);
+    node = undo.use(await startNode());
+    await writeIpam(node, 'refusing', 'sleep 0.3; if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi');
+  });
+  after(async () => await undo.disposeAsync());
+
+  vnicContract(() => ({
+    refusingIpam: 'refusing',
+    cni: node.cni,
+    call: async (config = {}) => ({
+      containerId: containerId(),
+      netns: undo.use(await node.pod()).path,
+      config: network(node, config),
+    }),
+    state: async () => {
+      const { stdout } = await execa('ip', ['-n', node.ovs.netns, '-o', 'link', 'show']);
+      return [stdout, ...(await node.leftovers())].join('\n');
+    },
+  }));
+});
