@@ -1,8 +1,9 @@
 // The unix socket that the runtime's executable talks to: frames in and out (cni/shim/README.md), nothing of CNI.
-import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Logger } from '../host/log.ts';
+import { ensurePrivateDirectory } from '../host/private-directory.ts';
 import type { Answer, Invocation } from './cni.ts';
 import { type Decoded, decodeRequest, encodeAnswer } from './frame.ts';
 
@@ -23,8 +24,7 @@ const patience = 10_000;
 /** The socket is 0600 in a 0700 directory. Throws when another server answers there. */
 export async function serve({ path, log, answer }: ServerOptions): Promise<Server> {
   if (Buffer.byteLength(path) > 107) throw new Error(`socket: ${path} is longer than the 107 bytes of a unix socket's path`);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  chmodSync(dirname(path), 0o700);
+  ensurePrivateDirectory(dirname(path));
   if (await answers(path)) throw new Error(`socket: another server answers on ${path}; stop it first`);
   unlinkIfThere(path);
   const running = new Set<Promise<void>>();
