@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../host/errors.ts';
 import { top } from './cache.ts';
 import { ensureLab } from './ensure.ts';
 import type { Share } from './hardware.ts';
@@ -25,40 +27,50 @@ export interface LabOptions {
   readonly shares?: readonly Share[];
 }
 
-/** Seconds that a guest may take to come up: 8-16 on an idle machine. */
-const bootLimit = Number(process.env["BL"] ?? 180);
+/** Seconds that a guest may take to come up: 8-16 on an idle machine, 40 on a very busy one. */
+const bootLimit = 90;
 
 /**
  * Boots a fresh guest, after building the lab where it is not there yet. In it: /share, /opt/node (Node 24, on the PATH) and, once
  * dist/ is built, /smartnic/dist with what ships. Disposing it kills QEMU, as does the end of this process.
  * @throws LabUnavailable where its packages can't be had.
  */
-export async function bootLab({ shares = [] }: LabOptions = {}): Promise<Lab> {
+export async function bootLab(options: LabOptions = {}): Promise<Lab> {
   await ensureLab();
+  try {
+    return await bootOnce(options);
+  } catch (error) {
+    // An emulated machine that lost an early interrupt stands still for good; the next one hardly does the same.
+    console.log(`==> lab: booting again, because the first time ${messageOf(error)}`);
+    return await bootOnce(options);
+  }
+}
+
+async function bootOnce({ shares = [] }: LabOptions): Promise<Lab> {
   await using undo = new AsyncDisposableStack();
   // Not in the cache: the path of a unix socket has at most 107 bytes.
   const dir = await mkdtemp(join(tmpdir(), 'sn-lab-'));
   undo.defer(() => rm(dir, { recursive: true, force: true }));
   const share = join(dir, 'share');
   await mkdir(share);
+  const all = [{ path: share, at: '/share', writable: true } as const, ...(await ours(dir)), ...shares];
   const began = performance.now();
-  const machine = undo.use(
-    await startMachine(dir, [{ path: share, at: '/share', writable: true }, ...(await ours(dir)), ...shares]),
-  );
+  const machine = undo.use(await startMachine(dir, all));
   const jobs = openJobs(machine.channel, share);
   const ended = machine.ended.then((words) => {
     throw new Error(`the guest is gone: ${words}`);
   });
   ended.catch(() => {}); // whoever waits for something hears of it
-  await Promise.race([jobs.ready, ended, limit(dir)]);
+  const up = await Promise.race([jobs.ready, ended, sleep(bootLimit * 1000, 'late' as const, { ref: false })]);
+  if (up === 'late') throw new Error(lastWords(dir, `the guest did not come up within ${bootLimit} s`));
   const bootMs = performance.now() - began;
 
-  const run: Lab['run'] = async (script, options) => await Promise.race([jobs.run(script, options), ended]);
+  const run: Lab['run'] = async (script, jobOptions) => await Promise.race([jobs.run(script, jobOptions), ended]);
   const kept = undo.move();
   return {
     run,
-    sh: async (script, options) => {
-      const { exit, stdout, stderr } = await run(script, options);
+    sh: async (script, jobOptions) => {
+      const { exit, stdout, stderr } = await run(script, jobOptions);
       if (exit !== 0) throw new Error(`in the guest: ${script.trim()}\nended with status ${exit}: ${stderr || stdout}`);
       return stdout.replace(/\n$/, '');
     },
@@ -75,11 +87,4 @@ async function ours(dir: string): Promise<readonly Share[]> {
   if (!existsSync(join(top, 'dist'))) return [node];
   for (const name of ['dist', 'proto']) await cp(join(top, name), join(dir, 'smartnic', name), { recursive: true });
   return [node, { path: join(dir, 'smartnic'), at: '/smartnic' }];
-}
-
-async function limit(dir: string): Promise<never> {
-  return await new Promise((_, reject) => {
-    const late = () => reject(new Error(lastWords(dir, `the guest did not come up within ${bootLimit} s`)));
-    setTimeout(late, bootLimit * 1000).unref();
-  });
 }
