@@ -2,11 +2,12 @@
 // where a goal is missed, and ends well all the same: a figure is told, not tested.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { run as devicePlugin } from './device-plugin.ts';
 import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
 
-const benches: Readonly<Record<string, Bench>> = { shim, normal };
+const benches: Readonly<Record<string, Bench>> = { shim, normal, 'device-plugin': devicePlugin };
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
