@@ -28,7 +28,7 @@ const outputLimit = 64 * 1024;
 export async function runHooks(host: Pick<Host, 'root' | 'run' | 'log'>, call: HookCall): Promise<readonly string[]> {
   const input = JSON.stringify({ version, event: call.event, ...call.input });
   const printed: string[] = [];
-  for (const name of listHooks(host, call.directory)) {
+  for (const name of listHooks(host, call)) {
     const path = join(onHost(host, call.directory), name);
     const { exitCode, stdout, stderr } = await host
       .run(path, [call.event], { input, timeout: call.timeout, maxBuffer: outputLimit })
@@ -46,9 +46,11 @@ export async function runHooks(host: Pick<Host, 'root' | 'run' | 'log'>, call: H
 }
 
 /** Executable files whose names consist of letters, digits, `-` and `_` (as run-parts has it): no backups, no notes, no package leftovers. */
-function listHooks(host: Pick<Host, 'root'>, directory: string): readonly string[] {
+function listHooks(host: Pick<Host, 'root'>, { directory, event }: HookCall): readonly string[] {
   const folder = onHost(host, directory);
   const names = findDirectory(folder);
+  // Hooks that were taken away meanwhile must not keep a pod from going.
+  if (names === undefined && event.endsWith('-unplug')) return [];
   if (names === undefined)
     throw new Error(`hooks: there is no directory ${directory}; create it, or take "hooks" out of the network`);
   return names.filter((name) => /^[a-zA-Z0-9_-]+$/.test(name) && isExecutable(join(folder, name))).toSorted();

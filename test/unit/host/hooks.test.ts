@@ -70,7 +70,8 @@ describe('hooks', () => {
     assert.match(log.join(''), /"hook":"10-talk".*"stderr":"done it"/);
   });
 
-  it('may be none, but their directory must be there', async () => {
+  it('may be none, but their directory must be there, unless it is for taking something away', async () => {
+    assert.deepEqual(await runHooks(machine(), call({ directory: '/nowhere', event: 'after-unplug' })), []);
     assert.deepEqual(await runHooks(machine(), call()), []);
     await assert.rejects(
       runHooks(machine(), call({ directory: '/nowhere' })),
