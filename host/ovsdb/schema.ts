@@ -3,10 +3,10 @@
 import type { Json } from './connection.ts';
 
 /** `?`: OVSDB's set of at most one. */
-type Kind = 'string' | 'integer' | 'string?' | 'integer?' | 'uuids' | 'integers' | 'map';
+type Kind = 'boolean' | 'string' | 'integer' | 'string?' | 'integer?' | 'uuids' | 'integers' | 'map';
 
 export const tables = {
-  Open_vSwitch: { bridges: 'uuids', next_cfg: 'integer', cur_cfg: 'integer' },
+  Open_vSwitch: { bridges: 'uuids', next_cfg: 'integer', cur_cfg: 'integer', dpdk_initialized: 'boolean' },
   Bridge: { name: 'string', datapath_type: 'string', ports: 'uuids' },
   Port: { name: 'string', interfaces: 'uuids', tag: 'integer?', trunks: 'integers', vlan_mode: 'string?', external_ids: 'map' },
   Interface: {
@@ -17,6 +17,8 @@ export const tables = {
     /** Absent: ovs-vswitchd has not looked at it yet. -1: it could not. */
     ofport: 'integer?',
     error: 'string?',
+    /** ovs-vswitchd's words on devices that it keeps itself. */
+    status: 'map',
     mtu: 'integer?',
   },
 } as const satisfies Record<string, Record<string, Kind>>;
@@ -24,6 +26,7 @@ export const tables = {
 export type TableName = keyof typeof tables;
 
 interface Values {
+  readonly boolean: boolean;
   readonly string: string;
   readonly integer: number;
   readonly 'string?': string | undefined;
@@ -83,6 +86,8 @@ function merge(before: Value, sent: Value): Value {
 
 function read(kind: Kind, json: Json | undefined): Value {
   switch (kind) {
+    case 'boolean':
+      return json === undefined ? false : boolean(json);
     case 'string':
       return json === undefined ? '' : string(json);
     case 'integer':
@@ -120,6 +125,11 @@ function pair(json: Json): readonly [string, string] {
 
 function uuid(json: Json): string {
   if (Array.isArray(json) && json[0] === 'uuid') return string(json[1]);
+  throw unexpected(json);
+}
+
+function boolean(json: Json): boolean {
+  if (typeof json === 'boolean') return json;
   throw unexpected(json);
 }
 

@@ -1,0 +1,57 @@
+// The forwarder `ovs-dpdk`: Open vSwitch's own userspace datapath. The bridge's port is the vhost-user connection itself, no vf is used,
+// and its memory is OVSDB: there is nothing to attach, and nothing to keep.
+import { messageOf } from '../errors.ts';
+import { vswitchdRunning } from '../ovs-bridge.ts';
+import type { Row } from '../ovsdb/schema.ts';
+import type { Ovsdb } from '../ovsdb.ts';
+import { checkSocketPath } from '../unix-socket.ts';
+import type { Attached, Forwarder } from './forwarder.ts';
+
+/** The consumer is the socket's server, so that either side may restart; the other type needs the consumer to restart with it. */
+const type = 'dpdkvhostuserclient';
+
+export function openOvsDpdk(db: Ovsdb): Forwarder {
+  const health = async () => {
+    try {
+      // Without it, what OVSDB says of DPDK and of ports is what the dead one said last.
+      if (!(await vswitchdRunning(db))) return `ovs-vswitchd does not answer at ${db.address}; is it running?`;
+      await requireDpdk(db);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
+  return {
+    async attach({ socket }) {
+      checkSocketPath(socket);
+      await requireDpdk(db);
+    },
+    async detach() {},
+    async attached() {
+      const replica = await db.replica();
+      return [...replica.interfaces()].filter((row) => row.type === type).map(attachedOf);
+    },
+    health,
+    port: ({ socket, mtu }) => ({ type, options: { 'vhost-server-path': socket }, mtuRequest: mtu }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** `status` as ovs-vswitchd keeps it (ovs-vswitchd.conf.db(5), "vhost-user Status"); a queue has two rings. */
+function attachedOf({ name, options, status, mtu, error }: Row<'Interface'>): Attached {
+  const rings = Number(status.get('num_of_vrings') ?? 0);
+  const state = error ?? status.get('status') ?? 'not taken by ovs-vswitchd yet';
+  return {
+    device: name,
+    socket: options.get('vhost-server-path') ?? '',
+    status: `${state}, ${rings / 2} queues, MTU ${mtu ?? 'unknown'}`,
+  };
+}
+
+async function requireDpdk(db: Ovsdb): Promise<void> {
+  if ((await db.replica()).openVSwitch()?.dpdk_initialized) return;
+  throw new Error(
+    `Open vSwitch at ${db.address} runs without DPDK: set other_config:dpdk-init=true in its table Open_vSwitch and start ` +
+      `ovs-vswitchd of openvswitch-switch-dpdk; its log says what DPDK lacks`,
+  );
+}
