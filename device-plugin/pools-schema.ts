@@ -1,5 +1,6 @@
 // The shape of pools.yaml, key by key: what may stand there and what it becomes. docs/device-plugin.md explains it to its writer.
-import { z } from 'zod';
+// zod's small edition: the whole one costs a resident process 7 MB, mostly translations.
+import * as z from 'zod/mini';
 import { defined } from '../host/defined.ts';
 import { messageOf } from '../host/errors.ts';
 import { numaPolicies } from './numa.ts';
@@ -11,14 +12,17 @@ const vnicTypes = ['direct', 'virtio-forwarder'] as const;
 
 /** A text that a parser turns into something; its error follows the value: `"eth0#" has …`. */
 function parsed<T>(parse: (text: string) => T) {
-  return z.unknown().transform((value, context) => {
-    try {
-      return parse(readText(value));
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: messageOf(error) });
-      return z.NEVER;
-    }
-  });
+  return z.pipe(
+    z.unknown(),
+    z.transform((value, context) => {
+      try {
+        return parse(readText(value));
+      } catch (error) {
+        context.issues.push({ code: 'custom', message: messageOf(error), input: value });
+        return z.NEVER;
+      }
+    }),
+  );
 }
 
 /** YAML reads 8086 as a number and 0770 as seven hundred and seventy. */
@@ -37,35 +41,36 @@ function checked(problem: (text: string) => string | undefined) {
   });
 }
 
-function listOf<T extends z.ZodType>(element: T) {
-  return z.array(element).refine((list) => list.length > 0, 'is an empty list; name at least one value, or leave the key out');
+function listOf<T extends z.ZodMiniType>(element: T) {
+  const remedy = 'is an empty list; name at least one value, or leave the key out';
+  return z.array(element).check(z.refine((list) => list.length > 0, remedy));
 }
 
 const word = checked((text) => (text.trim() === '' ? 'is empty; write a name, or leave the key out' : undefined));
 
 const selectorShape = z.strictObject({
-  vendors: listOf(parsed(parsePciId)).optional(),
-  devices: listOf(parsed(parsePciId)).optional(),
-  drivers: listOf(word).optional(),
-  pciAddresses: listOf(parsed(parsePciAddress)).optional(),
-  pfNames: listOf(parsed(parsePfRange)).optional(),
-  rootDevices: listOf(parsed(parseRootDevice)).optional(),
-  linkTypes: listOf(z.enum(['ether', 'infiniband'])).optional(),
-  eswitchMode: z.enum(['legacy', 'switchdev']).optional(),
-  capabilities: listOf(z.enum(capabilities)).optional(),
+  vendors: z.optional(listOf(parsed(parsePciId))),
+  devices: z.optional(listOf(parsed(parsePciId))),
+  drivers: z.optional(listOf(word)),
+  pciAddresses: z.optional(listOf(parsed(parsePciAddress))),
+  pfNames: z.optional(listOf(parsed(parsePfRange))),
+  rootDevices: z.optional(listOf(parsed(parseRootDevice))),
+  linkTypes: z.optional(listOf(z.enum(['ether', 'infiniband']))),
+  eswitchMode: z.optional(z.enum(['legacy', 'switchdev'])),
+  capabilities: z.optional(listOf(z.enum(capabilities))),
 });
 
-const selector = selectorShape
-  .refine(
-    (keys) => Object.keys(keys).length > 0,
-    `is empty and would take every VF of the node; write at least one of ${selectorKeys.join(', ')}`,
-  )
-  .transform((keys): Selector => defined(keys));
+const emptySelector = `is empty and would take every VF of the node; write at least one of ${selectorKeys.join(', ')}`;
+const selector = z.pipe(
+  selectorShape.check(z.refine((keys) => Object.keys(keys).length > 0, emptySelector)),
+  z.transform((keys): Selector => defined(keys)),
+);
 
+const userId = z.int().check(z.minimum(0), z.maximum(0xfffffffe));
 const vhostShape = z.strictObject({
-  mode: parsed(parseMode).default(0o770),
-  uid: z.int().min(0).max(0xfffffffe).default(0),
-  gid: z.int().min(0).max(0xfffffffe).default(0),
+  mode: z._default(parsed(parseMode), 0o770),
+  uid: z._default(userId, 0),
+  gid: z._default(userId, 0),
 });
 
 function parseMode(text: string): number {
@@ -74,7 +79,7 @@ function parseMode(text: string): number {
 }
 
 const resourceName = checked(resourceNameProblem);
-const resourceNames = z.strictObject({ direct: resourceName.optional(), 'virtio-forwarder': resourceName.optional() });
+const resourceNames = z.strictObject({ direct: z.optional(resourceName), 'virtio-forwarder': z.optional(resourceName) });
 
 const poolShape = z.strictObject({
   name: checked((text) =>
@@ -83,45 +88,48 @@ const poolShape = z.strictObject({
       : 'is not a pool name; use 1-63 of a-z, 0-9 and - (not at the ends)',
   ),
   vnicType: z.union([z.enum(vnicTypes), listOf(z.enum(vnicTypes))]),
-  resourceName: z.union([resourceName, resourceNames]).optional(),
-  resourcePrefix: checked(domainProblem).optional(),
-  driver: z.enum(['vfio-pci', 'kernel']).default('vfio-pci'),
+  resourceName: z.optional(z.union([resourceName, resourceNames])),
+  resourcePrefix: z.optional(checked(domainProblem)),
+  driver: z._default(z.enum(['vfio-pci', 'kernel']), 'vfio-pci'),
   selectors: listOf(selector),
-  numaPolicy: z.enum(numaPolicies).default('preferred'),
-  allocation: z.enum(['pack', 'spread']).default('pack'),
-  cdi: z.boolean().default(false),
-  vhost: vhostShape.prefault({}),
-  bridge: word.optional(),
-  forwarder: checked((text) =>
-    text.startsWith('/') ? undefined : "is not an absolute path; write that of the forwarder's socket",
-  ).optional(),
+  numaPolicy: z._default(z.enum(numaPolicies), 'preferred'),
+  allocation: z._default(z.enum(['pack', 'spread']), 'pack'),
+  cdi: z._default(z.boolean(), false),
+  vhost: z.prefault(vhostShape, {}),
+  bridge: z.optional(word),
+  forwarder: z.optional(
+    checked((text) => (text.startsWith('/') ? undefined : "is not an absolute path; write that of the forwarder's socket")),
+  ),
 });
 
-const pool = poolShape.transform(({ vnicType, resourceName: names, ...rest }, context) => {
-  const types = [...new Set([vnicType].flat())];
-  const refuse = (path: readonly string[], message: string) => context.addIssue({ code: 'custom', path: [...path], message });
-  if (typeof names === 'string' && types.length > 1) {
-    const remedy = `write resourceName: { direct: ${names}, virtio-forwarder: ${names}-virtio }`;
-    refuse(['resourceName'], `is one name for two vnic types; ${remedy}`);
-  }
-  for (const type of typeof names === 'object' ? vnicTypes : []) {
-    if (typeof names === 'object' && names[type] !== undefined && !types.includes(type)) {
-      refuse(['resourceName', type], 'names a vnic type that the pool does not have; add it to vnicType');
+const pool = z.pipe(
+  poolShape,
+  z.transform(({ vnicType, resourceName: names, ...rest }, context) => {
+    const types = [...new Set([vnicType].flat())];
+    const refuse = (path: readonly string[], message: string) =>
+      context.issues.push({ code: 'custom', path: [...path], message, input: names });
+    if (typeof names === 'string' && types.length > 1) {
+      const remedy = `write resourceName: { direct: ${names}, virtio-forwarder: ${names}-virtio }`;
+      refuse(['resourceName'], `is one name for two vnic types; ${remedy}`);
     }
-  }
-  const nameOf = (type: (typeof vnicTypes)[number]) => (typeof names === 'string' ? names : names?.[type]) ?? type;
-  return defined({ ...rest, resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
-});
+    for (const type of typeof names === 'object' ? vnicTypes : []) {
+      if (typeof names === 'object' && names[type] !== undefined && !types.includes(type)) {
+        refuse(['resourceName', type], 'names a vnic type that the pool does not have; add it to vnicType');
+      }
+    }
+    const nameOf = (type: (typeof vnicTypes)[number]) => (typeof names === 'string' ? names : names?.[type]) ?? type;
+    return defined({ ...rest, resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
+  }),
+);
 
 /** An empty list of pools is allowed: a node (or a cluster) without SmartNICs offers nothing. */
-const document = z.strictObject({
-  resourcePrefix: checked(domainProblem).default('smartnic.io'),
+export const poolsSchema = z.strictObject({
+  resourcePrefix: z._default(checked(domainProblem), 'smartnic.io'),
   pools: z.array(pool),
 });
-export const poolsSchema = document;
 
 const keysAt: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^$/, Object.keys(document.shape)],
+  [/^$/, Object.keys(poolsSchema.shape)],
   [/^pools\.\d+$/, Object.keys(poolShape.shape)],
   [/^pools\.\d+\.selectors\.\d+$/, selectorKeys],
   [/^pools\.\d+\.vhost$/, Object.keys(vhostShape.shape)],
