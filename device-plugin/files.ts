@@ -10,7 +10,7 @@ import type { Resource } from './resource.ts';
 import { ensureDirectories, type VhostDirectories, wantedDirectories } from './vhost-directories.ts';
 
 /** As the machine sees it. */
-export const cdiDir = '/var/run/cdi';
+const cdiDir = '/var/run/cdi';
 
 export interface Files {
   /** What could not be done at the last call, in words. */

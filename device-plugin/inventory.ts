@@ -149,7 +149,7 @@ async function* deviceEvents(signal: AbortSignal): AsyncGenerator<unknown> {
 }
 
 /** Vfs are matched by address. */
-export function compare(before: readonly Vf[], after: readonly Vf[]): Changes {
+function compare(before: readonly Vf[], after: readonly Vf[]): Changes {
   const old = new Map(before.map((vf) => [vf.address, vf]));
   const present = new Set(after.map((vf) => vf.address));
   return {

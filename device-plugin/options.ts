@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { type LogLevel, logLevels } from '../host/log.ts';
 import { type Registration, registrations } from './kubelet.ts';
 
-export const commands = {
+const commands = {
   run: 'serve kubelet (the default)',
   vfs: 'show every VF of this machine: where it is, who offers it, why not',
   explain: 'explain PCI-ADDRESS: which selector or guard keeps a VF out of each pool',

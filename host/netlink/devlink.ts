@@ -52,7 +52,7 @@ export async function listPorts(devlink: Family): Promise<readonly SwitchPort[]>
 }
 
 /** @returns undefined for a port that stands for nothing a vf could need. */
-export function parsePort(answer: Answer): SwitchPort | undefined {
+function parsePort(answer: Answer): SwitchPort | undefined {
   const [bus, parent, netdev] = [attributes.busName, attributes.devName, attributes.netdevName].map((type) =>
     textOf(answer, type),
   );
