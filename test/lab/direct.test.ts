@@ -151,6 +151,26 @@ describe('direct', function () {
     );
   });
 
+  it('says at CHECK that the VF was taken from vfio-pci behind our back, and puts it back all the same', async () => {
+    const one = await pod(vfio, { vlan: 9 });
+    const result = await add(one);
+    await machine.lab.sh(`echo ${one.vfs[0]} >/sys/bus/pci/devices/${one.vfs[0]}/driver/unbind`);
+    assert.match((await check(one, result)).json.msg, /is bound to no driver, not vfio-pci/);
+    await del(one);
+  });
+
+  it('lets a pod go whose VF was removed meanwhile', async () => {
+    const one = await pod(vfio, { vlan: 9 });
+    const result = await add(one);
+    const pf = machine.vfs.find(({ address }) => address === one.vfs[0])?.pf;
+    await machine.lab.sh(`echo 0 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
+    assert.match((await check(one, result)).json.msg, /is not on the machine any more/);
+    await del(one);
+    await machine.end(one);
+    await machine.lab.sh(`echo 7 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
+    await machine.kubelet.untilOffered(vfio, 14);
+  });
+
   it('plugs 21 pods at once and leaves nothing of them', async () => {
     const all: LabPod[] = [];
     for (let each = 0; each < 14; each++) all.push(await pod(vfio, { maxTxRate: 10 + each }));
