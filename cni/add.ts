@@ -89,7 +89,7 @@ async function build(context: Context, { request, attachment, vnic, port, db }: 
     host.step('addresses set');
   }
   if (attachment.deviceInfo !== undefined && attachment.vf !== undefined)
-    writeDeviceInfo(host, attachment.deviceInfo, attachment.vf);
+    writeDeviceInfo(host, attachment.deviceInfo, attachment.vnicType, attachment.vf);
   await callHooks(context, 'after-plug', attachment, { mac: port.mac, mtu: port.mtu });
   const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
     ? ip.dns

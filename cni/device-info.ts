@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts';
 import { onHost, readText } from '../host/sysfs.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { CableVf } from '../vnic/vf.ts';
+import { socketPlace } from '../vnic/virtio-forwarder.ts';
 import { CniError, codes } from './errors.ts';
 import { isRecord } from './json.ts';
 
@@ -32,15 +33,11 @@ export function checkDeviceInfoPath(path: string): string {
   );
 }
 
-export function writeDeviceInfo(host: Machine, path: string, { address, pf, representor }: CableVf): void {
-  const pci = {
-    'pci-address': address,
-    'pf-pci-address': pf,
-    ...(representor === undefined ? {} : { 'representor-device': representor }),
-  };
+/** Throws when it can't be written. */
+export function writeDeviceInfo(host: Machine, path: string, type: VnicType, vf: CableVf): void {
   try {
     mkdirSync(dirname(onHost(host, path)), { recursive: true });
-    writeFileSync(onHost(host, path), JSON.stringify({ type: 'pci', version: '1.1.0', pci }));
+    writeFileSync(onHost(host, path), JSON.stringify(deviceInfo(type, vf)));
   } catch (error) {
     throw new Error(`write the device information ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -48,4 +45,13 @@ export function writeDeviceInfo(host: Machine, path: string, { address, pf, repr
 
 export function removeDeviceInfo(host: Machine, path: string): void {
   rmSync(onHost(host, path), { force: true });
+}
+
+/** As the device plugin wrote it of the same vf: the path is the container's, which makes the socket. */
+function deviceInfo(type: VnicType, { address, pf, representor }: CableVf): object {
+  const version = '1.1.0';
+  if (type === 'virtio-forwarder')
+    return { type: 'vhost-user', version, 'vhost-user': { mode: 'server', path: socketPlace(address).containerPath } };
+  const port = representor === undefined ? {} : { 'representor-device': representor };
+  return { type: 'pci', version, pci: { 'pci-address': address, 'pf-pci-address': pf, ...port } };
 }

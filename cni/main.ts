@@ -3,12 +3,14 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../host/errors.ts';
 import { claimFile } from '../host/file-lock.ts';
+import { openForwarder } from '../host/forwarder/open.ts';
 import type { Host } from '../host/host.ts';
 import { type Logger, openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { type Ovsdb, openOvsdb } from '../host/ovsdb.ts';
 import { noPods, type Pods, watchPods } from '../host/pods.ts';
 import { run } from '../host/run.ts';
+import { socketDirectory } from '../vnic/virtio-forwarder.ts';
 import { answer } from './cni.ts';
 import type { Context } from './context.ts';
 import { openJournal } from './journal.ts';
@@ -26,12 +28,20 @@ async function main(): Promise<void> {
   claimState(settings.stateDir);
   const sweeper = { now: () => {} };
   const databases = openDatabases(settings, log, () => sweeper.now());
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const forwarder =
+    settings.forwarder &&
+    (await openForwarder(settings.forwarder, {
+      ...{ log, bootId, db: databases.get(settings.ovsdb), sockets: socketDirectory },
+      directory: join(settings.stateDir, 'forwarder'),
+    }));
   const host: Host = {
     root: '/',
     log,
     run,
     netlink: openNetlink,
     ovsdb: databases.get,
+    ...(forwarder && { forwarder }),
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
   const pods = await openPods(settings, log);
@@ -40,7 +50,7 @@ async function main(): Promise<void> {
     pods,
     settings,
     journal: openJournal(settings.stateDir),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId,
     lock: makeLock(),
   };
   sweeper.now = coalesce(() => sweep(context));
@@ -52,6 +62,7 @@ async function main(): Promise<void> {
     clearInterval(tick);
     await server.close();
     pods.close();
+    await forwarder?.[Symbol.asyncDispose]();
     await databases.close();
     process.exit(0);
   };

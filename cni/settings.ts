@@ -5,6 +5,7 @@ import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
+import { forwarderShape } from '../host/forwarder/settings.ts';
 import { logLevels } from '../host/log.ts';
 import { parseOvsdbAddress } from '../host/ovsdb.ts';
 import type { Environment } from './request.ts';
@@ -50,6 +51,8 @@ const shape = z.strictObject({
   hookTimeout: seconds.default(10),
   /** Give VFs to pods also where no IOMMU keeps them from the machine's memory: for tests, and for clusters that trust every pod. */
   allowNoiommu: z.boolean().default(false),
+  /** What relays the sockets of virtio-forwarder ports; absent: this node has none. */
+  forwarder: forwarderShape.optional(),
   logLevel: z.enum(logLevels).default('info'),
 });
 

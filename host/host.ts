@@ -1,4 +1,5 @@
 // The machine as one record. Everything that touches it takes a Host first, so that tests run on machines of their own side by side.
+import type { Forwarder } from './forwarder/forwarder.ts';
 import type { Logger } from './log.ts';
 import type { Netlink } from './netlink/netlink.ts';
 import type { Netns } from './netns.ts';
@@ -14,6 +15,8 @@ export interface Host {
   readonly netlink: (netns?: Netns) => Netlink;
   /** The (shared, reconnecting) connection to the OVSDB server at `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`. */
   readonly ovsdb: (address: string) => Ovsdb;
+  /** Of virtio-forwarder ports; absent: none is configured on this node. */
+  readonly forwarder?: Forwarder;
   /** Called between any two steps that change the machine. Does nothing but in tests, where the process may die here. */
   readonly step: (name: string) => void;
 }

@@ -2,11 +2,12 @@
 import { direct } from './direct.ts';
 import { normal } from './normal.ts';
 import type { VnicType } from './types.ts';
+import { virtioForwarder } from './virtio-forwarder.ts';
 import type { Vnic } from './vnic.ts';
 
 /** Undefined: known by name, not built yet. */
 export const vnics: Readonly<Record<VnicType, Vnic | undefined>> = {
   normal,
   direct,
-  'virtio-forwarder': undefined,
+  'virtio-forwarder': virtioForwarder,
 };

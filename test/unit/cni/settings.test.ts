@@ -18,7 +18,7 @@ const defaults = {
   logLevel: 'info',
 };
 const keys =
-  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, logLevel';
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -41,6 +41,7 @@ describe("the node's configuration", () => {
       hookDir: '/opt/hooks',
       hookTimeout: 60,
       allowNoiommu: true,
+      forwarder: { kind: 'xvio', portControl: 'ipc:///a', stats: 'ipc:///b' },
       logLevel: 'silent',
     };
     assert.deepEqual(parseSettings(JSON.stringify(all), 'f'), all);
@@ -56,6 +57,10 @@ describe("the node's configuration", () => {
     ['nodeName: ""', 'f: nodeName: "" is empty'],
     ['kubernetes: {kubeconfg: /x}', 'f: unknown key "kubeconfg" in kubernetes'],
     ['kubernetes: {disabled: 1}', 'f: kubernetes.disabled: 1 is not a boolean'],
+    ['forwarder: {kind: vpp}', 'f: forwarder.kind: "vpp" needs a kind: xvio, testpmd or ovs-dpdk'],
+    ['forwarder: {kind: xvio, portControl: tcp://h:1}', 'f: forwarder.portControl: "tcp://h:1" is not an endpoint ipc:///PATH'],
+    ['forwarder: {kind: testpmd, workerCores: []}', 'f: forwarder.workerCores: [] is empty'],
+    ['forwarder: {kind: ovs-dpdk, memory: 1}', 'f: unknown key "memory" in forwarder'],
     ['ipamTimeout: 0', 'f: ipamTimeout: 0 is not above 0'],
     ['ipamTimeout: 111', 'f: ipamTimeout: 111 is above the greatest, 110'],
     ['portTimeout: 10s', 'f: portTimeout: "10s" is not a number'],

@@ -37,10 +37,10 @@ describe('the connection to OVSDB', () => {
     const [database, , requests] = sentBy(server, 'monitor_cond')[0]?.params ?? [];
     assert.equal(database, 'Open_vSwitch');
     assert.deepEqual(requests, {
-      Open_vSwitch: [{ columns: ['bridges', 'next_cfg', 'cur_cfg'] }],
+      Open_vSwitch: [{ columns: ['bridges', 'next_cfg', 'cur_cfg', 'dpdk_initialized'] }],
       Bridge: [{ columns: ['name', 'datapath_type', 'ports'] }],
       Port: [{ columns: ['name', 'interfaces', 'tag', 'trunks', 'vlan_mode', 'external_ids'] }],
-      Interface: [{ columns: ['name', 'type', 'options', 'external_ids', 'ofport', 'error', 'mtu'] }],
+      Interface: [{ columns: ['name', 'type', 'options', 'external_ids', 'ofport', 'error', 'status', 'mtu'] }],
     });
   });
 
