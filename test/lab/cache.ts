@@ -15,7 +15,7 @@ const recipes = {
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Part = keyof typeof recipes;
-export const parts = Object.keys(recipes) as readonly Part[];
+const parts = Object.keys(recipes) as readonly Part[];
 
 /** The folder of a part, there or not. */
 export function folderOf(part: Part): string {

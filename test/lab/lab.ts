@@ -28,7 +28,7 @@ export interface LabOptions {
 }
 
 /** Seconds that a guest may take to come up: 8-16 on an idle machine, 40 on a very busy one. */
-const bootLimit = 90;
+const bootLimit = 120;
 
 /**
  * Boots a fresh guest, after building the lab where it is not there yet. In it: /share, /opt/node (Node 24, on the PATH) and, once

@@ -26,7 +26,7 @@ export async function makeVfs(lab: Lab, pf: Pf, count: number): Promise<readonly
   return await listVfs(lab, pf);
 }
 
-export async function listVfs(lab: Lab, pf: Pf): Promise<readonly LabVf[]> {
+async function listVfs(lab: Lab, pf: Pf): Promise<readonly LabVf[]> {
   const lines = await lab.sh(`
     cd /sys/bus/pci/devices/${pf.address}
     for link in virtfn*; do
