@@ -50,7 +50,7 @@ export async function reservedVf(context: Machine, request: Request, wish: Wish)
   }
 }
 
-export function resourceOf({ config }: Pick<Request, 'config'>, type: VnicType): string {
+function resourceOf({ config }: Pick<Request, 'config'>, type: VnicType): string {
   return config.resource ?? `smartnic.io/${type}`;
 }
 
