@@ -1,7 +1,6 @@
 // YAML (and so JSON) as a value that remembers on which line everything stood.
 import { isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { ZodError } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
 import { ConfigError } from './config-error.ts';
@@ -60,7 +59,7 @@ export function openPositions(file: string, text: string): Positions {
     explain: (issue, input) => {
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
       const line = unknown === undefined ? lineOf(find(issue.path)) : keyLine(issue.path, unknown);
-      const words = explain(new ZodError([issue]), input);
+      const words = explain({ issues: [issue] }, input);
       if (unknown !== undefined) return `${at(line)}: ${words}; the keys here are ${knownKeys(issue.path).join(', ')}`;
       return `${at(line)}: ${words}${words.endsWith('is missing') ? '; add it' : ''}`;
     },

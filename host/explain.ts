@@ -4,7 +4,11 @@ import type { z } from 'zod';
 type Issue = z.core.$ZodIssue;
 
 /** One sentence per finding, joined by `; `. `known` lists the keys to offer when an unknown one stands at the top. */
-export function explain(error: z.ZodError, input: unknown, { known }: { readonly known?: readonly string[] } = {}): string {
+export function explain(
+  error: Pick<z.core.$ZodError, 'issues'>,
+  input: unknown,
+  { known }: { readonly known?: readonly string[] } = {},
+): string {
   return error.issues.map((issue) => explainIssue(issue, input, known)).join('; ');
 }
 

@@ -3,8 +3,9 @@
 // Its checksum is over Go's own printing of the structures and can't be recomputed here.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { messageOf } from './errors.ts';
+import { explain } from './explain.ts';
 import type { Host } from './host.ts';
 
 const checkpointFile = '/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint';
@@ -30,11 +31,9 @@ export function readCheckpoint(host: Pick<Host, 'root'>, file = checkpointFile):
 
 /** Of the file's text. Throws, naming the place, on anything that is not shaped as kubelet 1.20 and later write it. */
 export function parseCheckpoint(text: string): readonly CheckpointDevices[] {
-  const result = checkpoint.safeParse(JSON.parse(text));
-  if (!result.success) {
-    const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'the whole'}: ${issue.message}`);
-    throw new Error(`it is not shaped as kubelet writes it: ${problems.join('; ')}`);
-  }
+  const value: unknown = JSON.parse(text);
+  const result = checkpoint.safeParse(value);
+  if (!result.success) throw new Error(`it is not shaped as kubelet writes it: ${explain(result.error, value)}`);
   return (result.data.Data.PodDeviceEntries ?? []).map((entry) => ({
     podUid: entry.PodUID,
     container: entry.ContainerName,
@@ -44,12 +43,10 @@ export function parseCheckpoint(text: string): readonly CheckpointDevices[] {
 }
 
 /** Ids by NUMA node ("-1": none). Go writes empty maps and lists as null. */
-const deviceIds = z.record(z.string().regex(/^-?\d+$/, 'not a NUMA node'), z.array(z.string()).nullable()).nullable();
+const deviceIds = z.nullable(
+  z.record(z.string().check(z.regex(/^-?\d+$/, 'is not a NUMA node')), z.nullable(z.array(z.string()))),
+);
 
-const checkpoint = z.object({
-  Data: z.object({
-    PodDeviceEntries: z
-      .array(z.object({ PodUID: z.string(), ContainerName: z.string(), ResourceName: z.string(), DeviceIDs: deviceIds }))
-      .nullable(),
-  }),
-});
+const entry = z.object({ PodUID: z.string(), ContainerName: z.string(), ResourceName: z.string(), DeviceIDs: deviceIds });
+
+const checkpoint = z.object({ Data: z.object({ PodDeviceEntries: z.nullable(z.array(entry)) }) });

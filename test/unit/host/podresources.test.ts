@@ -86,7 +86,7 @@ describe("kubelet's word on who has what", () => {
     );
     assert.throws(
       () => readCheckpoint({ root }, '/broken'),
-      /cannot read .*\/broken: .*Data.PodDeviceEntries.0.DeviceIDs.0.0: .*expected string/,
+      /cannot read .*\/broken: .*Data.PodDeviceEntries.0.DeviceIDs.0.0: 1 is not a string/,
     );
     writeFileSync(file, '{"Data":');
     assert.throws(() => readCheckpoint({ root }, '/broken'), /cannot read .*\/broken: .*JSON/);
