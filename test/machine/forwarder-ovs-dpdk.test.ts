@@ -91,7 +91,9 @@ describe('Open vSwitch with DPDK as the forwarder', function () {
     for (const port of ['vh0', 'vh1']) await server.vsctl('--no-wait', 'clear', 'Interface', port, 'statistics', 'status', 'mtu');
     const began = performance.now();
     start();
-    await until(async () => (await packets('vh1', 'tx_packets')) > 0 && (await connected('')), 'packets arrive again');
+    await until(async () => (await forwarder.health()) === undefined, 'DPDK is up again');
+    await until(() => connected(''), 'both are connected again');
+    await until(async () => (await packets('vh1', 'tx_packets')) > 0, 'packets arrive again');
     const took = Math.round(performance.now() - began);
     const [once, then] = [await packets('vh1', 'tx_packets'), async () => await packets('vh1', 'tx_packets')];
     await until(async () => (await then()) > once, 'they keep arriving');
