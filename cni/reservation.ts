@@ -105,7 +105,9 @@ export function chooseVf(held: readonly Devices[], { pod, network, resource, ask
  * @throws Unavailable when kubelet can't be asked.
  */
 export async function otherHolder({ host, settings }: Machine, address: string, pod: Args): Promise<string | undefined> {
-  const all = await (await podResources()).listPodDevices(host, { socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock') });
+  const all = await (await podResources()).listPodDevices(host, {
+    socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock'),
+  });
   const holder = all.find(
     (one) =>
       !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(address)),

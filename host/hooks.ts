@@ -6,7 +6,7 @@ import { messageOf } from './errors.ts';
 import type { Host } from './host.ts';
 import { findDirectory, onHost } from './sysfs.ts';
 
-export const hookEvents = ['before-plug', 'after-plug', 'before-unplug', 'after-unplug', 'representor'] as const;
+const hookEvents = ['before-plug', 'after-plug', 'before-unplug', 'after-unplug', 'representor'] as const;
 export type HookEvent = (typeof hookEvents)[number];
 
 export interface HookCall {

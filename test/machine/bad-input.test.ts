@@ -32,8 +32,12 @@ const rows: readonly Row[] = [
   [{ createBridge: 'yes' }, 7, /createBridge: "yes" is not a boolean/],
   [{ vnicType: 'fast' }, 7, /vnicType: "fast" is not one of normal, direct, virtio-forwarder/],
   [{ args: { cni: { vnicType: 'fast' } } }, 7, /args\.cni\.vnicType: unknown vnic type "fast"/],
-  [{ vnicType: 'direct' }, 2, /vnicType: "direct" is not yet plugged by this version; use "normal"/],
-  [{ vnicType: 'virtio-forwarder' }, 2, /vnicType: "virtio-forwarder" is not yet plugged by this version; use "normal"/],
+  [
+    { vnicType: 'direct' },
+    4,
+    /CNI_ARGS: has no K8S_POD_NAMESPACE and K8S_POD_NAME, .*vnic type direct needs a runtime that names the pod/,
+  ],
+  [{ vnicType: 'virtio-forwarder' }, 4, /CNI_ARGS: has no K8S_POD_NAMESPACE and K8S_POD_NAME, .*vnic type virtio-forwarder/],
   [{ allowedVnicTypes: [] }, 7, /allowedVnicTypes: \[\] is empty/],
   [{ allowedVnicTypes: ['fast'] }, 7, /allowedVnicTypes\.0: "fast" is not one of normal, direct, virtio-forwarder/],
   [

@@ -92,7 +92,7 @@ export function skipWithoutOvs(this: Mocha.Context): void {
 }
 
 /** What is missing for startOvs, or undefined. */
-export function whyNoOvs(): string | undefined {
+function whyNoOvs(): string | undefined {
   if (process.getuid?.() !== 0) return 'Open vSwitch in a network namespace needs root';
   for (const file of ['/usr/sbin/ovs-vswitchd', '/usr/sbin/ovsdb-server', '/usr/bin/ovs-vsctl']) {
     try {

@@ -26,7 +26,9 @@ const debian = {
 /** The project's packages, by the lock file. */
 export function installPackages() {
   const stamp = join(top, 'node_modules/.smartnic-lock');
-  const lock = createHash('sha256').update(readFileSync(join(top, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(top, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   step('installing the packages of package-lock.json (npm ci), about a minute');
   execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: top, stdio: 'inherit' });
@@ -54,7 +56,9 @@ export function prepareMachine() {
   const still = Object.keys(debian).filter((name) => !existsSync(debian[name]));
   return [
     ...(isRoot ? [] : ['root: network namespaces and Open vSwitch need it (sudo npm test)']),
-    ...(still.length > 0 ? [`these programs, in Debian's packages ${still.join(', ')}: ${still.map((name) => debian[name]).join(', ')}`] : []),
+    ...(still.length > 0
+      ? [`these programs, in Debian's packages ${still.join(', ')}: ${still.map((name) => debian[name]).join(', ')}`]
+      : []),
   ];
 }
 

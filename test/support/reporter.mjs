@@ -1,6 +1,6 @@
 // mocha's own report, and its counts in a file for the closing line.
 import { writeFileSync } from 'node:fs';
-import { reporters, Runner } from 'mocha';
+import { Runner, reporters } from 'mocha';
 
 export default class Reporter extends reporters.Spec {
   constructor(runner, options) {
