@@ -88,13 +88,16 @@ export async function bringHome(
     host.log.warn({ address }, 'the netdev of the VF was nowhere to be found: its driver made a new one');
   }
   host.step('netdev back');
+  // A MAC that its driver once chose by chance can't always be given back: then it has another such one, which is as good.
+  await takeMac(host, address, before.mac).catch((error: unknown) =>
+    host.log.warn({ address, error: messageOf(error) }, 'the old MAC'),
+  );
   const netdev = await requireNetdev(host, address);
   using here = host.netlink();
   if (netdev.name !== before.name || netdev.mtu !== before.mtu) {
     await here.setLink(netdev.index, { up: false });
     await here.setLink(netdev.index, { name: before.name, mtu: before.mtu });
   }
-  if (netdev.mac !== before.mac) await giveBackMac(host, here, netdev, before.mac);
   await here.setLink(netdev.index, { up: before.up });
 }
 
@@ -112,7 +115,10 @@ async function fetch(
   if (netdev !== undefined) await inside.setLink(netdev.index, { up: false, netns: own, name });
 }
 
-/** By the netdev itself where its driver lets it; else the driver starts anew and takes the MAC that the pf gave. */
+/**
+ * By the netdev itself where its driver lets it; else the driver starts anew and takes the MAC that the pf gave: igbvf learns of that one
+ * only at its start, and igb refuses any other.
+ */
 async function takeMac(host: Host, address: string, mac: string): Promise<void> {
   const netdev = await requireNetdev(host, address);
   if (netdev.mac === mac) return;
@@ -125,12 +131,6 @@ async function takeMac(host: Host, address: string, mac: string): Promise<void> 
     if (performance.now() > end)
       throw new Error(`the netdev of VF ${address} does not take the MAC ${mac}; it has ${made?.mac ?? 'gone'}`);
   }
-}
-
-/** A MAC that the driver chose for itself can't always be given back: then the netdev has another such one, which is as good. */
-async function giveBackMac(host: Host, here: Netlink, netdev: Link, mac: string): Promise<void> {
-  if (await setMac(here, netdev.index, mac)) return;
-  host.log.warn({ netdev: netdev.name, mac, now: netdev.mac }, 'the netdev did not take its old MAC back');
 }
 
 /** False when the driver refuses. Some take it late. */

@@ -227,33 +227,37 @@ describe('direct', function () {
     });
   });
 
-  const addSteps = {
-    [vfio]: ['intent written', 'vf set', 'vf bound', 'committed'],
-    [kernel]: ['vf set', 'netdev taken', 'netdev moved'],
-  };
-  const delSteps = {
-    [vfio]: ['deletion noted', 'port removed', 'vf unset', 'vf released', 'cable removed'],
-    [kernel]: ['vf unset', 'netdev back', 'vf released'],
-  };
-  for (const resource of [vfio, kernel]) {
-    for (const step of addSteps[resource] ?? []) {
-      it(`loses no VF of ${resource} when the server is killed in an ADD: "${step}"`, async () => {
-        const one = await pod(resource, { maxTxRate: 100 });
-        assert.equal((await machine.killedAt(step, 'ADD', one.call)).json.code, 11);
-        if (step === 'committed') await del(one);
-        assert.equal(await machine.state(), clean);
-        await add(one);
-        await del(one);
-      });
+  describe('when the server is killed', () => {
+    const addSteps = {
+      [vfio]: ['intent written', 'vf set', 'vf bound', 'committed'],
+      [kernel]: ['vf set', 'netdev taken', 'netdev moved'],
+    };
+    const delSteps = {
+      [vfio]: ['deletion noted', 'port removed', 'vf unset', 'vf released', 'cable removed'],
+      [kernel]: ['vf unset', 'netdev back', 'vf released'],
+    };
+    for (const resource of [vfio, kernel]) {
+      for (const step of addSteps[resource] ?? []) {
+        it(`loses no VF of ${resource} when the server is killed in an ADD: "${step}"`, async () => {
+          const one = await pod(resource, { maxTxRate: 100 });
+          assert.equal((await machine.killedAt(step, 'ADD', one.call)).json.code, 11);
+          if (step === 'committed') await del(one);
+          assert.equal(await machine.state(), clean);
+          await add(one);
+          await del(one);
+        });
+      }
+      for (const step of delSteps[resource] ?? []) {
+        it(`loses no VF of ${resource} when the server is killed in a DEL: "${step}"`, async () => {
+          const one = await pod(resource, { maxTxRate: 100 });
+          await add(one);
+          // The executable sends a DEL again; whether it waits long enough for the successor depends on the machine.
+          const { exit, json } = await machine.killedAt(step, 'DEL', one.call);
+          assert.ok(exit === 0 || json.code === 11, JSON.stringify(json));
+          assert.equal(await machine.state(), clean);
+          await del(one);
+        });
+      }
     }
-    for (const step of delSteps[resource] ?? []) {
-      it(`loses no VF of ${resource} when the server is killed in a DEL: "${step}"`, async () => {
-        const one = await pod(resource, { maxTxRate: 100 });
-        await add(one);
-        assert.equal((await machine.killedAt(step, 'DEL', one.call)).json.code, 11);
-        assert.equal(await machine.state(), clean);
-        await del(one);
-      });
-    }
-  }
+  });
 });
