@@ -145,7 +145,7 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
     try {
       await assert.rejects(
         client.allocate([['0000:01:01.0']]),
-        /^Error: 14 UNAVAILABLE: 0000:01:01.0 of .* not known yet .*cannot ask kubelet for its pods' devices.*Data: .*expected object/,
+        /^Error: 14 UNAVAILABLE: 0000:01:01.0 of .* not known yet .*cannot ask kubelet for its pods' devices.*Data: 5 is not an object/,
       );
       await client.allocate([['0000:03:01.0']]);
       writeFileSync(checkpoint, '{"Data": {"PodDeviceEntries": null, "RegisteredDevices": {}}, "Checksum": 1}');
