@@ -159,7 +159,7 @@ export class FakeKubelet {
   }
 
   /** Resolves when `holds` does; throws, with what was expected, after `timeout` milliseconds. */
-  async until(what: string, holds: () => boolean, timeout = 5000): Promise<void> {
+  async until(what: string, holds: () => boolean, timeout = 15_000): Promise<void> {
     if (holds()) return;
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
@@ -179,7 +179,7 @@ export class FakeKubelet {
   }
 
   /** Waits until the resource has so many devices, so many of them healthy (all when not said). */
-  async untilOffered(resource: string, capacity: number, allocatable = capacity, timeout = 5000): Promise<void> {
+  async untilOffered(resource: string, capacity: number, allocatable = capacity, timeout = 15_000): Promise<void> {
     const holds = (): boolean => this.capacity(resource) === capacity && this.allocatable(resource) === allocatable;
     const is = (): string => `${this.allocatable(resource)} of ${this.capacity(resource)}`;
     await this.until(`${allocatable} of ${capacity} ${resource} allocatable`, holds, timeout).catch((error) => {

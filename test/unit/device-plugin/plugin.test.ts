@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { igb, mlx5 } from '../../support/nic-trees.ts';
 import { type PluginMachine, startMachine } from '../../support/plugin-machine.ts';
+import { needsRoot } from '../../support/root.ts';
 
 const pf = igb({ vfs: 4 });
 const vfs = pf.vfs ?? [];
@@ -250,7 +251,8 @@ describe('the device plugin', () => {
     );
   });
 
-  it('makes the directories of vhost-user sockets with mode and owner, and removes an empty one with its vf', async () => {
+  it('makes the directories of vhost-user sockets with mode and owner, and removes an empty one with its vf', async function () {
+    needsRoot.call(this, 'to give directories another owner');
     await start([pf], both.replace('name: a,', 'name: a, vhost: { mode: "0750", uid: 4242, gid: 77 },'));
     const [first, second] = vfs;
     if (first === undefined || second === undefined) throw new Error('the tree has four vfs');

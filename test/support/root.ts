@@ -1,0 +1,8 @@
+// What only root may do is skipped for others, with the reason said.
+
+/** `needsRoot.call(this, 'to give a file away')`, first in a test. */
+export function needsRoot(this: Mocha.Context, what: string): void {
+  if (process.getuid?.() === 0) return;
+  console.log(`      skipped: needs root ${what}`);
+  this.skip();
+}
