@@ -118,9 +118,11 @@ function start({ program, args, logFile }: RelayOptions): Process {
     });
     child.once('error', () => {});
     child.unref();
-    const process = child.pid === undefined ? undefined : processOf(child.pid);
-    if (process === undefined)
+    if (child.pid === undefined)
       throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
+    const process = processOf(child.pid);
+    // It can have ended before one looks: then what it wrote says why.
+    if (process === undefined) throw new Error(lastWords(logFile));
     return process;
   } finally {
     closeSync(output);

@@ -7,7 +7,6 @@ import { vhostDevice } from '../../../../host/forwarder/supervisor/command-line.
 import { findProcess, isRunning } from '../../../../host/forwarder/supervisor/processes.ts';
 import { openRelays, type Relays } from '../../../../host/forwarder/supervisor/relays.ts';
 import { openLog } from '../../../../host/log.ts';
-import { needsRoot } from '../../../support/root.ts';
 import { until } from '../../../support/until.ts';
 
 const forwards = 'echo "VHOST_CONFIG: vhost-user client: socket created"; while :; do sleep 0.2; done';
@@ -51,8 +50,7 @@ describe('supervised relays', () => {
     assert.deepEqual(workers(), ['b 2', 'd 1']);
   });
 
-  it('are attached only when they forward; the first words of one that ends at once are the error', async function () {
-    needsRoot.call(this, 'to start relays as the supervisor does');
+  it('are attached only when they forward; the first words of one that ends at once are the error', async () => {
     await behave('echo "EAL: Error - no free hugepages"; echo chatter; exit 1');
     const relays = supervisor();
     await assert.rejects(relays.attach(pair('a')), /between a and .* ended at once: EAL: Error - no free hugepages/);
@@ -65,8 +63,7 @@ describe('supervised relays', () => {
     await assert.rejects(supervisor().attach(pair('a')), /testpmd can't be started; is it installed/);
   });
 
-  it('are started again when they die, with pauses that grow; what they said is told meanwhile', async function () {
-    needsRoot.call(this, 'to start relays as the supervisor does');
+  it('are started again when they die, with pauses that grow; what they said is told meanwhile', async () => {
     const relays = supervisor();
     await relays.attach(pair('a'));
     const first = processOf('a');
