@@ -9,6 +9,7 @@ import { readView } from '../../../device-plugin/view.ts';
 import type { KernelFacts } from '../../../host/nics.ts';
 import { igb, mlx5 } from '../../support/nic-trees.ts';
 import { type PluginMachine, startMachine } from '../../support/plugin-machine.ts';
+import { needsRoot } from '../../support/root.ts';
 import { answering } from '../../support/sysfs-tree.ts';
 
 const text = `pools:
@@ -80,7 +81,8 @@ describe('for a person', () => {
     match(shown, /\n! .*etc\/none\.yaml:1: the file is missing; create it/);
   });
 
-  it('metrics tell states and problems, probes tell what is wrong', async () => {
+  it('metrics tell states and problems, probes tell what is wrong', async function () {
+    needsRoot.call(this, 'to make socket directories that are its own');
     const { plugin } = machine;
     const metrics = await makeMetrics(() => plugin.status).metrics();
     for (const line of [

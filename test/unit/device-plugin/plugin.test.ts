@@ -114,7 +114,8 @@ describe('the device plugin', () => {
     deepEqual(machine.plugin.status.findings, []);
   });
 
-  it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async () => {
+  it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async function () {
+    needsRoot.call(this, 'to make socket directories that are its own');
     await start([pf], both);
     const { kubelet } = machine;
     await kubelet.untilOffered(direct, 4);
