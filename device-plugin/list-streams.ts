@@ -73,8 +73,15 @@ export function makeListStreams(list: () => ListAndWatchResponse, changed: () =>
       publish();
     },
     end() {
-      pumpAll();
-      for (const { call } of streams) call.end();
+      clearTimeout(pending);
+      const message = list();
+      const text = JSON.stringify(message);
+      for (const stream of streams) {
+        // Also behind a message that is still being written: there is no later one.
+        if (stream.sent !== text) stream.call.write(message);
+        stream.sent = text;
+        stream.call.end();
+      }
     },
   };
 }
