@@ -1,5 +1,6 @@
 // Kubelet's side as a whole: every offered resource kept known to kubelet, every vf given out once. The inventory calls offer().
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../host/host.ts';
 import type { PodName } from '../host/podresources.ts';
 import { sweepSockets } from '../host/unix-socket.ts';
@@ -47,6 +48,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   const directories = ways.map((way) => join(seenDir, directoryOf[way]));
   const endpoints = new Map<string, Endpoint>();
   const leaving = new Set<Promise<void>>();
+  const ending = new AbortController();
   let resources: readonly Resource[] = [];
 
   const allocations = keepAllocations({
@@ -88,6 +90,17 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     await endpoint.stop();
   }
 
+  /**
+   * Tells of the empty list, and gives kubelet time to take it: it hangs up when it sees that the socket is gone, and what it has not
+   * read by then it never learns. There is no answer to a list that one could wait for.
+   */
+  async function withdraw(name: string, endpoint: Endpoint): Promise<void> {
+    endpoints.delete(name);
+    endpoint.publish();
+    if (endpoint.status.streams > 0) await sleep(times.farewell, undefined, { signal: ending.signal }).catch(() => {});
+    await endpoint.stop();
+  }
+
   for (const directory of directories) {
     const swept = await sweepSockets(directory, socketName);
     if (swept.length > 0) host.log.info({ swept }, 'removed sockets of an instance that is gone');
@@ -101,8 +114,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     offer(next) {
       resources = next;
       const names = new Set(next.map((resource) => resource.name));
-      // In this order a resource that is gone tells kubelet an empty list before its streams end.
-      for (const [name, endpoint] of endpoints) if (!names.has(name)) track(close(name, endpoint));
+      for (const [name, endpoint] of endpoints) if (!names.has(name)) track(withdraw(name, endpoint));
       for (const name of names) if (!endpoints.has(name)) endpoints.set(name, open(name));
       for (const endpoint of endpoints.values()) endpoint.publish();
     },
@@ -114,6 +126,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     },
     async stop() {
       watch.close();
+      ending.abort();
       await Promise.all([...[...endpoints].map(([name, endpoint]) => close(name, endpoint)), ...leaving, allocations.stop()]);
     },
   };

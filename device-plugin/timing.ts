@@ -12,6 +12,8 @@ export interface Timing {
   /** Pause after a failed attempt, doubled each time up to the longest. */
   readonly firstPause: number;
   readonly longestPause: number;
+  /** Between the last, empty list of a withdrawn resource and the end of its socket. */
+  readonly farewell: number;
   /** Between two questions to PodResources. */
   readonly reconcile: number;
   /** Without a word of a held vf until it is free. */
@@ -25,6 +27,7 @@ export const timing: Timing = {
   settle: 250,
   firstPause: 100,
   longestPause: 30_000,
+  farewell: 1000,
   reconcile: 10_000,
   grace: 30_000,
 };

@@ -11,6 +11,7 @@ const quick: Timing = {
   settle: 100,
   firstPause: 20,
   longestPause: 300,
+  farewell: 600,
   reconcile: 50,
   grace: 300,
 };

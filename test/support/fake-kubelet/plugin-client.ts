@@ -15,6 +15,8 @@ const { pluginregistration } = loadProto<RegistrationProto>('pluginregistration.
 
 export interface PluginClient {
   readonly socket: string;
+  /** Hung up by us. */
+  readonly closed: boolean;
   options(): Promise<DevicePluginOptions__Output>;
   /** Calls `list` for each message and `ended` once, when the stream is over. */
   listAndWatch(list: (message: ListAndWatchResponse__Output) => void, ended: () => void): void;
@@ -42,8 +44,12 @@ export async function dialPlugin(socket: string, timeout: number): Promise<Plugi
     throw new Error(`failed to dial device plugin ${socket}: context deadline exceeded`, { cause });
   }
   const calls = new Set<{ cancel(): void }>();
+  let closed = false;
   return {
     socket,
+    get closed() {
+      return closed;
+    },
     options: () => answer((done) => client.GetDevicePluginOptions({}, { deadline: Date.now() + 10_000 }, done)),
     listAndWatch(list, ended) {
       const call = client.ListAndWatch({});
@@ -68,6 +74,7 @@ export async function dialPlugin(socket: string, timeout: number): Promise<Plugi
     allocate: (containers) =>
       answer((done) => client.Allocate({ container_requests: containers.map((ids) => ({ devices_ids: [...ids] })) }, done)),
     close() {
+      closed = true;
       // grpc-js would let open streams go on.
       for (const call of calls) call.cancel();
       client.close();

@@ -70,7 +70,8 @@ export class Plugins {
     const plugins = this.#plugins.get(resource) ?? [];
     this.#plugins.set(resource, [...plugins, plugin]);
     const slow = setTimeout(() => this.violations.push(`${resource}: no device list within a second of ListAndWatch`), 1000);
-    // One after the other, as slow as it may be: a last list counts before the end that follows it.
+    // One after the other, as slow as it may be: a last list counts before the end that follows it. One that was not taken yet when
+    // kubelet hangs up, because the socket was removed, is lost.
     let taken: Promise<unknown> = Promise.resolve();
     plugin.client.listAndWatch(
       (message) => {
@@ -78,7 +79,7 @@ export class Plugins {
         this.#check(resource, message);
         taken = taken
           .then(() => sleep(this.#behaviour.listDelay, undefined, { ref: false }))
-          .then(() => this.#take(resource, message));
+          .then(() => plugin.client.closed || this.#take(resource, message));
       },
       () => {
         clearTimeout(slow);

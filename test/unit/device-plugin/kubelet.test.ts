@@ -139,6 +139,17 @@ describe('our device plugin and kubelet', () => {
     await kubelet.untilOffered('smartnic.io/old', 1);
   });
 
+  it('withdraws a resource from a kubelet that is still busy with the list before, and hangs up as soon as the socket is gone', async () => {
+    await kubelet.start();
+    const old = someResource('smartnic.io/old', someVfs([2], 2));
+    const plugin = await start([resource, old]);
+    await kubelet.untilOffered(old.name, 2);
+    kubelet.behaviour.listDelay = 300;
+    plugin.offer([resource]);
+    await kubelet.until('the socket is gone', () => kubelet.sockets(old.name).length === 0);
+    assert.equal(kubelet.capacity(old.name), 0);
+  });
+
   it('sends a list only when it differs, and many changes within milliseconds as one', async () => {
     await kubelet.start();
     const plugin = await start([resource]);

@@ -116,8 +116,7 @@ describe('the device plugin', () => {
 
   it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async function () {
     needsRoot.call(this, 'to make socket directories that are its own');
-    // An open fault: about once in eight runs the withdrawn resource is still known to kubelet after 15 s.
-    this.timeout(60_000).retries(3);
+    this.timeout(60_000);
     await start([pf], both);
     const { kubelet } = machine;
     await kubelet.untilOffered(direct, 4);
