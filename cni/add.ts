@@ -20,7 +20,7 @@ import { ovsdbOf, planAttachment, planPort } from './plan.ts';
 import type { Request } from './request.ts';
 import { chainResult, parseResult, type Result } from './result.ts';
 import { teardown } from './teardown.ts';
-import { beginWithVf } from './vf-claim.ts';
+import { beginReserved, type Claim } from './vf-claim.ts';
 import { requireKeepable } from './vf-keys.ts';
 
 const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
@@ -35,12 +35,14 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
   const planned = planAttachment(context, request, type);
-  requireKeepable(request.config, type, vnic.needsVf);
+  const reserve = vnic.reserves(host.forwarder);
+  requireKeepable(request.config, type, reserve === 'vf');
   if (planned.ipam !== undefined) await requireInstalled(planned.ipam);
   if (planned.deviceInfo !== undefined) checkDeviceInfoPath(planned.deviceInfo);
   await makeRoom(context, planned);
-  const attachment = vnic.needsVf ? await claim(context, request, planned, planPort(request, planned, bridge)) : planned;
-  if (!vnic.needsVf) await journal.begin(planned);
+  const { mac } = planPort(request, planned, bridge);
+  const attachment = reserve === undefined ? planned : await claim(context, request, { planned, reserve, mac });
+  if (reserve === undefined) await journal.begin(planned);
   host.step('intent written');
   try {
     const port = planPort(request, attachment, bridge);
@@ -56,9 +58,9 @@ export async function add(context: Context, request: Request): Promise<Result> {
   }
 }
 
-async function claim(context: Context, request: Request, planned: Attachment, { mac }: Port): Promise<Attachment> {
+async function claim(context: Context, request: Request, wanted: Claim): Promise<Attachment> {
   try {
-    return await beginWithVf(context, request, planned, mac);
+    return await beginReserved(context, request, wanted);
   } catch (error) {
     throw coded(error, codes.plugFailed);
   }
@@ -88,8 +90,7 @@ async function build(context: Context, { request, attachment, vnic, port, db }: 
     await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
     host.step('addresses set');
   }
-  if (attachment.deviceInfo !== undefined && attachment.vf !== undefined)
-    writeDeviceInfo(host, attachment.deviceInfo, attachment.vnicType, attachment.vf);
+  writeDeviceInfo(host, attachment);
   await callHooks(context, 'after-plug', attachment, { mac: port.mac, mtu: port.mtu });
   const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
     ? ip.dns
@@ -122,6 +123,7 @@ async function addBridgeEnd(
   await addPort(db, {
     bridge: attachment.bridge,
     name: bridge.port,
+    ...bridge.made,
     externalIds: externalIds(attachment, pod.mac, extra),
     ...(vlan ? { vlan } : {}),
     ...(trunk ? { trunk: trunkVlans(trunk) } : {}),

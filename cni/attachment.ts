@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { VnicType } from '../vnic/types.ts';
 import type { CableVf } from '../vnic/vf.ts';
+import type { Slot } from '../vnic/vnic.ts';
 import type { IpamCall } from './ipam.ts';
 import type { Args, Request } from './request.ts';
 
@@ -25,6 +26,8 @@ export interface Attachment extends AttachmentKey {
   readonly ipam?: IpamCall;
   /** For types that need one, with what fences it. */
   readonly vf?: CableVf & { readonly generation: number };
+  /** Instead of a vf, where the forwarder is the switch. */
+  readonly slot?: Slot & { readonly generation: number };
   /** Whether hooks run for it. */
   readonly hooks?: true;
   /** Path of the device-info file that Multus reads. */
@@ -70,7 +73,8 @@ export function externalIds(
   mac: string,
   extra: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const { pod, ifname, netns, containerId, vf } = attachment;
+  const { pod, ifname, netns, containerId } = attachment;
+  const device = reservedBy(attachment);
   const podName = pod.podNamespace && pod.podName ? `${pod.podNamespace}_${pod.podName}` : containerId;
   const podIds = pod.podUid ? { 'vm-id': pod.podUid, 'iface-id-ver': pod.podUid, contPodUid: pod.podUid } : {};
   return {
@@ -82,8 +86,14 @@ export function externalIds(
     contIface: ifname,
     contNetns: netns,
     ...findingIds(attachment),
-    ...(vf === undefined ? {} : { 'smartnic-pci': vf.address, 'smartnic-generation': String(vf.generation) }),
+    ...(device === undefined ? {} : { [device.key]: device.id, 'smartnic-generation': String(device.generation) }),
   };
+}
+
+/** The vf or slot that is the attachment's, its generation, and the external_id that names it on a port. */
+export function reservedBy({ vf, slot }: Pick<Attachment, 'vf' | 'slot'>) {
+  if (vf !== undefined) return { id: vf.address, generation: vf.generation, key: 'smartnic-pci' } as const;
+  return slot === undefined ? undefined : ({ ...slot, key: 'smartnic-slot' } as const);
 }
 
 /** A MAC that stays the same for the same pod and interface, over sandbox restarts: locally administered, unicast. */

@@ -6,8 +6,8 @@ import { messageOf } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
 import { onHost, readText } from '../host/sysfs.ts';
 import type { VnicType } from '../vnic/types.ts';
-import type { CableVf } from '../vnic/vf.ts';
 import { socketPlace } from '../vnic/virtio-forwarder.ts';
+import { type Attachment, reservedBy } from './attachment.ts';
 import { CniError, codes } from './errors.ts';
 import { isRecord } from './json.ts';
 
@@ -33,11 +33,14 @@ export function checkDeviceInfoPath(path: string): string {
   );
 }
 
-/** Throws when it can't be written. */
-export function writeDeviceInfo(host: Machine, path: string, type: VnicType, vf: CableVf): void {
+/** Of a vf or slot, if the runtime wants to be told. Throws when it can't be written. */
+export function writeDeviceInfo(host: Machine, attachment: Attachment): void {
+  const { deviceInfo: path } = attachment;
+  const info = deviceInfo(attachment);
+  if (path === undefined || info === undefined) return;
   try {
     mkdirSync(dirname(onHost(host, path)), { recursive: true });
-    writeFileSync(onHost(host, path), JSON.stringify(deviceInfo(type, vf)));
+    writeFileSync(onHost(host, path), JSON.stringify(info));
   } catch (error) {
     throw new Error(`write the device information ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -48,10 +51,14 @@ export function removeDeviceInfo(host: Machine, path: string): void {
 }
 
 /** As the device plugin wrote it of the same vf: the path is the container's, which makes the socket. */
-function deviceInfo(type: VnicType, { address, pf, representor }: CableVf): object {
+function deviceInfo(attachment: Attachment): object | undefined {
   const version = '1.1.0';
-  if (type === 'virtio-forwarder')
-    return { type: 'vhost-user', version, 'vhost-user': { mode: 'server', path: socketPlace(address).containerPath } };
+  const { vnicType, vf } = attachment;
+  const device = reservedBy(attachment);
+  if (vnicType === 'virtio-forwarder' && device !== undefined)
+    return { type: 'vhost-user', version, 'vhost-user': { mode: 'server', path: socketPlace(device.id).containerPath } };
+  if (vf === undefined) return undefined;
+  const { address, pf, representor } = vf;
   const port = representor === undefined ? {} : { 'representor-device': representor };
   return { type: 'pci', version, pci: { 'pci-address': address, 'pf-pci-address': pf, ...port } };
 }

@@ -51,5 +51,6 @@ export function planPort({ config, args, ifname, netns }: Request, attachment: A
     mtu: config.mtu ?? bridge.mtu ?? 1500,
     datapath: bridge.datapathType,
     ...(attachment.vf === undefined ? {} : { vf: attachment.vf }),
+    ...(attachment.slot === undefined ? {} : { slot: attachment.slot }),
   };
 }

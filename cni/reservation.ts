@@ -1,4 +1,4 @@
-// Which vf is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
+// Which vf or slot is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,34 +19,64 @@ interface Devices {
   readonly ids: readonly string[];
 }
 
+/** What a node's port of a type needs: a vf, or a slot where the forwarder is the switch. */
+export type Reserve = 'vf' | 'slot';
+
 export interface Wish {
   readonly type: VnicType;
-  /** Vfs that other interfaces of this pod use, by PCI address: the interface. */
+  readonly reserve: Reserve;
+  /** What other interfaces of this pod use, by its id: the interface. */
   readonly taken: ReadonlyMap<string, string>;
 }
 
 /** Loaded where vfs are plugged only: gRPC is 16 MB of a server's memory. */
 const podResources = async () => await import('../host/podresources.ts');
 
-/** @returns a PCI address. @throws CniError 7 for a device that is not for this pod's interface, Unavailable when kubelet can't be asked. */
-export async function reservedVf(context: Machine, request: Request, wish: Wish): Promise<string> {
+/** @returns a PCI address, or a slot's name. @throws CniError 7 for a device that is not for this pod's interface, Unavailable when kubelet can't be asked. */
+export async function reservedDevice(context: Machine, request: Request, wish: Wish): Promise<string> {
   const pod = podOf(request.args, wish.type);
   const resource = resourceOf(request, wish.type);
   const asked = askedDevice(request);
   const held = await devicesOf(context, request.args, pod);
   try {
-    const address = chooseVf(held, {
+    const address = chooseDevice(held, {
       pod: `${pod.namespace}/${pod.name}`,
       network: request.config.name,
       resource,
       asked,
       ...wish,
     });
+    requireKind(address, resource, wish);
     requireType(context, { resource, address, type: wish.type });
     return address;
   } catch (error) {
     if (asked === undefined || !(error instanceof CniError)) throw error;
     throw await namingHolder(context, error, asked, pod);
+  }
+}
+
+/** As messages name it. */
+export function nameOf(id: string): string {
+  return isPci(id) ? `VF ${id}` : `slot ${id}`;
+}
+
+function isPci(id: string): boolean {
+  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(id);
+}
+
+/** From here on an id may become a part of a path. */
+function requireKind(id: string, resource: string, { type, reserve }: Pick<Wish, 'type' | 'reserve'>): void {
+  const refuse = (why: string) => new CniError(codes.invalidConfig, `${id}: was allocated as ${resource}, ${why}`);
+  if (isPci(id)) {
+    if (reserve === 'vf') return;
+    throw refuse(`a VF, but this node's forwarder is ovs-dpdk, which takes none; give its pool "slots" instead of "selectors"`);
+  }
+  if (!/^[a-z0-9]([a-z0-9-]{0,68}[a-z0-9])?$/.test(id))
+    throw refuse('and is neither a PCI address nor a slot; whose device plugin offers it?');
+  if (reserve === 'vf') {
+    throw refuse(
+      `a slot, but ${type} needs a VF on this node; slots are for "forwarder: { kind: ovs-dpdk }" in the node's configuration`,
+    );
   }
 }
 
@@ -64,7 +94,7 @@ export interface Choice extends Wish {
 }
 
 /** Pure. Without Multus' word: the first in the order of addresses that no other interface of the pod has. */
-export function chooseVf(held: readonly Devices[], { pod, network, resource, asked, taken, type }: Choice): string {
+export function chooseDevice(held: readonly Devices[], { pod, network, resource, asked, taken, type }: Choice): string {
   const refuse = (why: string) => new CniError(codes.invalidConfig, why);
   const right = [...new Set(held.filter((each) => each.resource === resource).flatMap(({ ids }) => ids))].sort();
   const others = held.filter(({ ids, resource: name }) => name !== resource && ids.length > 0);

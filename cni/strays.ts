@@ -1,5 +1,6 @@
 // Ports of ours that no journal knows, because its files were lost: found by their external_ids, in the shape that teardown takes.
 import { findPorts } from '../host/ovs-bridge.ts';
+import type { VnicType } from '../vnic/types.ts';
 import { type Attachment, attachmentId, owner } from './attachment.ts';
 import type { Context } from './context.ts';
 
@@ -22,7 +23,7 @@ export async function findStrays(
       ...key,
       id,
       bridgePort: name,
-      vnicType: externalIds['smartnic-pci'] === undefined ? 'normal' : 'direct',
+      vnicType: typeOf(externalIds),
       ovsdb,
       bridge,
       netns: '',
@@ -32,4 +33,10 @@ export async function findStrays(
     });
   }
   return strays;
+}
+
+/** As far as it matters: a vf and a slot prove no pod dead, a veth that is gone does. */
+function typeOf(externalIds: Readonly<Record<string, string>>): VnicType {
+  if (externalIds['smartnic-slot'] !== undefined) return 'virtio-forwarder';
+  return externalIds['smartnic-pci'] === undefined ? 'normal' : 'direct';
 }

@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import { findPorts, removePorts } from '../host/ovs-bridge.ts';
 import { endQuarantine, quarantine, quarantineDir, readQuarantine } from '../host/quarantine.ts';
 import { vnics } from '../vnic/index.ts';
-import { type Attachment, findingIds } from './attachment.ts';
+import { type Attachment, findingIds, reservedBy } from './attachment.ts';
 import type { Context } from './context.ts';
 import { removeDeviceInfo } from './device-info.ts';
 import { coded, codes } from './errors.ts';
@@ -57,7 +57,8 @@ async function takeAway(context: Context, attachment: Attachment): Promise<reado
     releaseAddresses(context.host, attachment).catch(remember),
   ]);
   if (hooked) await callHooks(context, 'after-unplug', attachment).catch(remember);
-  if (attachment.vf !== undefined && attachment.deviceInfo !== undefined) removeDeviceInfo(context.host, attachment.deviceInfo);
+  if (reservedBy(attachment) !== undefined && attachment.deviceInfo !== undefined)
+    removeDeviceInfo(context.host, attachment.deviceInfo);
   return failures;
 }
 
@@ -85,17 +86,22 @@ async function removePort(context: Context, attachment: Attachment): Promise<voi
 async function removeCable(context: Context, attachment: Attachment): Promise<void> {
   const { host, bootId } = context;
   const { id, vf } = attachment;
+  const device = reservedBy(attachment);
   const unplug = async () => await vnics[attachment.vnicType]?.unplug(host, attachment);
-  if (vf === undefined) return await unplug();
+  if (device === undefined) return await unplug();
   // After a reboot a vf is as the machine's own start-up made it; what it was before is of no interest any more.
   const reset = attachment.bootId === bootId ? unplug : async () => {};
   const outcome = await asLastWork(
     context,
     attachment,
-    async () => await reset().catch((error) => setAside(host, vf.address, error)),
+    async () =>
+      await reset().catch((error) => {
+        if (vf === undefined) throw error;
+        setAside(host, vf.address, error);
+      }),
   );
-  if (outcome === 'done') endQuarantine(host, vf.address);
-  else host.log.info({ id, vf: vf.address, now: outcome }, 'the VF has another owner by now and is left alone');
+  if (outcome !== 'done') host.log.info({ id, device: device.id, now: outcome }, 'it has another owner by now and is left alone');
+  else if (vf !== undefined) endQuarantine(host, vf.address);
 }
 
 /** Says so once; the pod need not wait for a person to repair the vf. */

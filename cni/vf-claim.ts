@@ -1,17 +1,17 @@
-// Makes the pod's vf this attachment's own and writes the intent: kubelet's word, then the former owner's end, then the generation, then
+// Makes the pod's vf (or slot) this attachment's own and writes the intent: kubelet's word, then the former owner's end, then the generation, then
 // how the vf is now. Nothing is changed on the vf here.
 import { Unavailable } from '../host/errors.ts';
 import { findPorts, removePorts } from '../host/ovs-bridge.ts';
 import { readQuarantine } from '../host/quarantine.ts';
 import { locateVf, type VfPlace } from '../host/vf-place.ts';
 import { planVf } from '../vnic/vf.ts';
-import { type Attachment, lockKey, owner } from './attachment.ts';
+import { type Attachment, lockKey, owner, reservedBy } from './attachment.ts';
 import type { Context } from './context.ts';
 import { CniError, codes } from './errors.ts';
 import { askRepresentor } from './hook-calls.ts';
 import { lockWithin } from './lock.ts';
 import type { Request } from './request.ts';
-import { otherHolder, reservedVf } from './reservation.ts';
+import { nameOf, otherHolder, type Reserve, reservedDevice } from './reservation.ts';
 import { teardown } from './teardown.ts';
 import { vfSettings } from './vf-keys.ts';
 import { findOwnership, takeOwnership } from './vf-owner.ts';
@@ -19,8 +19,15 @@ import { findOwnership, takeOwnership } from './vf-owner.ts';
 /** Milliseconds to wait for work that is under way on the vf's former owner. */
 const patience = 60_000;
 
+export interface Claim {
+  readonly planned: Attachment;
+  readonly reserve: Reserve;
+  /** The port's. */
+  readonly mac: string;
+}
+
 /** @returns the attachment as it is in the journal now. @throws CniError, or Unavailable while the vf is in other hands. */
-export async function beginWithVf(context: Context, request: Request, planned: Attachment, mac: string): Promise<Attachment> {
+export async function beginReserved(context: Context, request: Request, { planned, reserve, mac }: Claim): Promise<Attachment> {
   const { journal, lock } = context;
   const { containerId } = planned;
   // One interface of a pod after the other, so that no two of them choose the same vf.
@@ -29,11 +36,17 @@ export async function beginWithVf(context: Context, request: Request, planned: A
       .list()
       .filter(({ attachment }) => attachment.containerId === containerId && attachment.id !== planned.id);
     const taken = new Map(
-      siblings.flatMap(({ attachment: { vf, ifname } }) => (vf === undefined ? [] : [[vf.address, ifname] as const])),
+      siblings.flatMap(({ attachment }) => {
+        const device = reservedBy(attachment);
+        return device === undefined ? [] : [[device.id, attachment.ifname] as const];
+      }),
     );
-    const address = await reservedVf(context, request, { type: planned.vnicType, taken });
-    const generation = await takeOver(context, planned, address);
-    const attachment = await complete(context, request, { planned, address, generation, mac });
+    const id = await reservedDevice(context, request, { type: planned.vnicType, reserve, taken });
+    const generation = await takeOver(context, planned, id);
+    const attachment =
+      reserve === 'slot'
+        ? { ...planned, slot: { id, generation } }
+        : await complete(context, request, { planned, address: id, generation, mac });
     await removeStrays(context, attachment);
     await journal.begin(attachment);
     return attachment;
@@ -52,7 +65,7 @@ async function takeOver(context: Context, planned: Attachment, address: string):
     if (generation !== undefined) return generation;
   }
   throw new Unavailable(
-    `VF ${address}: its former owner is not torn down yet (smartnic's log says why); it is done again by and by`,
+    `${nameOf(address)}: its former owner is not torn down yet (smartnic's log says why); it is done again by and by`,
   );
 }
 
@@ -65,7 +78,7 @@ async function endFormer(context: Context, id: string, planned: Attachment, addr
     if (entry === undefined) return;
     const living = entry.phase === 'added' && entry.attachment.bootId === bootId;
     const holder = living ? await otherHolder(context, address, planned.pod) : undefined;
-    if (holder !== undefined) throw new Unavailable(`VF ${address}: kubelet says that pod ${holder} has it too`);
+    if (holder !== undefined) throw new Unavailable(`${nameOf(address)}: kubelet says that pod ${holder} has it too`);
     context.host.log.info({ address, former: id, by: planned.id }, 'ending the attachment that had the VF before');
     await teardown(context, entry.attachment);
   };
@@ -74,7 +87,7 @@ async function endFormer(context: Context, id: string, planned: Attachment, addr
     context.lock,
     {
       key: lockKey(former),
-      what: `VF ${address}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
+      what: `${nameOf(address)}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
       patience,
     },
     end,
@@ -144,10 +157,11 @@ async function representorOf(
 }
 
 /** Ports that are ours and for this vf, but of an attachment that no file knows any more. */
-async function removeStrays({ host }: Context, { ovsdb, vf }: Attachment): Promise<void> {
-  if (vf?.representor === undefined) return;
-  const db = host.ovsdb(ovsdb);
-  const strays = await findPorts(db, { owner, 'smartnic-pci': vf.address });
+async function removeStrays({ host }: Context, attachment: Attachment): Promise<void> {
+  const device = reservedBy(attachment);
+  if (device === undefined || (attachment.vf !== undefined && attachment.vf.representor === undefined)) return;
+  const db = host.ovsdb(attachment.ovsdb);
+  const strays = await findPorts(db, { owner, [device.key]: device.id });
   if (strays.length > 0)
     await removePorts(
       db,

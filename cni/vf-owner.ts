@@ -1,10 +1,10 @@
-// One vf, one owner. A small file per vf names the attachment that owns it and counts its owners (the generation), so that a late DEL of
-// an old pod can tell that the vf is somebody else's by now.
+// One vf, one owner; the same for slots. A small file per vf names the attachment that owns it and counts its owners (the generation), so
+// that a late DEL of an old pod can tell that the vf is somebody else's by now.
 import { closeSync, fdatasync, fsync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readText } from '../host/sysfs.ts';
-import type { Attachment } from './attachment.ts';
+import { type Attachment, reservedBy } from './attachment.ts';
 import type { Context } from './context.ts';
 import { isRecord } from './json.ts';
 
@@ -16,7 +16,7 @@ export interface Ownership {
 }
 
 type Owners = Pick<Context, 'settings' | 'lock'>;
-type Owned = Pick<Attachment, 'id' | 'vf'>;
+type Owned = Pick<Attachment, 'id' | 'vf' | 'slot'>;
 
 export function findOwnership({ settings }: Pick<Context, 'settings'>, address: string): Ownership {
   const value = parse(readText(fileOf(settings.stateDir, address)));
@@ -25,10 +25,11 @@ export function findOwnership({ settings }: Pick<Context, 'settings'>, address: 
 }
 
 /** Whether its vf is still its own; an attachment without one has nothing to lose. */
-export function owns(context: Pick<Context, 'settings'>, { id, vf }: Owned): boolean {
-  if (vf === undefined) return true;
-  const { owner, generation } = findOwnership(context, vf.address);
-  return owner === id && generation === vf.generation;
+export function owns(context: Pick<Context, 'settings'>, attachment: Owned): boolean {
+  const device = reservedBy(attachment);
+  if (device === undefined) return true;
+  const { owner, generation } = findOwnership(context, device.id);
+  return owner === attachment.id && generation === device.generation;
 }
 
 /** Durable when it returns. @returns the new generation; undefined when the vf has an owner that the caller does not expect. */
@@ -46,16 +47,17 @@ export async function takeOwnership(
 }
 
 /** Runs `work`, unless the vf has gone over to another owner; then nothing may be done to it. The vf is nobody's afterwards. */
-export async function asLastWork(context: Owners, { id, vf }: Owned, work: () => Promise<void>): Promise<'done' | Ownership> {
-  if (vf === undefined) {
+export async function asLastWork(context: Owners, attachment: Owned, work: () => Promise<void>): Promise<'done' | Ownership> {
+  const device = reservedBy(attachment);
+  if (device === undefined) {
     await work();
     return 'done';
   }
-  return await context.lock(lockOf(vf.address), async () => {
-    const now = findOwnership(context, vf.address);
-    if (!owns(context, { id, vf })) return now;
+  return await context.lock(lockOf(device.id), async () => {
+    const now = findOwnership(context, device.id);
+    if (!owns(context, attachment)) return now;
     await work();
-    await write(context.settings.stateDir, vf.address, { generation: now.generation });
+    await write(context.settings.stateDir, device.id, { generation: now.generation });
     return 'done';
   });
 }

@@ -41,12 +41,12 @@ function allocateContainer(snapshot: Snapshot, resource: Resource, ids: readonly
     envs: environment(resource.name, units, grants),
     mounts: unique(grants.flatMap((grant) => grant.mounts)),
     devices: unique(grants.flatMap((grant) => grant.devices)),
-    cdiDevices: resource.cdi ? units.map((unit) => cdiName(resource, unit.vf)) : [],
+    cdiDevices: resource.cdi ? units.map((unit) => cdiName(resource, unit)) : [],
   };
 }
 
 function admit(snapshot: Snapshot, resource: Resource, id: string): Unit {
-  const unit = resource.units.find((one) => one.vf.address === id);
+  const unit = resource.units.find((one) => one.id === id);
   if (unit === undefined) throw stranger(snapshot, resource, id);
   const holder = holderElsewhere(snapshot, resource.name, id);
   if (holder !== undefined) throw lostRace(resource, id, holder);
@@ -62,9 +62,9 @@ function admit(snapshot: Snapshot, resource: Resource, id: string): Unit {
 }
 
 function stranger(snapshot: Snapshot, resource: Resource, id: string): Refusal {
-  const home = snapshot.resources.find((other) => other.units.some((unit) => unit.vf.address === id));
+  const home = snapshot.resources.find((other) => other.units.some((unit) => unit.id === id));
   if (home === undefined) {
-    const text = `${id} is not a VF of ${resource.name} (pool ${resource.pool}) on this node: it was removed, or is used by the host`;
+    const text = `${id} is not one of ${resource.name} (pool ${resource.pool}) on this node: it was removed, or is used by the host`;
     return new Refusal('notFound', `${text}. Kubelet is told the present list; create the pod again`);
   }
   return new Refusal(
@@ -80,9 +80,9 @@ function lostRace(resource: Resource, id: string, holder: string): Refusal {
 
 function grantFor(resource: Resource, unit: Unit): Grant {
   try {
-    return grantOf(resource)(unit.vf);
+    return grantOf(resource, unit);
   } catch (cause) {
-    throw new Refusal('precondition', `cannot grant ${unit.vf.address} as ${resource.name}: ${messageOf(cause)}`, { cause });
+    throw new Refusal('precondition', `cannot grant ${unit.id} as ${resource.name}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -91,11 +91,11 @@ function grantFor(resource: Resource, unit: Unit): Grant {
  * slashes become underscores, hyphens stay. A shell can't read a name with a hyphen, so such a pair comes a second time without.
  */
 function environment(name: string, units: readonly Unit[], grants: readonly Grant[]): Readonly<Record<string, string>> {
-  const addresses = units.map((unit) => unit.vf.address);
-  const info = JSON.stringify(Object.fromEntries(grants.map((grant, at) => [addresses[at], grant.info])));
+  const ids = units.map(({ id }) => id);
+  const info = JSON.stringify(Object.fromEntries(grants.map((grant, at) => [ids[at], grant.info])));
   const key = `PCIDEVICE_${name.replaceAll(/[./]/g, '_').toUpperCase()}`;
   const keys = new Set([key, key.replaceAll('-', '_')]);
-  return Object.fromEntries([...keys].flatMap((one) => [[one, addresses.join(',')] as const, [`${one}_INFO`, info] as const]));
+  return Object.fromEntries([...keys].flatMap((one) => [[one, ids.join(',')] as const, [`${one}_INFO`, info] as const]));
 }
 
 /** Several vfs share /dev/vfio/vfio; a path stands once. */

@@ -5,7 +5,7 @@ import { whyNot } from './pools.ts';
 import { misfits } from './selectors.ts';
 import type { View } from './view.ts';
 
-/** A table with one line per vf, then what else is wrong. */
+/** A table with one line per vf, one with a line per slot where there are any, then what else is wrong. */
 export function showVfs(view: View): string {
   const head = ['ADDRESS', 'PF', 'INDEX', 'DRIVER', 'NUMA', 'RESOURCES', 'STATE'];
   const rows = view.nics.vfs.map((vf) => [
@@ -18,7 +18,14 @@ export function showVfs(view: View): string {
     stateOf(view, vf),
   ]);
   const table = rows.length === 0 ? [`no VFs on this machine${describePfs(view)}`] : align([head, ...rows]);
-  return [...table, ...view.problems.map((problem) => `! ${problem}`), ''].join('\n');
+  return [...table, ...showSlots(view), ...view.problems.map((problem) => `! ${problem}`), ''].join('\n');
+}
+
+function showSlots(view: View): readonly string[] {
+  const rows = view.resources.flatMap(({ name, units }) =>
+    units.filter(({ vf }) => vf === undefined).map(({ id }) => [id, name, conditionOf(view, id) || 'free']),
+  );
+  return rows.length === 0 ? [] : align([['SLOT', 'RESOURCE', 'STATE'], ...rows]);
 }
 
 /** For one vf: what it is, who has it, and for each pool and selector why it is in or out. */
@@ -54,7 +61,7 @@ export function explainVf(view: View, address: string): string {
 type Pool = NonNullable<View['config']>['pools'][number];
 
 function explainPool({ sockets, resources }: View, vf: Vf, pool: Pool): readonly string[] {
-  const offered = resources.some((one) => one.pool === pool.name && one.units.some((unit) => unit.vf.address === vf.address));
+  const offered = resources.some((one) => one.pool === pool.name && one.units.some(({ id }) => id === vf.address));
   const selectors = pool.selectors.map((selector, at) => {
     const why = misfits(selector, vf);
     return `  selector ${at + 1}: ${why.length === 0 ? 'fits' : `does not fit: ${why.join('; ')}`}`;
@@ -70,18 +77,24 @@ function explainPool({ sockets, resources }: View, vf: Vf, pool: Pool): readonly
 }
 
 function resourcesOf({ resources }: View, { address }: Vf): readonly string[] {
-  return resources.filter(({ units }) => units.some(({ vf }) => vf.address === address)).map(({ name }) => name);
+  return resources.filter(({ units }) => units.some(({ id }) => id === address)).map(({ name }) => name);
 }
 
 /** One cell: the strongest thing to be said, with its reasons. */
 function stateOf(view: View, vf: Vf): string {
-  const found = view.findings.filter(({ address }) => address === vf.address);
-  const words = [...new Set(found.map(({ reason, words: text }) => `${reason}: ${text}`))].join('; ');
-  const holder = view.holders.get(vf.address);
-  if (holder !== undefined) return `allocated as ${holder}${words && `, but ${words}`}`;
+  if (view.holders.has(vf.address)) return conditionOf(view, vf.address);
   if (vf.inUse.length > 0) return `in use by the host: ${vf.inUse.join('; ')}`;
   if (resourcesOf(view, vf).length === 0) return 'not offered (see explain)';
-  return words === '' ? 'free' : `unhealthy: ${words}`;
+  return conditionOf(view, vf.address) || 'free';
+}
+
+/** Who has a unit and what is wrong with it; empty: nobody and nothing. */
+function conditionOf(view: View, id: string): string {
+  const found = view.findings.filter(({ address }) => address === id);
+  const words = [...new Set(found.map(({ reason, words: text }) => `${reason}: ${text}`))].join('; ');
+  const holder = view.holders.get(id);
+  if (holder !== undefined) return `allocated as ${holder}${words && `, but ${words}`}`;
+  return words && `unhealthy: ${words}`;
 }
 
 function notAVf(view: View, address: string): string {

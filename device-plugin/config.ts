@@ -26,7 +26,10 @@ export interface Pool {
   readonly resources: readonly { readonly name: string; readonly vnicType: VnicType }[];
   /** How a `direct` pod gets its vf. */
   readonly driver: 'vfio-pci' | 'kernel';
+  /** Of its vfs; none: it offers slots. */
   readonly selectors: readonly Selector[];
+  /** How many sockets it offers, for a forwarder that takes no vf. */
+  readonly slots?: number;
   readonly numaPolicy: NumaPolicy;
   readonly allocation: 'pack' | 'spread';
   readonly cdi: boolean;

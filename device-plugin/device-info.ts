@@ -2,20 +2,19 @@
 // Source: k8snetworkplumbingwg/device-info-spec, SPEC.md. Kubelet does not call Allocate again for a restarted sandbox, so the files are
 // there from the scan on and stay as long as the unit does.
 
-import type { Vf } from '../host/vf.ts';
 import { socketPlace } from '../vnic/virtio-forwarder.ts';
-import type { Resource, VnicType } from './resource.ts';
+import type { Resource, Unit, VnicType } from './resource.ts';
 
 /** As the machine sees it. */
 export const deviceInfoDir = '/var/run/k8s.cni.cncf.io/devinfo/dp';
 
-/** Text by file name: `<resource with / as ->-<pci address>-device.json`. */
+/** Text by file name: `<resource with / as ->-<id>-device.json`. */
 export function deviceInfoFiles(resources: readonly Resource[]): ReadonlyMap<string, string> {
   return new Map(
     resources.flatMap(({ name, vnicType, units }) =>
       units.map(
-        ({ vf }) =>
-          [`${name.replaceAll('/', '-')}-${vf.address}-device.json`, `${JSON.stringify(describe[vnicType](vf))}\n`] as const,
+        (unit) =>
+          [`${name.replaceAll('/', '-')}-${unit.id}-device.json`, `${JSON.stringify(describe[vnicType](unit))}\n`] as const,
       ),
     ),
   );
@@ -23,20 +22,20 @@ export function deviceInfoFiles(resources: readonly Resource[]): ReadonlyMap<str
 
 const version = '1.1.0';
 
-const describe: { readonly [K in VnicType]: (vf: Vf) => object } = {
-  direct: (vf) => ({
+const describe: { readonly [K in VnicType]: (unit: Unit) => object } = {
+  direct: ({ id, vf }) => ({
     type: 'pci',
     version,
     pci: {
-      'pci-address': vf.address,
-      'pf-pci-address': vf.pf.address,
-      ...(vf.representor !== undefined && { 'representor-device': vf.representor }),
+      'pci-address': id,
+      'pf-pci-address': vf?.pf.address,
+      ...(vf?.representor !== undefined && { 'representor-device': vf.representor }),
     },
   }),
   // `server`: the container's application makes the socket. The path is the container's, as in PCIDEVICE_…_INFO.
-  'virtio-forwarder': (vf) => ({
+  'virtio-forwarder': ({ id }) => ({
     type: 'vhost-user',
     version,
-    'vhost-user': { mode: 'server', path: socketPlace(vf.address).containerPath },
+    'vhost-user': { mode: 'server', path: socketPlace(id).containerPath },
   }),
 };

@@ -32,7 +32,7 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
       return problems;
     },
     update(resources, nextPools, thoroughly) {
-      if (!thoroughly && done !== undefined && nextPools === pools && sameVfs(resources, done)) return;
+      if (!thoroughly && done !== undefined && nextPools === pools && sameUnits(resources, done)) return;
       const wanted = wantedDirectories(resources, nextPools);
       const info = deviceInfoFiles(resources);
       const cdi = resources
@@ -51,13 +51,15 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
 }
 
 /** By identity: the inventory keeps the record of a vf that has not changed. Problems don't matter to files. */
-function sameVfs(a: readonly Resource[], b: readonly Resource[]): boolean {
+function sameUnits(a: readonly Resource[], b: readonly Resource[]): boolean {
   return (
     a.length === b.length &&
     a.every(({ name, units }, at) => {
       const other = b[at];
       return (
-        name === other?.name && units.length === other.units.length && units.every((unit, n) => unit.vf === other.units[n]?.vf)
+        name === other?.name &&
+        units.length === other.units.length &&
+        units.every((unit, n) => unit.id === other.units[n]?.id && unit.vf === other.units[n]?.vf)
       );
     })
   );

@@ -1,15 +1,18 @@
 // The table from a resource's vnic type to what its containers are granted.
-import type { Vf } from '../host/vf.ts';
 import * as direct from '../vnic/direct.ts';
 import type { Grant } from '../vnic/grant.ts';
 import * as virtioForwarder from '../vnic/virtio-forwarder.ts';
-import type { Resource, VnicType } from './resource.ts';
+import type { Resource, Unit, VnicType } from './resource.ts';
 
 const grants = {
-  direct: (resource) => (vf) => direct.grant(vf, resource.driver),
-  'virtio-forwarder': () => virtioForwarder.grant,
-} as const satisfies Record<VnicType, (resource: Resource) => (vf: Vf) => Grant>;
+  direct: ({ driver }, { id, vf }) => {
+    if (vf === undefined) throw new Error(`${id} is a slot, and direct gives away VFs`);
+    return direct.grant(vf, driver);
+  },
+  'virtio-forwarder': (_, { id }) => virtioForwarder.grant(id),
+} as const satisfies Record<VnicType, (resource: Resource, unit: Unit) => Grant>;
 
-export function grantOf(resource: Resource): (vf: Vf) => Grant {
-  return grants[resource.vnicType](resource);
+/** Throws when nothing can be granted for the unit, with the reason. */
+export function grantOf(resource: Resource, unit: Unit): Grant {
+  return grants[resource.vnicType](resource, unit);
 }

@@ -28,7 +28,8 @@ export interface Facts {
 }
 
 interface Case {
-  readonly vf: Vf;
+  /** Absent: a slot. */
+  readonly vf: Vf | undefined;
   readonly resource: Resource;
   /** Absent: it was just removed from the configuration. */
   readonly pool: Pool | undefined;
@@ -36,13 +37,17 @@ interface Case {
 }
 
 export function findings(unit: Case): readonly { readonly reason: Reason; readonly words: string }[] {
-  return rows.flatMap(([reason, find]) => {
-    const words = find(unit);
-    return words === undefined ? [] : [{ reason, words }];
-  });
+  const { vf } = unit;
+  const found = [
+    ...(vf === undefined ? [] : vfRows.map(([reason, find]) => [reason, find({ ...unit, vf })] as const)),
+    ...rows.map(([reason, find]) => [reason, find(unit)] as const),
+  ];
+  return found.flatMap(([reason, words]) => (words === undefined ? [] : [{ reason, words }]));
 }
 
-const rows: readonly (readonly [Reason, (unit: Case) => string | undefined])[] = [
+type Rows<T> = readonly (readonly [Reason, (unit: T) => string | undefined])[];
+
+const vfRows: Rows<Case & { readonly vf: Vf }> = [
   ['quarantined', ({ vf, facts }) => facts.quarantined.get(vf.address)],
   [
     'iommu-group-shared',
@@ -67,6 +72,9 @@ const rows: readonly (readonly [Reason, (unit: Case) => string | undefined])[] =
         ? `PF ${vf.pf.address} is in switchdev mode, but no netdev here stands for its VF ${vf.index}`
         : undefined,
   ],
+];
+
+const rows: Rows<Case> = [
   [
     'bridge-missing',
     ({ pool, facts }) =>

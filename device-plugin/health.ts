@@ -1,6 +1,7 @@
 // Which units are fit to be given away, and how patiently an allocated one is judged. A pure state machine: what was, what is, and the
 // clock make what is told. Kubelet refuses to restart a container whose device is unhealthy, so a flap must never reach it.
 import type { Nics } from '../host/nics.ts';
+import type { Vf } from '../host/vf.ts';
 import type { Pool } from './config.ts';
 import { type Facts, findings, type Reason } from './health-reasons.ts';
 import type { Resource, Unit } from './resource.ts';
@@ -20,6 +21,7 @@ export interface Judged {
 
 export interface Finding {
   readonly resource: string;
+  /** Id of the unit. */
   readonly address: string;
   readonly reason: Reason;
   readonly words: string;
@@ -28,7 +30,7 @@ export interface Finding {
 }
 
 export interface HealthState {
-  /** The units as they were told last, by resource name and address. */
+  /** The units as they were told last, by resource name and id. */
   readonly units: ReadonlyMap<string, ReadonlyMap<string, Unit>>;
   /** Since when an allocated vf is gone, by address. */
   readonly goneSince: ReadonlyMap<string, number>;
@@ -41,7 +43,7 @@ export interface Present {
   readonly offered: readonly Resource[];
   readonly pools: readonly Pool[];
   readonly nics: Nics;
-  /** By address: the resource that kubelet allocated the vf as. */
+  /** By id: the resource that kubelet allocated the vf or slot as. */
   readonly held: ReadonlyMap<string, string>;
   readonly facts: Facts;
   /** Milliseconds of a clock that never jumps. */
@@ -59,26 +61,27 @@ export function judge(state: HealthState, present: Present): Judged {
     findings: judged.flatMap(({ found }) => found),
     ...(again !== undefined && { again }),
     state: {
-      units: new Map(resources.map(({ name, units }) => [name, new Map(units.map((unit) => [unit.vf.address, unit]))])),
-      goneSince: new Map([...gone.values()].flat().map(({ unit, since }) => [unit.vf.address, since])),
+      units: new Map(resources.map(({ name, units }) => [name, new Map(units.map((unit) => [unit.id, unit]))])),
+      goneSince: new Map([...gone.values()].flat().map(({ unit, since }) => [unit.id, since])),
     },
   };
 }
 
 interface Gone {
-  readonly unit: Unit;
+  readonly unit: Unit & { readonly vf: Vf };
   readonly since: number;
 }
 
-/** Units that a pod has and the machine has no longer. Others that are gone are simply not listed any more. */
+/** Vfs that a pod has and the machine has no longer. Others that are gone are simply not listed any more. */
 function findGone(state: HealthState, { nics, held, now }: Present): ReadonlyMap<string, readonly Gone[]> {
   const there = new Set(nics.vfs.map((vf) => vf.address));
   return new Map(
     [...state.units].map(([resource, units]) => [
       resource,
       [...units.values()]
-        .filter(({ vf }) => !there.has(vf.address) && held.get(vf.address) === resource)
-        .map((unit) => ({ unit, since: state.goneSince.get(unit.vf.address) ?? now })),
+        .flatMap((unit) => (unit.vf === undefined ? [] : [{ ...unit, vf: unit.vf }]))
+        .filter(({ id }) => !there.has(id) && held.get(id) === resource)
+        .map((unit) => ({ unit, since: state.goneSince.get(unit.id) ?? now })),
     ]),
   );
 }
@@ -92,7 +95,7 @@ function judgeResource(
   const units = resource.units
     .map((unit) => judgeUnit(resource, pool, unit, present))
     .concat(gone.map((one) => judgeGone(resource, one, present)));
-  units.sort((a, b) => (a.unit.vf.address < b.unit.vf.address ? -1 : 1));
+  if (gone.length > 0) units.sort((a, b) => (a.unit.id < b.unit.id ? -1 : 1));
   return { resource: { ...resource, units: units.map(({ unit }) => unit) }, found: units.flatMap(({ found }) => found) };
 }
 
@@ -103,7 +106,7 @@ interface JudgedUnit {
 
 /** What is there can recover, so nothing of it is held against a vf that a pod has. */
 function judgeUnit(resource: Resource, pool: Pool | undefined, unit: Unit, { facts, held }: Present): JudgedUnit {
-  const { address } = unit.vf;
+  const { id: address } = unit;
   const told = !held.has(address);
   const found = findings({ vf: unit.vf, resource, pool, facts }).map((one) => ({
     ...one,

@@ -16,12 +16,12 @@ interface Metric {
 
 const metrics: Readonly<Record<string, Metric>> = {
   smartnic_vfs: {
-    help: 'VFs of a resource by state: free, allocated (as this resource), taken (as another one), unhealthy.',
+    help: 'VFs or slots of a resource by state: free, allocated (as this resource), taken (as another one), unhealthy.',
     labels: ['resource', 'pool', 'state'],
     read: ({ resources, kubelet }) =>
       resources.flatMap(({ name, pool, units }) => {
-        const states = Map.groupBy(units, ({ vf, problems }) => {
-          const holder = kubelet.holdings.get(vf.address)?.resource;
+        const states = Map.groupBy(units, ({ id, problems }) => {
+          const holder = kubelet.holdings.get(id)?.resource;
           if (problems.length > 0) return 'unhealthy';
           return holder === undefined ? 'free' : holder === name ? 'allocated' : 'taken';
         });
@@ -32,7 +32,7 @@ const metrics: Readonly<Record<string, Metric>> = {
       }),
   },
   smartnic_vf_problems: {
-    help: 'VFs of a resource with a problem, by reason; told="false": allocated, so kubelet is not told.',
+    help: 'VFs or slots of a resource with a problem, by reason; told="false": allocated, so kubelet is not told.',
     labels: ['resource', 'reason', 'told'],
     read: ({ resources, findings }) =>
       resources.flatMap(({ name }) =>

@@ -90,10 +90,11 @@ const poolShape = z.strictObject({
   vnicType: z.union([z.enum(vnicTypes), listOf(z.enum(vnicTypes))]),
   resourceName: z.optional(z.union([resourceName, resourceNames])),
   resourcePrefix: z.optional(checked(domainProblem)),
-  driver: z._default(z.enum(['vfio-pci', 'kernel']), 'vfio-pci'),
-  selectors: listOf(selector),
-  numaPolicy: z._default(z.enum(numaPolicies), 'preferred'),
-  allocation: z._default(z.enum(['pack', 'spread']), 'pack'),
+  driver: z.optional(z.enum(['vfio-pci', 'kernel'])),
+  selectors: z.optional(listOf(selector)),
+  slots: z.optional(z.int().check(z.minimum(1), z.maximum(1000))),
+  numaPolicy: z.optional(z.enum(numaPolicies)),
+  allocation: z.optional(z.enum(['pack', 'spread'])),
   cdi: z._default(z.boolean(), false),
   vhost: z.prefault(vhostShape, {}),
   bridge: z.optional(word),
@@ -102,12 +103,24 @@ const poolShape = z.strictObject({
   ),
 });
 
+/** Of no meaning to slots. */
+const vfKeys = ['selectors', 'driver', 'numaPolicy', 'allocation'] as const;
+const vfDefaults = { driver: 'vfio-pci', selectors: [], numaPolicy: 'preferred', allocation: 'pack' } as const;
+
 const pool = z.pipe(
   poolShape,
   z.transform(({ vnicType, resourceName: names, ...rest }, context) => {
     const types = [...new Set([vnicType].flat())];
     const refuse = (path: readonly string[], message: string) =>
       context.issues.push({ code: 'custom', path: [...path], message, input: names });
+    if (rest.slots === undefined && rest.selectors === undefined)
+      refuse([], 'has neither selectors nor slots; write which VFs it offers, or how many slots of ovs-dpdk');
+    if (rest.slots !== undefined) {
+      for (const key of vfKeys)
+        if (rest[key] !== undefined) refuse([key], 'is for VFs, and a pool with slots has none; take it out');
+      if (types.includes('direct'))
+        refuse(['vnicType'], 'has direct, which gives VFs away, and slots are none; write virtio-forwarder');
+    }
     if (typeof names === 'string' && types.length > 1) {
       const remedy = `write resourceName: { direct: ${names}, virtio-forwarder: ${names}-virtio }`;
       refuse(['resourceName'], `is one name for two vnic types; ${remedy}`);
@@ -118,7 +131,7 @@ const pool = z.pipe(
       }
     }
     const nameOf = (type: (typeof vnicTypes)[number]) => (typeof names === 'string' ? names : names?.[type]) ?? type;
-    return defined({ ...rest, resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
+    return defined({ ...vfDefaults, ...defined(rest), resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
   }),
 );
 

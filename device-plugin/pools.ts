@@ -1,4 +1,4 @@
-// Which vfs each pool offers: (configuration, machine) -> resources, and for every vf the reasons. Pure.
+// Which vfs or slots each pool offers: (configuration, machine) -> resources, and for every vf the reasons. Pure.
 import type { Vf } from '../host/vf.ts';
 import type { Config, Pool } from './config.ts';
 import { numaNodes, type Sockets } from './numa.ts';
@@ -9,7 +9,7 @@ import { fits } from './selectors.ts';
 export interface Machine {
   readonly vfs: readonly Vf[];
   readonly sockets: Sockets;
-  /** By PCI address: the resource that kubelet allocated the vf as. It stays there, whatever its driver looks like while a pod has it. */
+  /** By id: the resource that kubelet allocated it as. A vf stays there, whatever its driver looks like while a pod has it; so does a slot. */
   readonly held: ReadonlyMap<string, string>;
 }
 
@@ -55,8 +55,9 @@ function unknownPlace(pool: Pool, vf: Vf): string {
   return pool.numaPolicy === 'socket' ? `which socket NUMA node ${vf.numaNode} is on` : 'where it is';
 }
 
-function makeResources(pool: Pool, vfs: readonly Vf[], { sockets }: Machine): readonly Resource[] {
+function makeResources(pool: Pool, vfs: readonly Vf[], { sockets, held }: Machine): readonly Resource[] {
   const units: readonly Unit[] = vfs.map((vf) => ({
+    id: vf.address,
     vf,
     problems: [],
     numaNodes: numaNodes(pool.numaPolicy, vf.numaNode, sockets) ?? [],
@@ -68,8 +69,19 @@ function makeResources(pool: Pool, vfs: readonly Vf[], { sockets }: Machine): re
     ...(vnicType === 'direct' && { driver: pool.driver }),
     allocation: pool.allocation,
     cdi: pool.cdi,
-    units,
+    units: pool.slots === undefined ? units : makeSlots(pool.name, pool.slots, heldAs(held, name)),
   }));
+}
+
+/** Where nothing but a socket is given away. Those that pods have stay when there are to be fewer. */
+function makeSlots(pool: string, count: number, held: ReadonlySet<string>): readonly Unit[] {
+  const names = Array.from({ length: count }, (_, at) => `${pool}-${at}`);
+  const kept = [...held.difference(new Set(names))].filter((id) => id.startsWith(`${pool}-`));
+  return [...names, ...kept].map((id) => ({ id, problems: [], numaNodes: [] }));
+}
+
+function heldAs(held: Machine['held'], resource: string): ReadonlySet<string> {
+  return new Set([...held].flatMap(([id, holder]) => (holder === resource ? [id] : [])));
 }
 
 function describeConflict(vf: Vf, [first, ...others]: readonly Pool[]): string {

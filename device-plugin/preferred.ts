@@ -25,8 +25,8 @@ export function preferred(snapshot: Snapshot, name: string, { available, mustInc
     while (chosen.length < size && candidates.size > 0) {
       const next = best(resource, [...candidates], used);
       candidates.delete(next);
-      chosen.push(next.vf.address);
-      used.set(next.vf.pf.address, (used.get(next.vf.pf.address) ?? 0) + 1);
+      chosen.push(next.id);
+      used.set(pfOf(next), (used.get(pfOf(next)) ?? 0) + 1);
     }
   }
   return chosen;
@@ -43,11 +43,9 @@ function ranks(
   const shared = sharedIds(snapshot, resource.name);
   const usable = resource.units.filter(
     (unit) =>
-      wanted.has(unit.vf.address) &&
-      unit.problems.length === 0 &&
-      holderElsewhere(snapshot, resource.name, unit.vf.address) === undefined,
+      wanted.has(unit.id) && unit.problems.length === 0 && holderElsewhere(snapshot, resource.name, unit.id) === undefined,
   );
-  const { true: together = [], false: alone = [] } = Object.groupBy(usable, (unit) => `${shared.has(unit.vf.address)}`);
+  const { true: together = [], false: alone = [] } = Object.groupBy(usable, (unit) => `${shared.has(unit.id)}`);
   return [alone, together];
 }
 
@@ -55,23 +53,26 @@ function best(resource: Resource, candidates: readonly Unit[], used: ReadonlyMap
   const sign = resource.allocation === 'pack' ? -1 : 1;
   const direction = resource.vnicType === 'direct' ? 1 : -1;
   return candidates.reduce((a, b) => {
-    const load = sign * ((used.get(a.vf.pf.address) ?? 0) - (used.get(b.vf.pf.address) ?? 0));
-    const order = load !== 0 ? load : direction * compare(a.vf.address, b.vf.address);
+    const load = sign * ((used.get(pfOf(a)) ?? 0) - (used.get(pfOf(b)) ?? 0));
+    const order = load !== 0 ? load : direction * compare(a.id, b.id);
     return order <= 0 ? a : b;
   });
 }
 
 /** Vfs of each pf that are held under any name, or chosen already. */
 function usedPerPf(snapshot: Snapshot, chosen: readonly string[]): Map<string, number> {
-  const vfs = new Map(
-    snapshot.resources.flatMap((resource) => resource.units.map((unit) => [unit.vf.address, unit.vf] as const)),
-  );
+  const units = new Map(snapshot.resources.flatMap((resource) => resource.units.map((unit) => [unit.id, unit] as const)));
   const used = new Map<string, number>();
   for (const id of new Set([...snapshot.holdings.keys(), ...chosen])) {
-    const pf = vfs.get(id)?.pf.address;
-    if (pf !== undefined) used.set(pf, (used.get(pf) ?? 0) + 1);
+    const unit = units.get(id);
+    if (unit !== undefined) used.set(pfOf(unit), (used.get(pfOf(unit)) ?? 0) + 1);
   }
   return used;
+}
+
+/** Slots are all alike. */
+function pfOf({ vf }: Unit): string {
+  return vf?.pf.address ?? '';
 }
 
 function compare(a: string, b: string): number {

@@ -4,9 +4,12 @@ import type { Vf } from '../host/vf.ts';
 
 export type VnicType = 'direct' | 'virtio-forwarder';
 
-/** One vf as one resource offers it. */
+/** One vf, or one slot, as one resource offers it. */
 export interface Unit {
-  readonly vf: Vf;
+  /** What kubelet calls it: the vf's PCI address, or the slot's name. */
+  readonly id: string;
+  /** Absent: a slot, of a pool whose forwarder takes no vf. */
+  readonly vf?: Vf;
   /** Empty: healthy. Else the reasons, worst first, e.g. `vf-gone`, `driver-wrong`, `taken-by smartnic.io/direct`. */
   readonly problems: readonly string[];
   /** NUMA nodes told to kubelet by the pool's numaPolicy; empty: no TopologyInfo. */
@@ -24,6 +27,6 @@ export interface Resource {
   readonly allocation: 'pack' | 'spread';
   /** Answer with `cdi_devices` as well. */
   readonly cdi: boolean;
-  /** Sorted by PCI address. */
+  /** Sorted by id; slots by number. */
   readonly units: readonly Unit[];
 }

@@ -1,6 +1,6 @@
 // Everything that kubelet's questions are answered from, at one moment: what is offered and what is held. Pure look-ups, no I/O.
 import type { Holdings } from './holdings.ts';
-import type { Resource, Unit } from './resource.ts';
+import type { Resource } from './resource.ts';
 
 export interface Snapshot {
   readonly resources: readonly Resource[];
@@ -24,8 +24,8 @@ export function findResource(snapshot: Snapshot, name: string): Resource | undef
 export function deviceList(snapshot: Snapshot, name: string): readonly Device[] {
   const units = findResource(snapshot, name)?.units ?? [];
   return units.map((unit) => ({
-    id: unit.vf.address,
-    healthy: unit.problems.length === 0 && holderElsewhere(snapshot, name, unit.vf.address) === undefined,
+    id: unit.id,
+    healthy: unit.problems.length === 0 && holderElsewhere(snapshot, name, unit.id) === undefined,
     numaNodes: unit.numaNodes,
   }));
 }
@@ -36,12 +36,8 @@ export function holderElsewhere(snapshot: Snapshot, name: string, id: string): s
   return holder === name ? undefined : holder;
 }
 
-/** Addresses of this resource's vfs that another resource offers too. */
+/** Ids of this resource's units that another resource offers too. */
 export function sharedIds(snapshot: Snapshot, name: string): ReadonlySet<string> {
   const others = snapshot.resources.filter((resource) => resource.name !== name);
-  return new Set(others.flatMap((resource) => resource.units.map(addressOf)));
-}
-
-function addressOf(unit: Unit): string {
-  return unit.vf.address;
+  return new Set(others.flatMap((resource) => resource.units.map(({ id }) => id)));
 }

@@ -1,4 +1,4 @@
-// The directories in which virtio-forwarder containers make their sockets: one per vf, there before Allocate names it as a mount.
+// The directories in which virtio-forwarder containers make their sockets: one per vf or slot, there before Allocate names it as a mount.
 // Only made and given their owner here; what lies in them is the CNI side's business.
 import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import type { Host } from '../host/host.ts';
@@ -7,7 +7,7 @@ import { socketPlace } from '../vnic/virtio-forwarder.ts';
 import type { Pool, VhostDirectory } from './config.ts';
 import type { Resource } from './resource.ts';
 
-/** By address of the vf. */
+/** By id of the vf or slot. */
 export type VhostDirectories = ReadonlyMap<string, VhostDirectory>;
 
 export function wantedDirectories(resources: readonly Resource[], pools: readonly Pool[]): VhostDirectories {
@@ -17,15 +17,15 @@ export function wantedDirectories(resources: readonly Resource[], pools: readonl
       .filter(({ vnicType }) => vnicType === 'virtio-forwarder')
       .flatMap(({ pool, units }) => {
         const vhost = byName.get(pool);
-        return vhost === undefined ? [] : units.map(({ vf }) => [vf.address, vhost] as const);
+        return vhost === undefined ? [] : units.map(({ id }) => [id, vhost] as const);
       }),
   );
 }
 
 /** Makes what is missing, puts mode and owner right, removes those of `before` that are unwanted and empty. @throws Error naming the first that failed. */
 export function ensureDirectories(host: Pick<Host, 'root'>, before: VhostDirectories, wanted: VhostDirectories): void {
-  for (const [address, vhost] of wanted) ensureDirectory(onHost(host, socketPlace(address).hostDirectory), vhost);
-  for (const address of before.keys()) if (!wanted.has(address)) removeIfEmpty(onHost(host, socketPlace(address).hostDirectory));
+  for (const [id, vhost] of wanted) ensureDirectory(onHost(host, socketPlace(id).hostDirectory), vhost);
+  for (const id of before.keys()) if (!wanted.has(id)) removeIfEmpty(onHost(host, socketPlace(id).hostDirectory));
 }
 
 function ensureDirectory(path: string, { mode, uid, gid }: VhostDirectory): void {

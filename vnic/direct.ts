@@ -11,7 +11,7 @@ import { type CableVf, putBackVf, raiseRepresentor, setUpVf } from './vf.ts';
 import type { Port, Vnic } from './vnic.ts';
 
 export const direct: Vnic = {
-  needsVf: true,
+  reserves: () => 'vf',
 
   async plug(host, port) {
     const vf = vfOf(port);

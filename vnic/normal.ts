@@ -7,7 +7,7 @@ import { openNetns } from '../host/netns.ts';
 import type { Port, Vnic } from './vnic.ts';
 
 export const normal: Vnic = {
-  needsVf: false,
+  reserves: () => undefined,
 
   async plug(host, port) {
     using pod = openNetns(port.netns);

@@ -1,23 +1,24 @@
 // `virtio-forwarder`: the pod gets a vhost-user socket, a forwarder on the host owns the vf. Up to the vf it is `direct` with vfio-pci.
+// Where Open vSwitch itself is the forwarder there is no vf: the pod has a slot, which is nothing but the socket's directory.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Forwarder, PairName } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import { existsOnHost, onHost } from '../host/sysfs.ts';
-import type { Vf } from '../host/vf.ts';
 import { direct } from './direct.ts';
 import type { Grant } from './grant.ts';
 import type { CableVf } from './vf.ts';
-import type { Port, Vnic } from './vnic.ts';
+import type { Cable, End, Port, Vnic } from './vnic.ts';
 
 export const virtioForwarder: Vnic = {
-  needsVf: true,
+  reserves: (forwarder) => (forwarder?.port === undefined ? 'vf' : 'slot'),
 
   async plug(host, port) {
+    if (port.slot !== undefined) return await plugSlot(host, port, port.slot.id);
     const vf = vfOf(port);
     const forwarder = forwarderOf(host);
-    const pair = pairOf(vf);
-    clearSockets(host, vf);
+    const pair = pairOf(vf.address);
+    clearSockets(host, vf.address);
     const end = await direct.plug(host, port);
     await forwarder.attach({ ...pair, mac: port.mac, mtu: port.mtu });
     host.step('forwarder attached');
@@ -25,31 +26,57 @@ export const virtioForwarder: Vnic = {
   },
 
   async check(host, port) {
-    const { device, socket } = pairOf(vfOf(port));
-    await direct.check(host, port);
+    const { device, socket } = pairOf(port.slot?.id ?? vfOf(port).address);
+    if (port.slot === undefined) await direct.check(host, port);
     const pairs = await forwarderOf(host).attached();
-    if (pairs.some((each) => each.device === device && each.socket === socket)) return;
-    throw new Error(`the forwarder does not relay ${socket} to VF ${device}; its keeper says why in smartnic's log`);
+    const wanted = port.slot === undefined ? device : port.bridgePort;
+    if (pairs.some((each) => each.device === wanted && each.socket === socket)) return;
+    throw new Error(
+      port.slot === undefined
+        ? `the forwarder does not relay ${socket} to VF ${device}; its keeper says why in smartnic's log`
+        : `Open vSwitch has no vhost-user port ${wanted} to ${socket}; was it removed or changed by hand?`,
+    );
   },
 
   /** The forwarder first: a vf can't be taken from vfio-pci while somebody has it open, the kernel waits for that without end. */
   async unplug(host, cable) {
-    const { vf } = cable;
-    if (vf !== undefined) {
-      await host.forwarder?.detach(pairOf(vf));
+    const id = deviceOf(cable);
+    if (id !== undefined) {
+      await host.forwarder?.detach(pairOf(id));
       host.step('forwarder detached');
-      clearSockets(host, vf);
+      clearSockets(host, id);
     }
     await direct.unplug(host, cable);
   },
 
+  /** A slot is like a vf at vfio: it says nothing of the pod. */
   alive: (host, cable) => direct.alive(host, cable),
 };
 
-/** Below it each vf has a directory of its own. */
+async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
+  const { forwarder } = host;
+  if (forwarder?.port === undefined) throw new Error(`${port.ifname} was planned with slot ${slot}; this is a fault of smartnic`);
+  if (port.datapath !== 'netdev') {
+    throw new Error(
+      `the bridge has datapath "${port.datapath}", but vhost-user ports need Open vSwitch's userspace datapath; ` +
+        'ovs-vsctl set Bridge BRIDGE datapath_type=netdev, or take another bridge',
+    );
+  }
+  const pair = { ...pairOf(slot), mac: port.mac, mtu: port.mtu };
+  clearSockets(host, slot);
+  await forwarder.attach(pair);
+  host.step('forwarder attached');
+  return {
+    bridge: { port: port.bridgePort, made: forwarder.port(pair) },
+    pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, socketPath: pair.socket },
+    takesIp: false,
+  };
+}
+
+/** Below it each vf and each slot has a directory of its own. */
 export const socketDirectory = '/run/smartnic/vhost';
 
-/** Where the socket of a vf lies: its directory and path on the host, and the same two as its container sees them. */
+/** Where a socket lies: its directory and path on the host, and the same two as its container sees them. */
 export interface SocketPlace {
   readonly hostDirectory: string;
   readonly hostPath: string;
@@ -57,10 +84,10 @@ export interface SocketPlace {
   readonly containerPath: string;
 }
 
-/** Fixed by the vf's PCI address alone, so that container, forwarder and server can each restart and meet again. */
-export function socketPlace(address: string): SocketPlace {
-  const hostDirectory = `${socketDirectory}/${address}`;
-  const containerDirectory = `/var/run/smartnic/${address}`;
+/** Fixed by the vf's PCI address or the slot's name alone, so that container, forwarder and server can each restart and meet again. */
+export function socketPlace(id: string): SocketPlace {
+  const hostDirectory = `${socketDirectory}/${id}`;
+  const containerDirectory = `/var/run/smartnic/${id}`;
   return {
     hostDirectory,
     hostPath: `${hostDirectory}/vhost.sock`,
@@ -69,13 +96,17 @@ export function socketPlace(address: string): SocketPlace {
   };
 }
 
-function pairOf({ address }: CableVf): PairName {
-  return { device: address, socket: socketPlace(address).hostPath };
+function pairOf(id: string): PairName {
+  return { device: id, socket: socketPlace(id).hostPath };
+}
+
+function deviceOf({ vf, slot }: Cable): string | undefined {
+  return vf?.address ?? slot?.id;
 }
 
 /** What an earlier pod left, whatever it is: no container of this one has been started yet. The directory is the device plugin's. */
-function clearSockets(host: Host, { address }: CableVf): void {
-  const directory = onHost(host, socketPlace(address).hostDirectory);
+function clearSockets(host: Host, id: string): void {
+  const directory = onHost(host, socketPlace(id).hostDirectory);
   if (!existsOnHost(directory)) return;
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
 }
@@ -87,21 +118,19 @@ function vfOf({ vf, ifname }: Port): CableVf {
 }
 
 function forwarderOf({ forwarder }: Host): Forwarder {
-  if (forwarder === undefined) {
-    throw new Error(
-      'this node has no forwarder for virtio-forwarder ports; write "forwarder: { kind: xvio }" (or testpmd) into the node\'s configuration',
-    );
-  }
-  if (forwarder.port === undefined) return forwarder;
-  throw new Error("this node's forwarder is ovs-dpdk, which takes no VF, and this port has one; use kind xvio or testpmd");
+  if (forwarder !== undefined) return forwarder;
+  throw new Error(
+    'this node has no forwarder for virtio-forwarder ports; write "forwarder: { kind: xvio }" (or testpmd, ovs-dpdk) into the node\'s ' +
+      'configuration',
+  );
 }
 
-/** The directory, writable: the container is the socket's server. Never a vfio node, that is the forwarder's. */
-export function grant(vf: Vf): Grant {
-  const place = socketPlace(vf.address);
+/** @param id - of the vf or slot. The directory, writable: the container is the socket's server. Never a vfio node, that is the forwarder's. */
+export function grant(id: string): Grant {
+  const place = socketPlace(id);
   return {
     devices: [],
     mounts: [{ hostPath: place.hostDirectory, containerPath: place.containerDirectory, readOnly: false }],
-    info: { generic: { deviceID: vf.address }, 'vhost-user': { mode: 'server', path: place.containerPath } },
+    info: { generic: { deviceID: id }, 'vhost-user': { mode: 'server', path: place.containerPath } },
   };
 }

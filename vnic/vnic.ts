@@ -1,5 +1,6 @@
 // What a vnic type is: how its cable is plugged at ADD (and what its container is granted at Allocate).
 // The verb is shared by all types (cni/add.ts, cni/del.ts); a type makes, checks and removes only its own cable.
+import type { Forwarder, MadePort } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import type { CableVf } from './vf.ts';
 
@@ -21,6 +22,14 @@ export interface Port {
   readonly datapath: string;
   /** For types that need one. */
   readonly vf?: CableVf;
+  /** Instead of a vf, where the forwarder is the switch. */
+  readonly slot?: Slot;
+}
+
+/** A socket's directory and nothing else, reserved through kubelet as a vf is. */
+export interface Slot {
+  /** Its pool and a number, e.g. `ovs-7`. */
+  readonly id: string;
 }
 
 /** The pod's interface as the CNI result shows it. */
@@ -36,8 +45,8 @@ export interface PodInterface {
 
 /** Both ends of a plugged cable. */
 export interface End {
-  /** The netdev that goes into the bridge; absent: a vf on the switch of its pf alone. */
-  readonly bridge?: { readonly port: string; readonly mac: string };
+  /** The netdev that goes into the bridge, or what Open vSwitch makes itself; absent: a vf on the switch of its pf alone. */
+  readonly bridge?: { readonly port: string; readonly mac?: string; readonly made?: MadePort };
   readonly pod: PodInterface;
   /** Whether IPAM's addresses are put on the pod's interface (a vfio device has none to put them on). */
   readonly takesIp: boolean;
@@ -46,11 +55,11 @@ export interface End {
 }
 
 /** As much of a port as outlives the pod. */
-export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'vf'>;
+export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'vf' | 'slot'>;
 
 export interface Vnic {
-  /** Whether kubelet must have given the pod a vf for it. */
-  readonly needsVf: boolean;
+  /** What kubelet must have given the pod for it, on a node with that forwarder. */
+  reserves(forwarder: Forwarder | undefined): 'vf' | 'slot' | undefined;
   /**
    * Makes the cable. When it throws, the caller calls unplug: undoing a failed ADD, a DEL and the sweep after a crash are one and
    * the same way, which is therefore the one that is tested most.

@@ -4,7 +4,7 @@ import type { NewPort } from '../ovs-bridge.ts';
 
 /** A socket and the device that it is relayed to. */
 export interface Pair {
-  /** The vf's PCI address `dddd:bb:dd.f`; or the name of a netdev that stands for it, which testpmd relays to as well. */
+  /** The vf's PCI address `dddd:bb:dd.f`; a slot's name; or the name of a netdev that stands for a vf, which testpmd relays to as well. */
   readonly device: string;
   /** Path on the host, at most 107 bytes. The consumer makes the socket and may do so later; the forwarder connects to it. */
   readonly socket: string;
@@ -34,8 +34,11 @@ export interface Forwarder extends AsyncDisposable {
   /** Why it can't serve just now; undefined when it can. Never throws. */
   health(): Promise<string | undefined>;
   /** What the bridge's port is, where the forwarder is the switch itself. Absent: the port is the vf's representor. */
-  readonly port?: (pair: Pick<Pair, 'socket' | 'mtu'>) => Required<Pick<NewPort, 'type' | 'options' | 'mtuRequest'>>;
+  readonly port?: (pair: Pick<Pair, 'socket' | 'mtu'>) => MadePort;
 }
+
+/** A port of the bridge that no netdev stands behind. */
+export type MadePort = Required<Pick<NewPort, 'type' | 'options' | 'mtuRequest'>>;
 
 /** The parts of a PCI address, or undefined for the name of a netdev. */
 export function findPciParts(device: string) {

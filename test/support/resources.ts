@@ -32,12 +32,12 @@ export function someResource(name: string, vfs: readonly Vf[], differing: Partia
     vnicType: name.endsWith('virtio-forwarder') ? 'virtio-forwarder' : 'direct',
     allocation: 'pack',
     cdi: false,
-    units: vfs.map((vf) => ({ vf, problems: [], numaNodes: vf.numaNode === undefined ? [] : [vf.numaNode] })),
+    units: vfs.map((vf) => ({ id: vf.address, vf, problems: [], numaNodes: vf.numaNode === undefined ? [] : [vf.numaNode] })),
     ...differing,
   };
 }
 
 /** The resource with these reasons against one of its vfs. */
 export function withProblems(resource: Resource, address: string, ...problems: readonly string[]): Resource {
-  return { ...resource, units: resource.units.map((unit) => (unit.vf.address === address ? { ...unit, problems } : unit)) };
+  return { ...resource, units: resource.units.map((unit) => (unit.id === address ? { ...unit, problems } : unit)) };
 }

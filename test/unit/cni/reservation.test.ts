@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { parseRequest } from '../../../cni/request.ts';
-import { type Choice, chooseVf, otherHolder, reservedVf } from '../../../cni/reservation.ts';
+import { type Choice, chooseDevice, otherHolder, type Reserve, reservedDevice } from '../../../cni/reservation.ts';
 import { parseSettings } from '../../../cni/settings.ts';
 import { Unavailable } from '../../../host/errors.ts';
 import { FakeKubelet } from '../../support/fake-kubelet.ts';
@@ -17,9 +17,12 @@ const [a, b, c] = ['0000:01:01.0', '0000:01:01.1', '0000:01:01.2'] as const;
 
 describe('the choice of a vf', () => {
   const choose = (held: Record<string, readonly string[]>, more: Partial<Choice> = {}) =>
-    chooseVf(
+    chooseDevice(
       Object.entries(held).map(([resource, ids]) => ({ resource, ids })),
-      { pod: 'shop/web', network: 'n', resource: direct, asked: undefined, type: 'direct', taken: new Map(), ...more },
+      {
+        ...{ pod: 'shop/web', network: 'n', resource: direct, asked: undefined },
+        ...{ type: 'direct', reserve: 'vf', taken: new Map(), ...more },
+      },
     );
 
   it('is the first of the right resource in the order of addresses, whatever order kubelet has', () => {
@@ -70,9 +73,14 @@ describe("the pod's vf as kubelet tells it", () => {
     root = mkdtempSync(join(tmpdir(), 'k-'));
     kubelet = new FakeKubelet({ directory: join(root, 'kubelet') });
     await kubelet.start();
-    ({ stop } = await startOurs(join(root, 'kubelet'), [someResource(direct, someVfs([1], 4))], {
-      timing: { reconcile: 60_000 },
-    }));
+    const slots = (name: string, id: string) =>
+      someResource(`smartnic.io/${name}`, [], { vnicType: 'virtio-forwarder', units: [{ id, problems: [], numaNodes: [] }] });
+    const resources = [someResource(direct, someVfs([1], 4)), slots('slot', 'ovs-0'), slots('stranger', '../ovs-0')];
+    ({ stop } = await startOurs(join(root, 'kubelet'), resources, { timing: { reconcile: 60_000 } }));
+    for (const each of ['slot', 'stranger']) {
+      await kubelet.untilOffered(`smartnic.io/${each}`, 1);
+      await kubelet.admit({ name: `shop/${each}`, containers: { one: { [`smartnic.io/${each}`]: 1 } } });
+    }
     await kubelet.untilOffered(direct, 4);
     await kubelet.admit({ name: 'shop/web', containers: { one: { [direct]: 1 }, two: { [direct]: 1 } } });
     await kubelet.admit({ name: 'shop/db', containers: { one: { [direct]: 1 } } });
@@ -85,7 +93,7 @@ describe("the pod's vf as kubelet tells it", () => {
   });
 
   const context = () => ({
-    host: { root, log: pino({ level: 'silent' }) } as unknown as Parameters<typeof reservedVf>[0]['host'],
+    host: { root, log: pino({ level: 'silent' }) } as unknown as Parameters<typeof reservedDevice>[0]['host'],
     settings: { ...parseSettings('kubeletDir: /kubelet', 'f'), nodeName: 'n' },
   });
   const request = (pod: string, config: object = {}) =>
@@ -101,7 +109,7 @@ describe("the pod's vf as kubelet tells it", () => {
       JSON.stringify({ cniVersion: '1.0.0', name: 'n', type: 'smartnic', bridge: 'br0', ...config }),
     );
   const reserved = async (pod: string, config: object = {}, taken: ReadonlyMap<string, string> = new Map()) =>
-    await reservedVf(context(), request(pod, config), { type: 'direct', taken });
+    await reservedDevice(context(), request(pod, config), { type: 'direct', reserve: 'vf', taken });
   const held = (pod: string) =>
     kubelet
       .given(`shop/${pod}`)
@@ -118,6 +126,24 @@ describe("the pod's vf as kubelet tells it", () => {
     kubelet.behaviour.podResourcesGet = false;
     assert.equal(await reserved('web'), held('web')[0]);
     kubelet.behaviour.podResourcesGet = true;
+  });
+
+  it('is a vf where the forwarder needs one and a slot where it is the switch, and never anything else', async () => {
+    const taking = async (pod: string, reserve: Reserve) =>
+      await reservedDevice(context(), request(pod, { resource: pod === 'web' ? direct : `smartnic.io/${pod}` }), {
+        ...{ type: 'virtio-forwarder', reserve, taken: new Map() },
+      });
+    assert.equal(await taking('slot', 'slot'), 'ovs-0');
+    await assert.rejects(taking('slot', 'vf'), {
+      code: 7,
+      message:
+        /^ovs-0: was allocated as smartnic.io\/slot, a slot, but virtio-forwarder needs a VF on this node; slots are for "forwarder/,
+    });
+    await assert.rejects(taking('web', 'slot'), {
+      code: 7,
+      message: /a VF, but this node's forwarder is ovs-dpdk, which takes none; give its pool "slots" instead of "selectors"/,
+    });
+    await assert.rejects(taking('stranger', 'slot'), /neither a PCI address nor a slot; whose device plugin offers it\?/);
   });
 
   it("is Multus' in either place and spelling, but only where both say the same", async () => {

@@ -40,6 +40,24 @@ describe('Allocate', () => {
     });
   });
 
+  it("gives a slot its directory, as it gives a vf's, and nothing else", () => {
+    const ovs = 'smartnic.io/ovs';
+    const units = ['ovs-0', 'ovs-1'].map((id) => ({ id, problems: [], numaNodes: [] }));
+    const [answer] = allocate(offering(someResource(ovs, [], { vnicType: 'virtio-forwarder', units })), ovs, [['ovs-1']]);
+    const path = '/var/run/smartnic/ovs-1';
+    assert.deepEqual(answer, {
+      envs: {
+        PCIDEVICE_SMARTNIC_IO_OVS: 'ovs-1',
+        PCIDEVICE_SMARTNIC_IO_OVS_INFO: JSON.stringify({
+          'ovs-1': { generic: { deviceID: 'ovs-1' }, 'vhost-user': { mode: 'server', path: `${path}/vhost.sock` } },
+        }),
+      },
+      mounts: [{ hostPath: '/run/smartnic/vhost/ovs-1', containerPath: path, readOnly: false }],
+      devices: [],
+      cdiDevices: [],
+    });
+  });
+
   it('names a resource with a hyphen twice in the environment, because a shell can read only one of the two', () => {
     const forwarder = 'smartnic.io/virtio-forwarder';
     const [answer] = allocate(offering(someResource(forwarder, someVfs([1], 1))), forwarder, [['0000:01:01.0']]);
@@ -91,7 +109,7 @@ describe('Allocate', () => {
   const refusals: readonly (readonly [string, Snapshot, readonly (readonly string[])[], number, RegExp])[] = [
     ['no container at all', offering(direct), [], 3, /^Allocate of smartnic.io\/direct names no container/],
     ['a container without devices', offering(direct), [[]], 3, /names no device/],
-    ['an empty id', offering(direct), [['']], 5, /^ is not a VF of smartnic.io\/direct/],
+    ['an empty id', offering(direct), [['']], 5, /^ is not one of smartnic.io\/direct/],
     ['a vf asked for twice', offering(direct), [['0000:01:01.0', '0000:01:01.0']], 3, /asks for 0000:01:01.0 twice/],
     [
       'a vf asked for by two containers',
@@ -105,7 +123,7 @@ describe('Allocate', () => {
       offering(direct),
       [['0000:09:01.0']],
       5,
-      /^0000:09:01.0 is not a VF of smartnic.io\/direct \(pool pool-a\) on this node/,
+      /^0000:09:01.0 is not one of smartnic.io\/direct \(pool pool-a\) on this node/,
     ],
     [
       'an id of another pool',

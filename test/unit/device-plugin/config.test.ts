@@ -79,7 +79,26 @@ const broken: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   'an unknown key at the top': ['pools: []\npoools: 3', ['pools.yaml:2: unknown key "poools"']],
   'an unknown key in a pool': [pool('numa: x'), ['pools.yaml:5: unknown key "numa" in pools.0']],
   'an unknown selector': [pool('', '\n      - vendor: ["8086"]'), ['pools.yaml:5: unknown key "vendor" in pools.0.selectors.0']],
-  'no selectors': ['pools:\n  - name: a\n    vnicType: direct', ['pools.yaml:2: pools.0.selectors: is missing']],
+  'neither selectors nor slots': [
+    'pools:\n  - name: a\n    vnicType: direct',
+    [
+      'pools.yaml:2: pools.0: {"name":"a","vnicType":"direct"} has neither selectors nor slots; write which VFs it offers, or how many slots',
+    ],
+  ],
+  'slots with selectors': [
+    pool('slots: 4').replace('direct', 'virtio-forwarder'),
+    ['pools.yaml:4: pools.0.selectors: [{"vendors":["8086"]}] is for VFs, and a pool with slots has none; take it out'],
+  ],
+  'slots of direct': [
+    'pools:\n  - name: a\n    vnicType: [direct, virtio-forwarder]\n    slots: 4',
+    [
+      'pools.yaml:3: pools.0.vnicType: ["direct","virtio-forwarder"] has direct, which gives VFs away, and slots are none; write virtio-forwarder',
+    ],
+  ],
+  'a number of slots that is none': [
+    'pools:\n  - name: a\n    vnicType: virtio-forwarder\n    slots: 0',
+    ['pools.yaml:4: pools.0.slots: 0'],
+  ],
   'an empty list of selectors': [
     pool('', '[]'),
     ['pools.yaml:4: pools.0.selectors: [] is an empty list; name at least one value'],

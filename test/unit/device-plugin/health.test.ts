@@ -46,8 +46,7 @@ function step(state: HealthState, { vfs, pfs = [pf], held = new Map(), facts = {
 function told({ resources }: ReturnType<typeof judge>): readonly string[] {
   return resources.flatMap(({ name, units }) =>
     units.map(
-      (unit) =>
-        `${name.slice(12)} ${unit.vf.address.slice(8)} ${unit.problems.map((one) => one.split(':')[0]).join('+') || 'ok'}`,
+      (unit) => `${name.slice(12)} ${unit.id.slice(8)} ${unit.problems.map((one) => one.split(':')[0]).join('+') || 'ok'}`,
     ),
   );
 }

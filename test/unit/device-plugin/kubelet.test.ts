@@ -158,7 +158,7 @@ describe('our device plugin and kubelet', () => {
     for (let time = 0; time < 50; time++) plugin.offer([{ ...resource }]);
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(kubelet.messages, before);
-    for (const { vf } of resource.units) plugin.offer([withProblems(resource, vf.address, 'driver-wrong')]);
+    for (const { id } of resource.units) plugin.offer([withProblems(resource, id, 'driver-wrong')]);
     await kubelet.untilOffered(name, 4, 3);
     assert.equal(kubelet.messages, before + 1);
   });

@@ -27,7 +27,7 @@ async function machineOf(
 /** The resulting resources as text: a line each, its vfs after the colon. */
 function offer(text: string, machine: Machine): readonly string[] {
   return makeOffer(parseConfig('pools.yaml', text), machine).resources.map(({ name, units }) =>
-    `${name}: ${units.map(({ vf }) => vf.address.slice(5)).join(' ')}`.trim(),
+    `${name}: ${units.map(({ id, vf }) => (vf === undefined ? id : id.slice(5))).join(' ')}`.trim(),
   );
 }
 
@@ -150,5 +150,14 @@ describe('numaPolicy', () => {
     const machine = await machineOf([mlx5(0, 1), igb({ vfs: 1 })]);
     deepEqual(units(one('[{ vendors: ["15b3", "8086"] }]', ', numaPolicy: socket'), machine), [[0, 1]]);
     deepEqual(units(one('[{ vendors: ["15b3", "8086"] }]', ', numaPolicy: preferred'), machine), [[1], []]);
+  });
+});
+
+describe('a pool of slots', () => {
+  it('has as many slots as it says, and those that pods still have when there are to be fewer', () => {
+    const pool = (slots: number) => `pools: [{ name: ovs, vnicType: virtio-forwarder, slots: ${slots} }]`;
+    const machine = { vfs: [], sockets: new Map(), held: new Map([['ovs-2', 'smartnic.io/virtio-forwarder']]) };
+    deepEqual(offer(pool(4), machine), ['smartnic.io/virtio-forwarder: ovs-0 ovs-1 ovs-2 ovs-3']);
+    deepEqual(offer(pool(1), machine), ['smartnic.io/virtio-forwarder: ovs-0 ovs-2']);
   });
 });

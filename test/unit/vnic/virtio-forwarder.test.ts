@@ -33,13 +33,42 @@ describe('plugging virtio-forwarder', () => {
   const machine = (forwarder?: Partial<Forwarder>) =>
     ({ root, step: () => {}, ...(forwarder && { forwarder }) }) as unknown as Host;
 
-  it('is refused on a node without a forwarder, and where Open vSwitch itself is the forwarder', async () => {
+  const switching = {
+    ...{ root: '/nowhere', step: () => {} },
+    forwarder: {
+      attach: async () => {},
+      port: ({ socket, mtu }: { socket: string; mtu: number }) => ({
+        ...{ type: 'dpdkvhostuserclient', options: { path: socket }, mtuRequest: mtu },
+      }),
+    },
+  } as unknown as Host;
+
+  it('is refused on a node without a forwarder', async () => {
     await assert.rejects(
       virtioForwarder.plug(machine(), port),
       /this node has no forwarder .* write "forwarder: \{ kind: xvio \}"/,
     );
-    const ovsDpdk = machine({ port: () => ({ type: '', options: {}, mtuRequest: 0 }) });
-    await assert.rejects(virtioForwarder.plug(ovsDpdk, port), /forwarder is ovs-dpdk, which takes no VF/);
+  });
+
+  it('needs a vf, or a slot where Open vSwitch itself is the forwarder', () => {
+    assert.equal(virtioForwarder.reserves(undefined), 'vf');
+    assert.equal(virtioForwarder.reserves(machine({}).forwarder), 'vf');
+    assert.equal(virtioForwarder.reserves(switching.forwarder), 'slot');
+  });
+
+  it('makes a port of the bridge of a slot, on the userspace datapath alone', async () => {
+    const { vf: _, ...rest } = port;
+    const slotted = { ...rest, slot: { id: 'ovs-1' } };
+    await assert.rejects(
+      virtioForwarder.plug(switching, slotted),
+      /has datapath "system", but vhost-user ports need .* datapath_type=netdev/,
+    );
+    const socketPath = '/run/smartnic/vhost/ovs-1/vhost.sock';
+    assert.deepEqual(await virtioForwarder.plug(switching, { ...slotted, datapath: 'netdev' }), {
+      bridge: { port: 'rep0', made: { type: 'dpdkvhostuserclient', options: { path: socketPath }, mtuRequest: 1500 } },
+      pod: { name: 'net1', mac: port.mac, mtu: 1500, socketPath },
+      takesIp: false,
+    });
   });
 
   it("is refused with the kernel's driver", async () => {
