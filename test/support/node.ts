@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { makeNetns, type TestNetns } from './netns.ts';
-import { type Ovs, startOvs } from './ovs.ts';
+import { type Ovs, type OvsOptions, startOvs } from './ovs.ts';
 
 const top = join(import.meta.dirname, '../..');
 export const ipamDirectory = '/usr/lib/cni';
@@ -59,7 +59,9 @@ export interface TestServer {
 }
 
 export interface NodeOptions {
-  /** More lines of the node's configuration. */
+  /** Open vSwitch's. */
+  readonly ovs?: OvsOptions;
+  /** More lines of the node's configuration; `DIR` stands for its directory. */
   readonly settings?: string;
   /** Default: debug. */
   readonly logLevel?: string;
@@ -71,7 +73,7 @@ export interface NodeOptions {
 /** With bridge br0 and, unless `server: false`, a server that answers. */
 export async function startNode(options: NodeOptions & { readonly server?: boolean } = {}): Promise<TestNode> {
   await using undo = new AsyncDisposableStack();
-  const ovs = undo.use(await startOvs());
+  const ovs = undo.use(await startOvs(options.ovs));
   await ovs.addBridge('br0');
   const dir = await mkdtemp(join(tmpdir(), 'sn-'));
   undo.defer(() => rm(dir, { recursive: true, force: true }));
@@ -81,7 +83,10 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     join(dir, 'config.yaml'),
     join(dir, 'log'),
   ];
-  await writeFile(settings, `ovsdb: ${ovs.address}\nlogLevel: ${options.logLevel ?? 'debug'}\n${options.settings ?? ''}`);
+  await writeFile(
+    settings,
+    `ovsdb: ${ovs.address}\nlogLevel: ${options.logLevel ?? 'debug'}\n${(options.settings ?? '').replaceAll('DIR', dir)}`,
+  );
   await mkdir(join(dir, 'ipam'));
   const running = new Set<TestServer>();
   undo.defer(async () => {

@@ -1,6 +1,8 @@
 // A private Open vSwitch for one test: real ovsdb-server and ovs-vswitchd (userspace datapath), with its database, sockets and
 // logs in a temporary directory, in a network namespace, because two of them in one namespace collide on the tap `ovs-netdev`.
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import type { Daemon } from './daemon.ts';
 import { makeNetns } from './netns.ts';
 import { type OvsdbServer, type OvsdbServerOptions, program, startOvsdbServer } from './ovsdb-server.ts';
@@ -27,25 +29,45 @@ export interface Ovs extends AsyncDisposable {
   start(): Promise<void>;
   stopVswitchd(): Promise<void>;
   startVswitchd(): Promise<void>;
+  /** As a crash would. */
+  killVswitchd(): Promise<void>;
   /** Hangs, with all its connections open; and goes on. */
   pauseVswitchd(): void;
   resumeVswitchd(): void;
 }
 
+export interface OvsOptions extends OvsdbServerOptions {
+  /** With DPDK, without hugepages and NICs; it then takes all of CPU 1 that nobody else wants. */
+  readonly dpdk?: boolean;
+}
+
+const dpdkVswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
+const dpdkSettings = [
+  'other_config:dpdk-init=true',
+  'other_config:pmd-cpu-mask=0x2',
+  // With a shared pool, a second MTU asks for 262144 buffers more.
+  'other_config:per-port-memory=true',
+  'other_config:stats-update-interval=1000',
+  'other_config:dpdk-extra="--no-pci --no-huge --legacy-mem -m 512 --no-telemetry --no-shconf"',
+];
+
 /**
  * Starts one and waits until it answers. Disposing ends both daemons and removes the directory. Without the name of a namespace (one
  * that has no OVS of its own) it makes one that ends with it.
  */
-export async function startOvs(options: OvsdbServerOptions = {}): Promise<Ovs> {
+export async function startOvs(options: OvsOptions = {}): Promise<Ovs> {
   await using undo = new AsyncDisposableStack();
   const netns = options.netns ?? undo.use(await makeNetns()).name;
   if (options.netns === undefined) await program('ip', ['-n', netns, 'link', 'set', 'dev', 'lo', 'up']);
   const ovsdb = undo.use(await startOvsdbServer({ ...options, netns }));
 
   let vswitchd: Daemon | undefined;
+  const vswitchdProgram = options.dpdk ? dpdkVswitchd : 'ovs-vswitchd';
+  if (options.dpdk) await ovsdb.vsctl('--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings);
   const startVswitchd = async () => {
-    vswitchd = ovsdb.daemon('ovs-vswitchd', ovsdb.address, '--disable-system');
-    await ovsdb.vsctl('init');
+    vswitchd = ovsdb.daemon(vswitchdProgram, ovsdb.address, '--disable-system');
+    if (options.dpdk && vswitchd.pid !== undefined) setPriority(vswitchd.pid, 15);
+    await ovsdb.vsctl('--timeout=25', 'init');
   };
   const stopVswitchd = async () => vswitchd?.stop();
   undo.defer(stopVswitchd);
@@ -58,7 +80,7 @@ export async function startOvs(options: OvsdbServerOptions = {}): Promise<Ovs> {
     netns,
     ovsdb,
     vsctl: ovsdb.vsctl,
-    appctl: (...args) => program('ovs-appctl', ['--timeout=10', '-t', `${ovsdb.dir}/ovs-vswitchd.ctl`, ...args]),
+    appctl: (...args) => program('ovs-appctl', ['--timeout=10', '-t', `${ovsdb.dir}/${basename(vswitchdProgram)}.ctl`, ...args]),
     addBridge: async (name) => {
       await ovsdb.vsctl('add-br', name, '--', 'set', 'Bridge', name, 'datapath_type=netdev', 'fail-mode=standalone');
       await program('ip', ['-n', netns, 'link', 'set', 'dev', name, 'up']);
@@ -77,6 +99,10 @@ export async function startOvs(options: OvsdbServerOptions = {}): Promise<Ovs> {
     },
     stopVswitchd,
     startVswitchd,
+    killVswitchd: async () => {
+      vswitchd?.signal('SIGKILL');
+      await vswitchd?.stop();
+    },
     pauseVswitchd: () => vswitchd?.signal('SIGSTOP'),
     resumeVswitchd: () => vswitchd?.signal('SIGCONT'),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
@@ -102,4 +128,12 @@ function whyNoOvs(): string | undefined {
     }
   }
   return undefined;
+}
+
+/** The same, where it is to be the one with DPDK. */
+export function skipWithoutDpdkOvs(this: Mocha.Context): void {
+  skipWithoutOvs.call(this);
+  if (existsSync(dpdkVswitchd)) return;
+  console.log(`      skipped: ${dpdkVswitchd} is not installed (Debian: openvswitch-switch-dpdk)`);
+  this.skip();
 }

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../host/run.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
@@ -47,8 +47,9 @@ export async function startOvsdbServer(options: OvsdbServerOptions = {}): Promis
 
   const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, LC_ALL: 'C' };
   const inside = options.netns === undefined ? [] : ['ip', 'netns', 'exec', options.netns];
+  const filesOf = (title: string) => [`--unixctl=${dir}/${title}.ctl`, `--log-file=${dir}/${title}.log`];
   const daemon = (name: string, ...args: readonly string[]) => {
-    const [file = name, ...rest] = [...inside, name, ...args, `--unixctl=${dir}/${name}.ctl`, `--log-file=${dir}/${name}.log`];
+    const [file = name, ...rest] = [...inside, name, ...args, ...filesOf(basename(name))];
     return startDaemon(file, [...rest, '-vconsole:off'], env);
   };
   const vsctl = (...args: readonly string[]) => program('ovs-vsctl', ['--timeout=10', `--db=unix:${socket}`, ...args]);

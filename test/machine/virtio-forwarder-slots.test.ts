@@ -1,0 +1,226 @@
+// `virtio-forwarder` where Open vSwitch with DPDK is the forwarder, from the device plugin's slots to packets between two pods.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { refused, succeeded } from '../support/answers.ts';
+import { skipWithoutDpdk, startConsumer } from '../support/consumer.ts';
+import type { CniAnswer, CniCall } from '../support/node.ts';
+import { skipWithoutDpdkOvs } from '../support/ovs.ts';
+import { type SlotNode, type SlotPod, startSlotNode } from '../support/slot-node.ts';
+import { until } from '../support/until.ts';
+import { vnicContract } from '../support/vnic-contract.ts';
+
+const macs = ['52:54:00:cc:00:01', '52:54:00:cc:00:02'] as const;
+
+describe('virtio-forwarder with slots of Open vSwitch', function () {
+  this.timeout(60_000);
+  let machine: SlotNode;
+  const pods: SlotPod[] = [];
+  before(async function () {
+    skipWithoutDpdkOvs.call(this);
+    skipWithoutDpdk.call(this);
+    machine = await startSlotNode();
+    writeFileSync(join(machine.node.dir, 'ipam/refusing'), refusing, { mode: 0o755 });
+  });
+  after(async () => await machine?.[Symbol.asyncDispose]());
+  afterEach(async () => {
+    const ended = pods.splice(0);
+    for (const { call } of ended) await machine.node.cni('DEL', { ...call, netns: '' });
+    for (const pod of ended) await machine.end(pod);
+    for (const { directory } of ended) assert.deepEqual(readdirSync(directory), []);
+    assert.deepEqual(await machine.node.leftovers(), []);
+  });
+
+  const pod = async (config?: object) => {
+    const made = await machine.pod(config);
+    pods.push(made);
+    return made;
+  };
+  const add = async ({ call }: SlotPod): Promise<CniAnswer['json']> => {
+    const { exit, json, stdout } = await machine.node.cni('ADD', call);
+    assert.equal(exit, 0, stdout);
+    return json;
+  };
+  const check = async ({ call }: SlotPod, prevResult: unknown) =>
+    await machine.node.cni('CHECK', { ...call, config: { ...(call.config as object), prevResult } });
+  const del = async ({ call }: SlotPod) => succeeded(await machine.node.cni('DEL', call));
+  const column = async (port: string, name: string) => await machine.node.ovs.vsctl('--no-wait', 'get', 'Interface', port, name);
+  const packets = async (port: string) => Number(await column(port, 'statistics:tx_packets').catch(() => '0'));
+
+  it('carries packets between two pods that were plugged by ADD, and again when ovs-vswitchd comes back; consumers stay', async () => {
+    const deviceInfo = `/var/run/k8s.cni.cncf.io/devinfo/cni/${machine.node.dir.split('/').at(-1)}.json`;
+    const [one, two] = [
+      await pod({ mtu: 1400, vlan: 7, mac: macs[0], runtimeConfig: { CNIDeviceInfoFile: deviceInfo } }),
+      await pod({ mtu: 1400, vlan: 7, mac: macs[1] }),
+    ];
+    const [a, b] = [await add(one), await add(two)];
+    const [port, other] = [a.interfaces[0].name, b.interfaces[0].name];
+    assert.deepEqual(a.interfaces, [
+      { name: port },
+      { name: 'net1', mac: macs[0], mtu: 1400, sandbox: one.netns.path, socketPath: one.socket },
+    ]);
+    assert.deepEqual(JSON.parse(readFileSync(deviceInfo, 'utf8')), {
+      type: 'vhost-user',
+      version: '1.1.0',
+      'vhost-user': { mode: 'server', path: `/var/run/smartnic/${one.slot}/vhost.sock` },
+    });
+    const directory = statSync(one.directory);
+    assert.deepEqual([directory.mode & 0o7777, directory.uid, directory.gid], [0o750, 0, 107]);
+    assert.equal(await column(port, 'type'), 'dpdkvhostuserclient');
+    assert.equal(await column(port, 'options'), `{vhost-server-path="${one.socket}"}`);
+    assert.equal(await column(port, 'mtu_request'), '1400');
+    assert.equal(await column(port, 'external_ids:smartnic-slot'), one.slot);
+    assert.equal(await column(port, 'external_ids:attached-mac'), `"${macs[0]}"`);
+    assert.equal(await machine.node.ovs.vsctl('get', 'Port', port, 'tag'), '7');
+    succeeded(await check(one, a));
+
+    await using receiver = await startConsumer({ socket: two.socket, mac: macs[1], mode: 'rxonly' });
+    const args = [`--eth-peer=0,${macs[1]}`];
+    await using sender = await startConsumer({ socket: one.socket, mac: macs[0], mode: 'txonly', args });
+    const status = async (key: string) =>
+      await Promise.all([port, other].map((each) => column(each, `status:${key}`).catch(() => '')));
+    const connected = async () => (await status('status')).join() === 'connected,connected';
+    await until(connected, 'both are connected');
+    assert.deepEqual(await status('num_of_vrings'), ['"2"', '"2"']);
+    await until(async () => (await packets(other)) > 1000, 'packets arrive');
+    const before = await packets(other);
+    succeeded(await check(two, b));
+
+    await machine.node.ovs.killVswitchd();
+    // Else the figures of the dead one would be read.
+    for (const each of [port, other])
+      await machine.node.ovs.vsctl('--no-wait', 'clear', 'Interface', each, 'statistics', 'status', 'mtu');
+    const began = performance.now();
+    await machine.node.ovs.startVswitchd();
+    await until(connected, 'both are connected again');
+    await until(async () => (await packets(other)) > 0, 'packets arrive again');
+    console.log(
+      `      ${before} packets before ovs-vswitchd was killed; they arrive again after ${Math.round(performance.now() - began)} ms`,
+    );
+    assert(receiver.running() && sender.running());
+    succeeded(await check(one, a));
+    await machine.node.ovs.vsctl('del-port', port);
+    assert.match((await check(one, a)).json.msg, /Open vSwitch has no vhost-user port .* was it removed or changed by hand\?/);
+    for (const each of [one, two]) await del(each);
+    assert(!existsSync(deviceInfo));
+  });
+
+  describe('keeps the contract of vnic types', () => {
+    vnicContract(() => ({
+      refusingIpam: 'refusing',
+      cni: machine.node.cni,
+      state: async () => (await machine.node.leftovers()).join('\n'),
+      call: async (config) => (await pod(config)).call,
+    }));
+  });
+
+  it('clears what an earlier pod left in the directory, and leaves its own to the container', async () => {
+    const one = await pod();
+    writeFileSync(join(one.directory, 'vhost.sock'), 'stale');
+    writeFileSync(join(one.directory, 'core'), 'stale');
+    await add(one);
+    assert.deepEqual(readdirSync(one.directory), []);
+    writeFileSync(join(one.directory, 'vhost.sock'), 'of this pod');
+    await del(one);
+  });
+
+  it("does not touch the port and the socket of the slot's next pod in a late DEL, which frees nothing of it", async () => {
+    const old = await pod();
+    await add(old);
+    machine.kubelet.remove(old.name);
+    const others = [await pod(), await pod(), await pod()];
+    const next = others.find(({ slot }) => slot === old.slot);
+    assert(next);
+    const result = await add(next);
+    writeFileSync(next.socket, 'of the next pod');
+    await del(old);
+    assert.deepEqual(readdirSync(next.directory), ['vhost.sock']);
+    succeeded(await check(next, result));
+  });
+
+  it('goes with a DEL whose namespace is gone, and with one after the journal was lost, which no sweep takes for dead', async () => {
+    const [one, two] = [await pod(), await pod()];
+    const [a] = [await add(one), await add(two)];
+    await one.netns[Symbol.asyncDispose]();
+    await rm(join(machine.node.stateDir, 'attachments'), { recursive: true });
+    await machine.node.server.stop('SIGKILL');
+    await machine.node.startServer();
+    assert.equal(await column(a.interfaces[0].name, 'type'), 'dpdkvhostuserclient');
+    succeeded(await machine.node.cni('DEL', { ...one.call, netns: '' }));
+    await del(two);
+  });
+
+  it('is refused on the kernel datapath, and when the network promises what only a VF can keep, and leaves nothing', async () => {
+    await machine.node.ovs.vsctl('--no-wait', 'add-br', 'kernel0', '--', 'set', 'Bridge', 'kernel0', 'datapath_type=system');
+    const [one, two] = [await pod({ bridge: 'kernel0' }), await pod({ maxTxRate: 100 })];
+    refused(await machine.node.cni('ADD', one.call), 100, /bridge has datapath "system".* datapath_type=netdev/);
+    refused(
+      await machine.node.cni('ADD', two.call),
+      7,
+      /maxTxRate: 100 can't be had with vnic type virtio-forwarder, which has no VF/,
+    );
+    await machine.node.ovs.vsctl('--no-wait', 'del-br', 'kernel0');
+  });
+
+  describe('when the server is killed', () => {
+    const killedAt = async (step: string, command: string, call: CniCall) => {
+      await machine.node.server.stop('SIGKILL');
+      const mortal = await machine.node.startServer({ SMARTNIC_STEP_HOOK: `kill:${step}` });
+      const answered = machine.node.cni(command, call);
+      const died = await Promise.race([mortal.gone.then(() => true), sleep(10_000, false, { ref: false })]);
+      assert(died, `the server did not die at "${step}" of ${command}`);
+      await machine.node.startServer();
+      return await answered;
+    };
+    const clean = async (one: SlotPod) => [...(await machine.node.leftovers()), ...readdirSync(one.directory)];
+
+    it('dies at every step there is', async () => {
+      const file = join(machine.node.dir, 'steps');
+      await machine.node.server.stop('SIGKILL');
+      await machine.node.startServer({ SMARTNIC_STEP_HOOK: `record:${file}` });
+      const one = await pod();
+      const steps = () => readFileSync(file, 'utf8').trim().split('\n');
+      const began = existsSync(file) ? steps().length : 0;
+      await add(one);
+      assert.deepEqual(steps().slice(began), addSteps);
+      await del(one);
+      assert.deepEqual(steps().slice(began + addSteps.length), delSteps);
+      await machine.node.server.stop('SIGKILL');
+      await machine.node.startServer();
+    });
+
+    const addSteps = ['intent written', 'forwarder attached', 'port added', 'committed'];
+    const delSteps = ['deletion noted', 'port removed', 'forwarder detached', 'cable removed', 'journal cleared'];
+
+    for (const step of addSteps) {
+      it(`leaves nothing in an ADD: "${step}"`, async () => {
+        const one = await pod();
+        assert.equal((await killedAt(step, 'ADD', one.call)).json.code, 11);
+        // What was finished stays until the runtime's DEL.
+        if (step === 'committed') await del(one);
+        assert.deepEqual(await clean(one), []);
+        await add(one);
+      });
+    }
+    for (const step of delSteps) {
+      it(`leaves nothing in a DEL: "${step}"`, async () => {
+        const one = await pod();
+        await add(one);
+        writeFileSync(one.socket, 'of the pod');
+        succeeded(await killedAt(step, 'DEL', one.call));
+        assert.deepEqual(await clean(one), []);
+        await add(one);
+      });
+    }
+  });
+});
+
+/** An IPAM plugin. */
+const refusing = `#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+sleep 0.5
+echo '{ "cniVersion": "1.0.0", "code": 101, "msg": "no" }'
+exit 1
+`;
