@@ -31,6 +31,7 @@ const entries = {
   'smartnic-cni': 'cni/main.ts',
   'smartnic-device-plugin': 'device-plugin/main.ts',
   'smartnic-forwarder': 'host/forwarder/supervisor/main.ts',
+  'smartnic-install': 'deploy/install/main.ts',
 };
 
 mkdirSync(dist, { recursive: true });

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { installPackages, prepareMachine, step, top } from './prepare.mjs';
+import { installPackages, prepareImage, prepareMachine, step, top } from './prepare.mjs';
 
 /** The exit status of a lab's build whose packages can't be had here (test/lab/exit.ts). */
 const noPackages = 3;
@@ -24,6 +24,7 @@ const tasks = {
   coverage: () =>
     build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
   bench: () => needsMachine('the benchmarks') && build() && run(bin('node'), ['test/bench/main.ts', ...rest]),
+  'build:image': () => image(),
   demo: () => needsMachine('the demonstration') && build() && run(bin('node'), ['test/demo/demo.ts', ...rest]),
 };
 
@@ -61,6 +62,12 @@ function check() {
 function build() {
   step('building dist/: the executable and the servers');
   return run(bin('node'), ['deploy/build.mjs']);
+}
+
+function image() {
+  const missing = prepareImage();
+  for (const each of missing) console.error(`the image can't be built here; missing: ${each}; with a registry: docker build .`);
+  return missing.length === 0 && run(bin('node'), ['deploy/image/main.ts', ...rest]);
 }
 
 /** Nothing where the machine can't run them; in CI that is a failure, elsewhere it is said. */

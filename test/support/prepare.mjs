@@ -23,6 +23,9 @@ const debian = {
   'openvswitch-switch-dpdk': '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk',
 };
 
+/** For `npm run build:image`, where there is no container engine. */
+const imageTools = { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap' };
+
 /** The project's packages, by the lock file. */
 export function installPackages() {
   const stamp = join(top, 'node_modules/.smartnic-lock');
@@ -38,7 +41,17 @@ export function installPackages() {
 
 /** What the machine lacks for the machine tests, in words; empty when it is ready. Installs what it can. */
 export function prepareMachine() {
-  const missing = Object.keys(debian).filter((name) => !existsSync(debian[name]));
+  return prepare(debian, 'network namespaces and Open vSwitch need it');
+}
+
+/** The same for building the image. */
+export function prepareImage() {
+  return prepare(imageTools, 'a root folder for the image is made');
+}
+
+function prepare(packages, rootIsFor) {
+  const absent = () => Object.keys(packages).filter((name) => !existsSync(packages[name]));
+  const missing = absent();
   const isRoot = process.getuid?.() === 0;
   if (missing.length > 0 && isRoot && existsSync('/usr/bin/apt-get')) {
     step(`installing Debian packages: ${missing.join(' ')}`);
@@ -53,11 +66,11 @@ export function prepareMachine() {
       return [`Debian packages could not be installed: ${error.message}`];
     }
   }
-  const still = Object.keys(debian).filter((name) => !existsSync(debian[name]));
+  const still = absent();
   return [
-    ...(isRoot ? [] : ['root: network namespaces and Open vSwitch need it (sudo npm test)']),
+    ...(isRoot ? [] : [`root: ${rootIsFor} (sudo npm …)`]),
     ...(still.length > 0
-      ? [`these programs, in Debian's packages ${still.join(', ')}: ${still.map((name) => debian[name]).join(', ')}`]
+      ? [`these programs, in Debian's packages ${still.join(', ')}: ${still.map((name) => packages[name]).join(', ')}`]
       : []),
   ];
 }

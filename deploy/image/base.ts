@@ -1,0 +1,79 @@
+// The Dockerfile's base image where no registry is: a Debian made of packages, Node from its npm package, under the name that FROM has.
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { buildah } from './buildah.ts';
+import { cache, nodeVersion, top } from './names.ts';
+
+const release = 'trixie';
+export const baseImage = `docker.io/library/node:${nodeVersion}-${release}-slim`;
+/** What the real one has been slimmed by, too. */
+const without = ['/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/man/*', '/usr/share/info/*'];
+const recipe = createHash('sha256')
+  .update(readFileSync(import.meta.filename))
+  .update(nodeVersion)
+  .digest('hex')
+  .slice(0, 16);
+
+/** Makes it unless it is there, made by this recipe. */
+export async function ensureBase(say: (text: string) => void): Promise<void> {
+  const known = await buildah('images', '--filter', `label=recipe=${recipe}`, '--quiet', '--no-trunc');
+  if (known !== '') return say(`the base image is there: ${baseImage}`);
+  say(`making the base image ${baseImage} of Debian packages, about a minute`);
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'base-'));
+  try {
+    await installDebian(join(folder, 'debian.tar'));
+    addNode(join(folder, 'node'));
+    await commit(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function installDebian(tar: string): Promise<void> {
+  const slim = without.map((path) => `--dpkgopt=path-exclude=${path}`);
+  const source = `deb ${await mirror()} ${release} main`;
+  await execa('mmdebstrap', [
+    '--quiet',
+    '--mode=root',
+    '--variant=apt',
+    '--include=ca-certificates',
+    ...slim,
+    release,
+    tar,
+    source,
+  ]);
+}
+
+/** The address that this machine has Debian itself from (not its security updates). */
+async function mirror(): Promise<string> {
+  const { stdout } = await execa('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
+  const found = stdout.split('\n').find((uri) => /debian\/?$/.test(uri));
+  if (found === undefined) throw new Error(`apt-get knows no mirror of Debian here; it knows:\n${stdout}`);
+  return found;
+}
+
+/** Node, and the npm that runs this. */
+function addNode(folder: string): void {
+  const npm = dirname(dirname(process.env['npm_execpath'] ?? '/usr/lib/node_modules/npm/bin/npm-cli.js'));
+  const local = join(folder, 'usr/local');
+  cpSync(join(top, `node_modules/node-linux-${process.arch}/bin/node`), join(local, 'bin/node'));
+  chmodSync(join(local, 'bin/node'), 0o755);
+  cpSync(npm, join(local, 'lib/node_modules/npm'), { recursive: true });
+  symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(local, 'bin/npm'));
+}
+
+async function commit(folder: string): Promise<void> {
+  const container = await buildah('from', 'scratch');
+  try {
+    await buildah('add', '--quiet', container, join(folder, 'debian.tar'), '/');
+    await buildah('add', '--quiet', container, join(folder, 'node'), '/');
+    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    await buildah('config', '--env', path, '--label', `recipe=${recipe}`, container);
+    await buildah('commit', '--quiet', container, baseImage);
+  } finally {
+    await buildah('rm', container);
+  }
+}

