@@ -19,6 +19,8 @@ export interface Invocation {
 }
 
 export interface Answer {
+  /** Of the error object; absent: there is none. */
+  readonly code?: number;
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -58,7 +60,7 @@ export async function answer(context: Context, { env, stdin }: Invocation): Prom
   } catch (error) {
     const failure = coded(error);
     context.host.log.error({ ...who, code: failure.code, err: failure, ms: Math.round(performance.now() - began) }, 'failed');
-    return { ...nothing, exit: 1, stdout: renderError(failure, versionOf(stdin)) };
+    return { ...nothing, code: failure.code, exit: 1, stdout: renderError(failure, versionOf(stdin)) };
   }
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
 import { forwarderShape } from '../host/forwarder/settings.ts';
+import { parseEndpoint } from '../host/http.ts';
 import { logLevels } from '../host/log.ts';
 import { parseOvsdbAddress } from '../host/ovsdb.ts';
 import type { Environment } from './request.ts';
@@ -53,6 +54,11 @@ const shape = z.strictObject({
   allowNoiommu: z.boolean().default(false),
   /** What relays the sockets of virtio-forwarder ports; absent: this node has none. */
   forwarder: forwarderShape.optional(),
+  /** Where /metrics, /healthz and /readyz are served; `off`: nowhere. */
+  metrics: z
+    .string()
+    .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
+    .default('127.0.0.1:9478'),
   logLevel: z.enum(logLevels).default('info'),
 });
 

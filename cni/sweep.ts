@@ -6,47 +6,87 @@ import type { Context } from './context.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
+export interface SweepReport {
+  /** What had to go. */
+  readonly swept: readonly Swept[];
+  /** Why more could not be looked at; done again at the next sweep. */
+  readonly problems: readonly string[];
+}
+
+export interface Swept {
+  readonly attachment: Attachment;
+  readonly why: string;
+  /** What is left of it is tried again at the next sweep. */
+  readonly failure?: string;
+}
+
+interface Sweep {
+  readonly context: Context;
+  readonly act: (attachment: Attachment, why: string) => Promise<void>;
+  readonly swept: Swept[];
+  readonly problems: string[];
+}
+
 /** Never throws: what can't be done now stays where it is and is tried again at the next sweep. */
-export async function sweep(context: Context): Promise<void> {
+export function sweep(context: Context): Promise<SweepReport> {
+  return sweepAll(context, async (attachment, why) => {
+    const { id, containerId, ifname } = attachment;
+    context.host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
+    await teardown(context, attachment);
+    if (context.journal.find(id) !== undefined) throw new Error('not all of it could be taken away yet; see the lines before');
+  });
+}
+
+async function sweepAll(context: Context, act: Sweep['act']): Promise<SweepReport> {
   const { host, journal, settings } = context;
+  const run: Sweep = { context, act, swept: [], problems: [] };
   try {
     const journaled = journal.list().map(({ attachment }) => attachment);
     for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {
       const there = journaled.filter(({ ovsdb }) => ovsdb === address);
-      await sweepDatabase(context, address, there);
+      await sweepDatabase(run, address, there);
     }
   } catch (error) {
+    run.problems.push(messageOf(error));
     host.log.error({ error: messageOf(error) }, 'sweeping failed; again later');
   }
+  return run;
 }
 
 /** The database is asked first, so that one that is down is waited for once and not for every attachment. */
-async function sweepDatabase(context: Context, address: string, journaled: readonly Attachment[]): Promise<void> {
+async function sweepDatabase(run: Sweep, address: string, journaled: readonly Attachment[]): Promise<void> {
+  const { context, problems } = run;
   const { host } = context;
   try {
     await host.ovsdb(address).replica();
-    for (const attachment of journaled) await sweepOne(context, attachment, () => endOf(context, attachment));
+    for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment));
     // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
     const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
-    for (const attachment of strays) await sweepOne(context, attachment, () => deathOf(context, attachment));
+    for (const attachment of strays) await sweepOne(run, attachment, () => deathOf(context, attachment));
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
+    problems.push(error.message);
     host.log.warn({ ovsdb: address, error: error.message }, 'not swept until OVSDB is back');
   }
 }
 
 /** `reason` is asked when nobody else works on the attachment; undefined: it stays. */
-async function sweepOne(context: Context, attachment: Attachment, reason: () => Promise<string | undefined>): Promise<void> {
+async function sweepOne(
+  { context, act, swept }: Sweep,
+  attachment: Attachment,
+  reason: () => Promise<string | undefined>,
+): Promise<void> {
   const { host, lock } = context;
-  const { id, containerId, ifname } = attachment;
+  let why: string | undefined;
   const work = async () => {
-    const why = await reason();
+    why = await reason();
     if (why === undefined) return;
-    host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
-    await teardown(context, attachment);
+    await act(attachment, why);
+    swept.push({ attachment, why });
   };
   await lock(lockKey(attachment), work).catch((error: unknown) => {
-    host.log.warn({ id, error: messageOf(error) }, 'sweeping failed; again later');
+    host.log.warn({ id: attachment.id, error: messageOf(error) }, 'sweeping failed; again later');
+    swept.push({ attachment, why: why ?? 'whether it lives could not be found out', failure: messageOf(error) });
   });
 }
 

@@ -1,10 +1,10 @@
 // The device plugin's process: `run` serves kubelet until a signal; `vfs` and `explain` answer a person and end.
 import { messageOf } from '../host/errors.ts';
+import { serveHttp, verdict } from '../host/http.ts';
 import { openKernelQuestions } from '../host/kernel-facts.ts';
 import { openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { explainVf, showVfs } from './cli.ts';
-import { serveHttp, verdict } from './http.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { startPlugin } from './plugin.ts';

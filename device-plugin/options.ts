@@ -1,5 +1,6 @@
 // The command line of the device plugin and its commands for a person. Text to record; `--help` is written from the same table.
 import { parseArgs } from 'node:util';
+import { type Endpoint, parseEndpoint } from '../host/http.ts';
 import { type LogLevel, logLevels } from '../host/log.ts';
 import { type Registration, registrations } from './kubelet.ts';
 
@@ -62,7 +63,7 @@ export function parseOptions(args: readonly string[]): Options {
     throw new Error(`${command} does not take "${rest[0] ?? operand}"`);
   if (operand === undefined && command === 'explain' && !values.help)
     throw new Error('explain needs the PCI address of a VF, as `vfs` lists them');
-  const { hostname, port } = parseAddress(values.address);
+  const { hostname, port } = readEndpoint(values.address);
   return {
     ...{
       command,
@@ -97,11 +98,10 @@ export function usage(): string {
   ].join('\n');
 }
 
-/** `127.0.0.1:9477`, `[::1]:9477`, `:9477` */
-function parseAddress(text: string): { readonly hostname: string; readonly port: number } {
-  const { host = '', bare = '', port } = /^(?:\[(?<host>[^\]]*)\]|(?<bare>[^:]*)):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
-  if (port === undefined || Number(port) > 65_535) throw new Error(`--address: "${text}" is not HOST:PORT; write 127.0.0.1:9477`);
-  return { hostname: host || bare || '::', port: Number(port) };
+function readEndpoint(text: string): Endpoint {
+  const endpoint = parseEndpoint(text);
+  if (endpoint === undefined) throw new Error(`--address: "${text}" is not HOST:PORT; write 127.0.0.1:9477`);
+  return endpoint;
 }
 
 function oneOf<T extends string>(flag: string, known: readonly T[], text: string): T {

@@ -16,6 +16,8 @@ export type { Replica } from './ovsdb/replica.ts';
 
 export interface Ovsdb extends AsyncDisposable {
   readonly address: string;
+  /** Why there is no connection now; undefined: there is one. */
+  readonly problem: string | undefined;
   /**
    * One transaction on the database Open_vSwitch: all of it or nothing; a result per operation. Its changes are in the replica when
    * it resolves. Throws TransactionError (refused), or Unavailable: not connected in time, or the connection broke with the answer
@@ -124,6 +126,9 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
 
   return {
     address: text,
+    get problem() {
+      return live === undefined ? lastReason.message : undefined;
+    },
     transact: async (operations) => {
       const now = await connected();
       return await now.connection.request('transact', ['Open_vSwitch', ...operations], (reply) => readResults(operations, reply));

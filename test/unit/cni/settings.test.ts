@@ -15,10 +15,11 @@ const defaults = {
   hookDir: '/etc/smartnic/hooks.d',
   hookTimeout: 10,
   allowNoiommu: false,
+  metrics: '127.0.0.1:9478',
   logLevel: 'info',
 };
 const keys =
-  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, logLevel';
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -42,6 +43,7 @@ describe("the node's configuration", () => {
       hookTimeout: 60,
       allowNoiommu: true,
       forwarder: { kind: 'xvio', portControl: 'ipc:///a', stats: 'ipc:///b' },
+      metrics: 'off',
       logLevel: 'silent',
     };
     assert.deepEqual(parseSettings(JSON.stringify(all), 'f'), all);
@@ -61,6 +63,9 @@ describe("the node's configuration", () => {
     ['forwarder: {kind: xvio, portControl: tcp://h:1}', 'f: forwarder.portControl: "tcp://h:1" is not an endpoint ipc:///PATH'],
     ['forwarder: {kind: testpmd, workerCores: []}', 'f: forwarder.workerCores: [] is empty'],
     ['forwarder: {kind: ovs-dpdk, memory: 1}', 'f: unknown key "memory" in forwarder'],
+    ['metrics: 9478', 'f: metrics: 9478 is not a string'],
+    ['metrics: "9478"', 'f: metrics: "9478" is not HOST:PORT; write 127.0.0.1:9478, or off'],
+    ['metrics: localhost:99999', 'f: metrics: "localhost:99999" is not HOST:PORT; write 127.0.0.1:9478, or off'],
     ['ipamTimeout: 0', 'f: ipamTimeout: 0 is not above 0'],
     ['ipamTimeout: 111', 'f: ipamTimeout: 111 is above the greatest, 110'],
     ['portTimeout: 10s', 'f: portTimeout: "10s" is not a number'],

@@ -1,7 +1,6 @@
-import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { deepEqual, match, ok, throws } from 'node:assert/strict';
 import { join } from 'node:path';
 import { explainVf, showVfs } from '../../../device-plugin/cli.ts';
-import { serveHttp, verdict } from '../../../device-plugin/http.ts';
 import { makeMetrics } from '../../../device-plugin/metrics.ts';
 import { parseOptions, usage } from '../../../device-plugin/options.ts';
 import { livenessProblems, readinessProblems } from '../../../device-plugin/readiness.ts';
@@ -113,36 +112,6 @@ describe('for a person', () => {
       },
     };
     match(readinessProblems(lonely).join(), /smartnic\.io\/direct is not registered with kubelet \(waiting\)/);
-  });
-});
-
-describe('the HTTP pages', () => {
-  it('answer what is there, refuse the rest, and name an address that is taken', async () => {
-    let problems: readonly string[] = [];
-    const pages = { '/readyz': () => verdict(problems), '/broken': () => Promise.reject(new Error('no luck')) };
-    const server = await serveHttp({ hostname: '127.0.0.1', port: 0 }, pages);
-    try {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      const get = async (path: string, method = 'GET') => {
-        const response = await fetch(`http://127.0.0.1:${port}${path}`, { method });
-        return `${response.status} ${(await response.text()).trim()}`;
-      };
-      equal(await get('/readyz'), '200 ok');
-      problems = ['kubelet is absent', 'so is everything'];
-      equal(await get('/readyz?verbose'), '503 kubelet is absent\nso is everything');
-      equal(await get('/readyz', 'POST'), '405 only GET and HEAD');
-      equal(await get('/toString'), '404 there is nothing here but /readyz, /broken');
-      equal(await get('/broken'), '500 no luck');
-      await serveHttp({ hostname: '127.0.0.1', port }, {}).then(
-        () => ok(false, 'a taken port was served'),
-        (error: Error) =>
-          match(error.message, /^cannot serve metrics on 127\.0\.0\.1:\d+: .*EADDRINUSE.*; choose another --address$/),
-      );
-    } finally {
-      server.close();
-      server.closeAllConnections();
-    }
   });
 });
 

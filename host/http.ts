@@ -1,6 +1,6 @@
-// /metrics, /healthz and /readyz. Answers are short texts: what is wrong, a line each.
+// /metrics, /healthz and /readyz of a resident process. Answers are short texts: what is wrong, a line each.
 import { createServer, type Server } from 'node:http';
-import { messageOf } from '../host/errors.ts';
+import { messageOf } from './errors.ts';
 
 export interface Page {
   readonly status: number;
@@ -15,6 +15,12 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** `127.0.0.1:9477`, `[::1]:9477`, `:9477` for all addresses; undefined: it is none of these. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const { host = '', bare = '', port } = /^(?:\[(?<host>[^\]]*)\]|(?<bare>[^:]*)):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
+  return port === undefined || Number(port) > 65_535 ? undefined : { hostname: host || bare || '::', port: Number(port) };
+}
+
 /** Resolves when it listens. Port 0: any. @throws Error naming the address. */
 export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Promise<Server> {
   const server = createServer(async (request, response) => {
@@ -27,7 +33,7 @@ export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Pro
   server.requestTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
     const fail = (cause: Error) => {
-      const text = `cannot serve metrics on ${hostname}:${port}: ${cause.message}; choose another --address`;
+      const text = `cannot serve metrics on ${hostname}:${port}: ${cause.message}; choose another address`;
       reject(new Error(text, { cause }));
     };
     server.once('error', fail);

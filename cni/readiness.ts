@@ -1,0 +1,29 @@
+// Whether the CNI server lives and whether it could plug every type that its node is configured for, in words.
+import type { Ovsdb } from '../host/ovsdb.ts';
+import { findSocketIdentity } from '../host/unix-socket.ts';
+import { within } from '../host/within.ts';
+import type { Context } from './context.ts';
+
+/** What metrics and probes look at. */
+export interface NodeState {
+  readonly context: Context;
+  /** Those that are in use. */
+  readonly databases: () => readonly Ovsdb[];
+}
+
+/** Why it should be restarted; empty: it lives. `born`: the socket's identity when it was made. */
+export function livenessProblems({ context }: NodeState, born: string | undefined): readonly string[] {
+  const { socket } = context.settings;
+  return findSocketIdentity(socket) === born
+    ? []
+    : [`the socket ${socket} was removed or replaced: no runtime finds this server`];
+}
+
+/** Why an ADD could fail; empty: it need not. Nothing is asked of ovs-vswitchd: that would make it look at all its ports each time. */
+export async function readinessProblems({ context }: NodeState): Promise<readonly string[]> {
+  const { host, pods, settings } = context;
+  const forwarder = host.forwarder && (await within(2000, host.forwarder.health(), () => 'it has not answered within 2 s'));
+  return [host.ovsdb(settings.ovsdb).problem, pods.problem(), forwarder && `forwarder: ${forwarder}`].filter(
+    (problem) => problem !== undefined,
+  );
+}

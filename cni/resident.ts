@@ -1,0 +1,152 @@
+// The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { claimFile } from '../host/file-lock.ts';
+import { openForwarder } from '../host/forwarder/open.ts';
+import type { Host } from '../host/host.ts';
+import { parseEndpoint } from '../host/http.ts';
+import { type Logger, openLog } from '../host/log.ts';
+import { openNetlink } from '../host/netlink/netlink.ts';
+import { type Ovsdb, openOvsdb } from '../host/ovsdb.ts';
+import { noPods, type Pods, watchPods } from '../host/pods.ts';
+import { run } from '../host/run.ts';
+import { socketDirectory } from '../vnic/virtio-forwarder.ts';
+import { type Answer, answer, type Invocation } from './cni.ts';
+import type { Context } from './context.ts';
+import { openJournal } from './journal.ts';
+import { makeLock } from './lock.ts';
+import type { Meter } from './metrics.ts';
+import type { NodeState } from './readiness.ts';
+import { serve } from './server.ts';
+import type { Settings } from './settings.ts';
+import { sweep } from './sweep.ts';
+
+/** Milliseconds between sweeps that nothing asked for. */
+const slowTick = 60_000;
+
+/** Serves until a signal. Throws when it can't start. */
+export async function runServer(settings: Settings): Promise<void> {
+  const log = openLog(settings.logLevel);
+  claimState(settings.stateDir);
+  const sweeper = { now: () => {} };
+  const databases = openDatabases(settings, log, () => sweeper.now());
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const forwarder =
+    settings.forwarder &&
+    (await openForwarder(settings.forwarder, {
+      ...{ log, bootId, db: databases.get(settings.ovsdb), sockets: socketDirectory },
+      directory: join(settings.stateDir, 'forwarder'),
+    }));
+  const host: Host = {
+    root: '/',
+    log,
+    run,
+    netlink: openNetlink,
+    ovsdb: databases.get,
+    ...(forwarder && { forwarder }),
+    step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
+  };
+  const pods = await openPods(settings, log);
+  const context: Context = {
+    host,
+    pods,
+    settings,
+    journal: openJournal(settings.stateDir),
+    bootId,
+    lock: makeLock(),
+  };
+  const { meter, pages } = await openPages({ context, databases: databases.all });
+  const sweepOnce = async () => meter?.swept(await sweep(context));
+  sweeper.now = coalesce(sweepOnce);
+  await sweepOnce();
+  const tick = setInterval(sweeper.now, slowTick);
+  const server = await serve({ path: settings.socket, log, answer: (invocation) => metered(context, invocation, meter) });
+  const closePages = pages();
+  const stop = async (signal: string) => {
+    log.info({ signal }, 'stopping: finishing what runs');
+    clearInterval(tick);
+    closePages();
+    await server.close();
+    pods.close();
+    await forwarder?.[Symbol.asyncDispose]();
+    await databases.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+}
+
+/** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
+function claimState(stateDir: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  if (claimFile(join(stateDir, 'lock'))) return;
+  throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
+}
+
+/** Their libraries are only loaded where they are wanted. `pages`: serves them; its result ends that. */
+async function openPages(state: NodeState): Promise<{ readonly meter?: Meter; readonly pages: () => () => void }> {
+  const endpoint = parseEndpoint(state.context.settings.metrics);
+  if (endpoint === undefined) return { pages: () => () => {} };
+  const [{ makeMeter }, { servePages }] = await Promise.all([import('./metrics.ts'), import('./http.ts')]);
+  const meter = makeMeter(state);
+  return { meter, pages: () => servePages(endpoint, state, meter) };
+}
+
+async function metered(context: Context, invocation: Invocation, meter: Meter | undefined): Promise<Answer> {
+  const began = performance.now();
+  const answered = await answer(context, invocation);
+  meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
+  return answered;
+}
+
+/** One connection per address, kept for good; `onBack` when one was lost and is there again. */
+function openDatabases({ ovsdbTls }: Settings, log: Logger, onBack: () => void) {
+  const open = new Map<string, Ovsdb>();
+  const get = (address: string): Ovsdb => {
+    const known = open.get(address);
+    if (known !== undefined) return known;
+    const db = openOvsdb(address, { log, ...(ovsdbTls === undefined ? {} : { tls: ovsdbTls }) });
+    db.onConnect(onBack);
+    open.set(address, db);
+    return db;
+  };
+  return {
+    get,
+    all: () => [...open.values()],
+    close: async () => {
+      for (const db of open.values()) await db[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openPods({ kubernetes, nodeName }: Settings, log: Logger): Promise<Pods> {
+  const inPod = process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
+  if (!kubernetes.disabled && (kubernetes.kubeconfig !== undefined || inPod)) {
+    return await watchPods({ kubeconfig: kubernetes.kubeconfig, nodeName, log });
+  }
+  log.warn('no API server is configured: annotations of pods are not read');
+  return noPods;
+}
+
+/** Runs `work` at once, or once more after the run that is under way. */
+function coalesce(work: () => Promise<void>): () => void {
+  let running: Promise<void> | undefined;
+  let again = false;
+  const go = () => {
+    again = running !== undefined;
+    running ??= work().finally(() => {
+      running = undefined;
+      if (again) go();
+    });
+  };
+  return go;
+}
+
+/** For tests only: `record:FILE` writes every step down, `kill:NAME` lets this process die at a step, as a power loss would. */
+function stepHook(text: string | undefined): Host['step'] {
+  if (text === undefined) return () => {};
+  const [what, argument = ''] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
+  if (what === 'record') return (name) => appendFileSync(argument, `${name}\n`);
+  return (name) => {
+    if (name === argument) process.kill(process.pid, 'SIGKILL');
+  };
+}
