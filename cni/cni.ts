@@ -5,7 +5,7 @@ import { keyOf, lockKey } from './attachment.ts';
 import { check } from './check.ts';
 import type { Context } from './context.ts';
 import { del } from './del.ts';
-import { coded, renderError } from './errors.ts';
+import { CniError, coded, codes, renderError } from './errors.ts';
 import { gc } from './gc.ts';
 import { isRecord } from './json.ts';
 import { type Command, type Environment, parseRequest, type Request } from './request.ts';
@@ -67,8 +67,16 @@ export async function answer(context: Context, { env, stdin }: Invocation): Prom
 async function dispatch(context: Context, request: Request): Promise<Omit<Answer, 'exit'>> {
   const { command } = request;
   if (command === 'VERSION') return { ...nothing, stdout: renderVersions() };
+  if (context.settings.draining && (command === 'ADD' || command === 'STATUS')) throw draining(context);
   const handle = () => handlers[command](context, request);
   return request.containerId === '' ? await handle() : await context.lock(lockKey(keyOf(request)), handle);
+}
+
+function draining({ settings }: Context): CniError {
+  return new CniError(
+    codes.unavailable,
+    `smartnic is being taken off node ${settings.nodeName} and plugs nothing new; let the pod run on another node (draining is on)`,
+  );
 }
 
 /** An error carries the version of the request, as far as that can be read. */

@@ -59,6 +59,8 @@ const shape = z.strictObject({
     .string()
     .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
     .default('127.0.0.1:9478'),
+  /** Plug nothing new: ADD and STATUS fail, all else is served. For taking us off a node (SMARTNIC_DRAINING=true). */
+  draining: z.boolean().default(false),
   logLevel: z.enum(logLevels).default('info'),
 });
 
@@ -72,6 +74,7 @@ export async function readSettings(env: Environment): Promise<Settings> {
     ...settings,
     socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
     stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
+    draining: env['SMARTNIC_DRAINING'] === 'true' || settings.draining,
     nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
   };
 }

@@ -16,10 +16,11 @@ const defaults = {
   hookTimeout: 10,
   allowNoiommu: false,
   metrics: '127.0.0.1:9478',
+  draining: false,
   logLevel: 'info',
 };
 const keys =
-  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, logLevel';
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -44,6 +45,7 @@ describe("the node's configuration", () => {
       allowNoiommu: true,
       forwarder: { kind: 'xvio', portControl: 'ipc:///a', stats: 'ipc:///b' },
       metrics: 'off',
+      draining: true,
       logLevel: 'silent',
     };
     assert.deepEqual(parseSettings(JSON.stringify(all), 'f'), all);
@@ -99,7 +101,8 @@ describe("reading the node's configuration", () => {
     const plain = await readSettings({ SMARTNIC_CONFIG: path, NODE_NAME: 'n2' });
     assert.deepEqual([plain.socket, plain.stateDir, plain.nodeName], ['/a', '/b', 'n1']);
     const over = await readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_SOCKET: '/c', SMARTNIC_STATE_DIR: '/d' });
-    assert.deepEqual([over.socket, over.stateDir], ['/c', '/d']);
+    assert.deepEqual([over.socket, over.stateDir, over.draining], ['/c', '/d', false]);
+    assert.equal((await readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_DRAINING: 'true' })).draining, true);
   });
 
   it("names the node by the file, NODE_NAME, the machine's name, in this order", async () => {
