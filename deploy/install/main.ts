@@ -1,16 +1,23 @@
-// The init container: puts the executable into the runtime's folder, and as the main network the network's configuration as well.
+// Puts smartnic on a node and takes it off again: the init container, and the container of components/uninstall.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../host/errors.ts';
+import { leftovers } from './leftovers.ts';
 import { putFile } from './put-file.ts';
+import { uninstall } from './uninstall.ts';
 
-const usage = `usage: smartnic-install install --bin-dir DIRECTORY [--conflist FILE --conf-dir DIRECTORY]
+const usage = `usage: smartnic-install COMMAND
+
+  install --bin-dir DIRECTORY [--conflist FILE --conf-dir DIRECTORY]
+                               put the executable, and the network's configuration where we are the main network
+  uninstall --root DIRECTORY   wait for the last pod to leave, then remove all that is ours; goes on until it is ended
+  left --root DIRECTORY        list what is ours on the node; status 1 if there is anything
 `;
 
 /** In the image. */
 const executable = join(import.meta.dirname, 'smartnic');
 
-function main(args: readonly string[]): void {
+async function main(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -19,12 +26,29 @@ function main(args: readonly string[]): void {
       'bin-dir': { type: 'string' },
       conflist: { type: 'string' },
       'conf-dir': { type: 'string' },
+      root: { type: 'string' },
     },
   });
   if (values.help) return void process.stdout.write(usage);
   const [command, ...rest] = positionals;
-  if (command !== 'install' || rest.length > 0) throw new Error(`unknown command "${positionals.join(' ')}"; ${usage}`);
-  const { 'bin-dir': binDir, conflist, 'conf-dir': confDir } = values;
+  if (rest.length > 0) throw new Error(`${command} does not take "${rest[0]}"`);
+  if (command === 'install') return install(values);
+  if (command !== 'uninstall' && command !== 'left') throw new Error(`unknown command "${command ?? ''}"\n${usage}`);
+  if (values.root === undefined)
+    throw new Error(`${command} needs --root, the folder below which the node's folders are mounted`);
+  if (command === 'uninstall') await uninstall(values.root, say);
+  const left = leftovers(values.root);
+  process.stdout.write(left.map((path) => `${path}\n`).join(''));
+  if (left.length > 0) process.exitCode = 1;
+}
+
+interface Install {
+  readonly 'bin-dir'?: string | undefined;
+  readonly conflist?: string | undefined;
+  readonly 'conf-dir'?: string | undefined;
+}
+
+function install({ 'bin-dir': binDir, conflist, 'conf-dir': confDir }: Install): void {
   if (binDir === undefined) throw new Error('install needs --bin-dir, the folder where the runtime looks for executables');
   if ((conflist === undefined) !== (confDir === undefined)) throw new Error('--conflist and --conf-dir go together');
   say(putFile({ from: executable, folder: binDir, name: 'smartnic', mode: 0o755 }));
@@ -37,9 +61,9 @@ function say(text: string): void {
   process.stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), msg: text })}\n`);
 }
 
-try {
-  main(process.argv.slice(2));
-} catch (error) {
+// The first process of a container ends on these only if it says so.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`smartnic-install: ${messageOf(error)}\n`);
   process.exitCode = 1;
-}
+});

@@ -1,0 +1,64 @@
+// What smartnic has on a node, as the uninstaller sees it below `root`: what still holds it there, what is left, and taking that away.
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { socketName } from '../../device-plugin/term.ts';
+
+/** Device-info files and CDI specs of ours stand in an index beside them (host/own-files.ts). */
+const indexed = ['run/k8s.cni.cncf.io/devinfo/dp', 'run/cdi'];
+const index = '.smartnic-files';
+const kubeletSockets = ['var/lib/kubelet/plugins_registry', 'var/lib/kubelet/device-plugins'];
+/** Drafts of an install that was cut short begin with a dot. */
+const installed = {
+  'etc/cni/net.d': /^(10-smartnic\.conflist|\.10-smartnic\.conflist\.new)$/,
+  'opt/cni/bin': /^(smartnic|\.smartnic\.new)$/,
+};
+/** The last but for the state: who is asked for a DEL meanwhile still finds the server. */
+const sockets = 'run/smartnic';
+const state = 'var/lib/smartnic';
+
+/** The attachments that the server still has, `<namespace>/<pod> <interface>`; with one the node is not ours to clear. */
+export function attachments(root: string): readonly string[] {
+  const folder = join(root, state, 'attachments');
+  return names(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .map((name) => describe(join(folder, name)));
+}
+
+/** Everything of ours, in the order in which it can go: what calls us first, what we remember last. */
+export function leftovers(root: string): readonly string[] {
+  const inFolders = [...Object.entries(installed), ...kubeletSockets.map((folder) => [folder, socketName] as const)].flatMap(
+    ([folder, ours]) =>
+      names(join(root, folder))
+        .filter((name) => ours.test(name))
+        .map((name) => join(root, folder, name)),
+  );
+  const ofIndexes = indexed
+    .map((folder) => join(root, folder))
+    .flatMap((folder) => [...readIndex(folder).map((name) => join(folder, name)), join(folder, index)]);
+  return [...inFolders, ...ofIndexes, join(root, sockets), join(root, state)].filter((path) => existsSync(path));
+}
+
+export function remove(paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
+}
+
+function readIndex(folder: string): readonly string[] {
+  return (readIfThere(join(folder, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
+}
+
+function describe(path: string): string {
+  try {
+    const { attachment } = JSON.parse((readIfThere(path) ?? '').split('\n')[0] ?? '');
+    return `${attachment.pod.podNamespace}/${attachment.pod.podName} ${attachment.ifname}`;
+  } catch {
+    return path;
+  }
+}
+
+function names(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}

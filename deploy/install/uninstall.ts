@@ -1,0 +1,44 @@
+// Takes smartnic off a node, once its last pod has left: the CNI server beside us serves their DELs (draining) and has swept what crashes left.
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { attachments, leftovers, remove } from './leftovers.ts';
+
+/** Milliseconds between two looks. */
+const glance = 1000;
+
+/** Goes on until a signal: what comes after the last look is taken away as well. */
+export async function uninstall(root: string, say: (text: string) => void): Promise<never> {
+  let last = '';
+  const sayOnce = (text: string) => {
+    if (text !== last) say(text);
+    last = text;
+  };
+  let swept = false;
+  for (;;) {
+    swept ||= await answers(join(root, 'run/smartnic/cni.sock'));
+    sayOnce(swept ? step(root) : 'waiting for the CNI server beside us: it clears what crashes left; its log says what keeps it');
+    await sleep(glance);
+  }
+}
+
+/** In words, what was done or is waited for. */
+function step(root: string): string {
+  const held = attachments(root);
+  if (held.length > 0)
+    return `waiting for ${held.length} interfaces of pods; delete or move these: ${held.slice(0, 20).join(', ')}`;
+  const paths = leftovers(root);
+  remove(paths);
+  return paths.length === 0 ? 'nothing of smartnic is left on this node' : `removed ${paths.join(', ')}`;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
