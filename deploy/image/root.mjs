@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 
 const [root = ''] = process.argv.slice(2);
 const dist = resolve(import.meta.dirname, '../../dist');
-const programs = ['/usr/local/bin/node'];
+const programs = ['/usr/local/bin/node', '/usr/bin/env'];
 
 for (const program of programs) {
   put(program);
@@ -13,7 +13,6 @@ for (const program of programs) {
 }
 for (const library of new Set([...programs, ...nativeModules(dist)].flatMap(librariesOf))) put(library);
 cpSync(dist, join(root, 'opt/smartnic'), { recursive: true });
-// The Dynamic linker looks for libraries in /lib and /usr/lib alike.
 for (const name of ['tmp', 'run', 'var', 'etc', 'proc', 'sys', 'dev']) mkdirSync(join(root, name), { recursive: true });
 symlinkSync('../run', join(root, 'var/run'));
 writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/none\nsmartnic:x:65532:65532:smartnic:/:/none\n');

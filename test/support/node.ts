@@ -67,6 +67,8 @@ export interface NodeOptions {
   readonly logLevel?: string;
   /** Start the bundle in dist/ instead of the source. */
   readonly shipped?: boolean;
+  /** What the server is started by: a program and its arguments. */
+  readonly by?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -103,7 +105,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       ...env,
       PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
     };
-    const child = execa('ip', ['netns', 'exec', ovs.netns, ...command], {
+    const child = execa('ip', ['netns', 'exec', ovs.netns, ...(options.by ?? []), ...command], {
       env: variables,
       reject: false,
       stdio: ['ignore', 'ignore', 'pipe'],

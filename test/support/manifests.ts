@@ -1,0 +1,53 @@
+// What deploy/ applies, as data: rendered by kubectl where it is, so that tests see what an API server would.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+
+export const deployFolder = join(import.meta.dirname, '../../deploy');
+
+// biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, read by tests
+export type Manifest = any;
+
+/** Without kubectl the base alone can be read; test/cluster renders and applies the rest. */
+export function kustomizations(): readonly string[] {
+  const overlays = readdirSync(join(deployFolder, 'overlays')).map((name) => `overlays/${name}`);
+  if (kubectl !== undefined) return ['.', ...overlays, 'uninstall'];
+  console.log('      kubectl is not here: overlays are looked at by npm run test:cluster alone');
+  return ['.'];
+}
+
+export function render(name: string): readonly Manifest[] {
+  if (kubectl === undefined) return ['config', 'daemonset', 'rbac'].flatMap((each) => readManifests(`base/${each}.yaml`));
+  return parseManifests(execFileSync(kubectl, ['kustomize', join(deployFolder, name)], { encoding: 'utf8' }));
+}
+
+export function readManifests(file: string): readonly Manifest[] {
+  return parseManifests(readFileSync(join(deployFolder, file), 'utf8'));
+}
+
+/** Every YAML file below a folder of deploy/. */
+export function filesBelow(folder: string): readonly string[] {
+  return readdirSync(join(deployFolder, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => join(folder, name));
+}
+
+function parseManifests(text: string): readonly Manifest[] {
+  return parseAllDocuments(text).map((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
+    return document.toJS();
+  });
+}
+
+const kubectl = findKubectl();
+
+function findKubectl(): string | undefined {
+  try {
+    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
+    return 'kubectl';
+  } catch {
+    return undefined;
+  }
+}

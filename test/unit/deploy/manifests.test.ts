@@ -1,0 +1,167 @@
+// That what an admin applies agrees with the code and its documentation, and asks for no more than is used.
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseNetworkConfig } from '../../../cni/config.ts';
+import { parseSettings } from '../../../cni/settings.ts';
+import { imageName, nodeVersion } from '../../../deploy/image/names.ts';
+import { parseConfig } from '../../../device-plugin/config.ts';
+import { deviceInfoDir } from '../../../device-plugin/device-info.ts';
+import { parseOptions } from '../../../device-plugin/options.ts';
+import { quarantineDir } from '../../../host/quarantine.ts';
+import { socketDirectory } from '../../../vnic/virtio-forwarder.ts';
+import { filesBelow, kustomizations, type Manifest, readManifests, render } from '../../support/manifests.ts';
+
+const top = join(import.meta.dirname, '../../..');
+const read = (file: string) => readFileSync(join(top, file), 'utf8');
+
+const podsOf = (manifests: readonly Manifest[]): readonly Manifest[] =>
+  manifests.filter(({ kind }) => kind === 'DaemonSet').map(({ spec }) => spec.template.spec);
+const containersOf = (pod: Manifest): readonly Manifest[] => [...(pod.initContainers ?? []), ...pod.containers];
+const named = (pod: Manifest, name: string): Manifest => containersOf(pod).find((container) => container.name === name);
+/** A container's paths as the node has them. */
+const isMounted = (container: Manifest, path: string) =>
+  container.volumeMounts.some(({ mountPath }: Manifest) => normal(`${path}/`).startsWith(`${normal(mountPath)}/`));
+/** /var/run is /run, in the image as on nodes. */
+const normal = (path: string) => path.replace(/^\/var\/run\//, '/run/');
+
+for (const name of kustomizations()) {
+  describe(`deploy/${name === '.' ? '' : name}`, () => {
+    const manifests = render(name);
+    const pods = podsOf(manifests);
+
+    it('names images of this version', () => {
+      const images = pods.flatMap(containersOf).map(({ image }) => image);
+      ok(images.length > 0);
+      deepEqual([...new Set(images)], [imageName('smartnic')]);
+    });
+
+    it('starts programs that the image has', () => {
+      const bundles = [...read('deploy/build.mjs').matchAll(/^ {2}'(smartnic-[a-z-]+)':/gm)].map(([, entry]) => `${entry}.mjs`);
+      for (const { args } of pods.flatMap(containersOf)) ok(bundles.includes(args[0]), args[0]);
+    });
+
+    it('mounts every volume, and nothing else', () => {
+      for (const pod of pods) {
+        const mounts = new Set(
+          containersOf(pod).flatMap(({ volumeMounts }) => volumeMounts.map((mount: Manifest) => mount.name)),
+        );
+        deepEqual([...mounts].sort(), pod.volumes.map((volume: Manifest) => volume.name).sort());
+      }
+    });
+
+    it('gives no container more rights than its work needs', () => {
+      for (const pod of pods) {
+        equal(pod.hostPID, undefined);
+        for (const { name: container, securityContext } of containersOf(pod)) {
+          deepEqual(securityContext.capabilities.drop, ['ALL']);
+          deepEqual(securityContext.capabilities.add ?? [], container === 'cni' ? capabilities : []);
+          equal(securityContext.privileged, undefined);
+          equal(securityContext.readOnlyRootFilesystem, true);
+          equal(securityContext.allowPrivilegeEscalation, false);
+        }
+      }
+    });
+
+    it('gives the token of the API server to the cni container alone', () => {
+      for (const pod of pods) {
+        equal(pod.automountServiceAccountToken, false);
+        for (const container of containersOf(pod))
+          equal(isMounted(container, '/run/secrets/kubernetes.io/serviceaccount'), container.name === 'cni', container.name);
+      }
+    });
+
+    it('asks the API server for pods, to read', () => {
+      const rules = manifests.filter(({ kind }) => kind === 'ClusterRole').flatMap((role) => role.rules);
+      deepEqual(rules, [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }]);
+    });
+
+    it('carries configurations that the programs take', () => {
+      const { data } = manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'smartnic');
+      parseSettings(data['config.yaml'], '/etc/smartnic/config.yaml');
+      ok(parseConfig('/etc/smartnic/pools.yaml', data['pools.yaml']).pools.length > 0);
+      for (const config of networksOf(manifests)) parseNetworkConfig(config, { lenient: false });
+    });
+  });
+}
+
+const capabilities = ['NET_ADMIN', 'SYS_ADMIN', 'NET_RAW', 'DAC_OVERRIDE'];
+
+/** Of the definitions and of the main network's list. */
+function networksOf(manifests: readonly Manifest[]): readonly Manifest[] {
+  const definitions = manifests
+    .filter(({ kind }) => kind === 'NetworkAttachmentDefinition')
+    .map(({ spec }) => JSON.parse(spec.config));
+  const lists = manifests
+    .flatMap(({ data }) => Object.entries(data ?? {}))
+    .filter(([name]) => name.endsWith('.conflist'))
+    .flatMap(([, text]) => {
+      const { plugins, ...list } = JSON.parse(String(text));
+      return plugins.map((plugin: Manifest) => ({ ...list, ...plugin }));
+    });
+  return [...definitions, ...lists];
+}
+
+describe('the DaemonSet', () => {
+  const [daemonSet] = readManifests('base/daemonset.yaml');
+  const pod = daemonSet.spec.template.spec;
+  const plugin = named(pod, 'device-plugin');
+  const cni = named(pod, 'cni');
+  const settings = parseSettings('', '/etc/smartnic/config.yaml');
+
+  it('probes the device plugin where it answers', () => {
+    const { hostname, port } = parseOptions(plugin.args.slice(1));
+    for (const { httpGet } of [plugin.livenessProbe, plugin.readinessProbe])
+      deepEqual([httpGet.host, httpGet.port], [hostname, port]);
+  });
+
+  it('mounts what the device plugin reads and writes, as its guide lists it', () => {
+    const { config, kubeletDir } = parseOptions([]);
+    const directories = ['plugins_registry', 'device-plugins', 'pod-resources'].map((each) => `${kubeletDir}/${each}`);
+    for (const path of [dirname(config), deviceInfoDir, quarantineDir, socketDirectory, '/sys', ...directories])
+      ok(isMounted(plugin, path), path);
+    const guide = read('docs/device-plugin.md').split('## Host paths')[1]?.split('\n## ')[0] ?? '';
+    for (const { mountPath } of plugin.volumeMounts) ok(normalGuide(guide).includes(`\`${mountPath}`), mountPath);
+  });
+
+  it('mounts what the CNI server reads and writes', () => {
+    const paths = [dirname(settings.socket), settings.stateDir, `${settings.kubeletDir}/pod-resources`];
+    const others = [settings.ovsdb.replace('unix:', ''), quarantineDir, deviceInfoDir, socketDirectory, '/run/netns', '/sys'];
+    for (const path of [...paths, ...others]) ok(isMounted(cni, path), path);
+  });
+
+  it('is found by the words of the executable', () => {
+    const hint = /kubectl -n (\S+) get pods -l (\S+)=(\S+)/.exec(read('cni/shim/smartnic.c'));
+    const [, namespace, key = '', value] = hint ?? [];
+    equal(daemonSet.spec.template.metadata.labels[key], value);
+    match(read('deploy/base/kustomization.yaml'), new RegExp(`^namespace: ${namespace}$`, 'm'));
+  });
+
+  it('gives the server more time to end than what it waits for', () => {
+    ok(pod.terminationGracePeriodSeconds > settings.ipamTimeout + settings.portTimeout);
+  });
+});
+
+describe('the examples', () => {
+  for (const file of filesBelow('examples').filter((name) => !name.endsWith('pools.yaml')))
+    it(`${file}: pods choose among the networks of overlays/multus`, () => {
+      const networks = readManifests('overlays/multus/networks.yaml').map(({ metadata }) => metadata.name);
+      for (const { metadata, spec } of readManifests(file).filter(({ kind }) => kind === 'Pod')) {
+        for (const each of metadata.annotations['k8s.v1.cni.cncf.io/networks'].split(/,\s*/))
+          ok(networks.includes(each.split('@')[0]), each);
+        for (const { image } of spec.containers) match(image, /:[0-9]/);
+      }
+    });
+});
+
+describe('the Dockerfile', () => {
+  const dockerfile = read('Dockerfile');
+
+  it('has the Node that the tests run on', () => {
+    match(dockerfile, new RegExp(`/node:${nodeVersion.replaceAll('.', '\\.')}-`));
+  });
+});
+
+function normalGuide(guide: string): string {
+  return guide.replaceAll('`/var/run/', '`/run/');
+}
