@@ -115,6 +115,11 @@ describe('the DaemonSet', () => {
       deepEqual([httpGet.host, httpGet.port], [hostname, port]);
   });
 
+  it('probes the CNI server where it answers', () => {
+    for (const { httpGet } of [cni.startupProbe, cni.livenessProbe, cni.readinessProbe])
+      equal(`${httpGet.host}:${httpGet.port}`, settings.metrics);
+  });
+
   it('mounts what the device plugin reads and writes, as its guide lists it', () => {
     const { config, kubeletDir } = parseOptions([]);
     const directories = ['plugins_registry', 'device-plugins', 'pod-resources'].map((each) => `${kubeletDir}/${each}`);
