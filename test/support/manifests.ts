@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 
-export const deployFolder = join(import.meta.dirname, '../../deploy');
+const deployFolder = join(import.meta.dirname, '../../deploy');
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, read by tests
 export type Manifest = any;
