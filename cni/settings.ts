@@ -54,7 +54,7 @@ const shape = z.strictObject({
   allowNoiommu: z.boolean().default(false),
   /** What relays the sockets of virtio-forwarder ports; absent: this node has none. */
   forwarder: forwarderShape.optional(),
-  /** Where /metrics, /healthz and /readyz are served; `off`: nowhere. */
+  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS); `off`: nowhere. */
   metrics: z
     .string()
     .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
@@ -74,9 +74,14 @@ export async function readSettings(env: Environment): Promise<Settings> {
     ...settings,
     socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
     stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
+    metrics: metricsOf(env) ?? settings.metrics,
     draining: env['SMARTNIC_DRAINING'] === 'true' || settings.draining,
     nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
   };
+}
+
+function metricsOf({ SMARTNIC_METRICS: metrics }: Environment): string | undefined {
+  return metrics && parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
 }
 
 export function parseSettings(text: string, path: string): z.output<typeof shape> {

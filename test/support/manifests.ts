@@ -1,8 +1,9 @@
 // What deploy/ applies, as data: rendered by kubectl where it is, so that tests see what an API server would.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { parseAllDocuments, stringify } from 'yaml';
 
 const deployFolder = join(import.meta.dirname, '../../deploy');
 
@@ -20,6 +21,20 @@ export function kustomizations(): readonly string[] {
 export function render(name: string): readonly Manifest[] {
   if (kubectl === undefined) return ['config', 'daemonset', 'rbac'].flatMap((each) => readManifests(`base/${each}.yaml`));
   return parseManifests(execFileSync(kubectl, ['kustomize', join(deployFolder, name)], { encoding: 'utf8' }));
+}
+
+/** The base with components; undefined where kubectl is not. */
+export function renderWith(...components: readonly string[]): readonly Manifest[] | undefined {
+  if (kubectl === undefined) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'sn-kustomize-'));
+  const path = (name: string) => relative(realpathSync(folder), join(deployFolder, name));
+  try {
+    const all = { resources: [path('base')], components: components.map((name) => path(`components/${name}`)) };
+    writeFileSync(join(folder, 'kustomization.yaml'), stringify(all));
+    return parseManifests(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 export function readManifests(file: string): readonly Manifest[] {

@@ -103,6 +103,11 @@ describe("reading the node's configuration", () => {
     const over = await readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_SOCKET: '/c', SMARTNIC_STATE_DIR: '/d' });
     assert.deepEqual([over.socket, over.stateDir, over.draining], ['/c', '/d', false]);
     assert.equal((await readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_DRAINING: 'true' })).draining, true);
+    assert.equal((await readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_METRICS: ':9478' })).metrics, ':9478');
+    await assert.rejects(
+      readSettings({ SMARTNIC_CONFIG: path, SMARTNIC_METRICS: '9478' }),
+      /SMARTNIC_METRICS: metrics: .*HOST:PORT/,
+    );
   });
 
   it("names the node by the file, NODE_NAME, the machine's name, in this order", async () => {
