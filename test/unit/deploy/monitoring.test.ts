@@ -16,7 +16,7 @@ function declared(): ReadonlyMap<string, readonly string[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const ours = ['cni/metrics.ts', 'device-plugin/metrics.ts'].flatMap((file) => {
-    const declaration = /^\s+(?:name: ')?(smartnic_\w+)X(?:s|Names): \[([^\]]*)\]/gm;
+    const declaration = /^\s+(?:name: ')?(smartnic_\w+)(?:'|:)[\s\S]*?label(?:s|Names): \[([^\]]*)\]/gm;
     return [...readFileSync(join(top, file), 'utf8').matchAll(declaration)].map(
       ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map(([, label = '']) => label)] as const,
     );
