@@ -35,3 +35,22 @@ export function encodeAnswer({ exit, stdout, stderr }: Answer): Buffer {
   const [out, err] = [Buffer.from(stdout), Buffer.from(stderr)];
   return Buffer.concat([Buffer.from(`${exit} ${out.length} ${err.length}\n`), out, err]);
 }
+
+/** The other end, for the commands of a person. */
+export function encodeRequest({ env, stdin }: Invocation): Buffer {
+  const variables = Buffer.from(
+    Object.entries(env)
+      .map(([name, value]) => `${name}=${value}\0`)
+      .join(''),
+  );
+  const input = Buffer.from(stdin);
+  return Buffer.concat([Buffer.from(`smartnic/1 ${variables.length} ${input.length}\n`), variables, input]);
+}
+
+/** A whole answer; undefined: it is none. */
+export function decodeAnswer(bytes: Buffer): Answer | undefined {
+  const header = /^\+\n(\d{1,3}) (\d{1,8}) (\d{1,8})\n/.exec(bytes.toString('latin1', 0, 64));
+  const [begin = 0, exit, out, err] = [header?.[0].length, ...(header?.slice(1).map(Number) ?? [])];
+  if (exit === undefined || out === undefined || err === undefined || bytes.length !== begin + out + err) return undefined;
+  return { exit, stdout: bytes.toString('utf8', begin, begin + out), stderr: bytes.toString('utf8', begin + out) };
+}

@@ -41,38 +41,54 @@ export interface Journal {
   remove(id: string): void;
 }
 
+/** For who only looks: nothing is made, cleared or written. */
+export type JournalView = Pick<Journal, 'find' | 'list'>;
+
+export function viewJournal(stateDir: string): JournalView {
+  const directory = directoryOf(stateDir);
+  const find = (id: string) => parseEntry(readIfThere(fileOf(directory, id)));
+  // One without an attachment is being begun just now: it is nobody's yet.
+  return { find, list: () => idsIn(directory).flatMap((id) => find(id) ?? []) };
+}
+
 /** Small files on a local disk: only what waits for the disk itself leaves this thread; the rest is done sooner than handed over. */
 export function openJournal(stateDir: string): Journal {
-  const directory = join(stateDir, 'attachments');
+  const directory = directoryOf(stateDir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const fileOf = (id: string) => join(directory, `${id}.jsonl`);
-  const find = (id: string) => parseEntry(readIfThere(fileOf(id)));
+  const pathOf = (id: string) => fileOf(directory, id);
+  const view = viewJournal(stateDir);
   // The intent was not on disk yet when the last server ended, so nothing was changed: there is nothing to remember.
-  for (const id of idsIn(directory)) if (find(id) === undefined) unlinkIfThere(fileOf(id));
+  for (const id of idsIn(directory)) if (view.find(id) === undefined) unlinkIfThere(pathOf(id));
   return {
-    find,
+    ...view,
     async begin(attachment) {
       // It may have been cleared away while we run.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const line = `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`;
-      await writeDurably(directory, fileOf(attachment.id), line).catch((error: unknown) => {
-        throw unwritable(fileOf(attachment.id), error);
+      await writeDurably(directory, pathOf(attachment.id), line).catch((error: unknown) => {
+        throw unwritable(pathOf(attachment.id), error);
       });
     },
     append(id, line) {
       using open = new DisposableStack();
-      const file = open.adopt(openSync(fileOf(id), constants.O_WRONLY | constants.O_APPEND), closeSync);
+      const file = open.adopt(openSync(pathOf(id), constants.O_WRONLY | constants.O_APPEND), closeSync);
       try {
         // Begins with a line's end: a line that a crash tore must not swallow this one.
         writeFileSync(file, `\n${JSON.stringify(line)}\n`);
       } catch (error) {
-        throw unwritable(fileOf(id), error);
+        throw unwritable(pathOf(id), error);
       }
     },
-    // One without an attachment is being begun just now: it is nobody's yet.
-    list: () => idsIn(directory).flatMap((id) => find(id) ?? []),
-    remove: (id) => unlinkIfThere(fileOf(id)),
+    remove: (id) => unlinkIfThere(pathOf(id)),
   };
+}
+
+function directoryOf(stateDir: string): string {
+  return join(stateDir, 'attachments');
+}
+
+function fileOf(directory: string, id: string): string {
+  return join(directory, `${id}.jsonl`);
 }
 
 function idsIn(directory: string): readonly string[] {

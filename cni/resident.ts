@@ -8,7 +8,6 @@ import { parseEndpoint } from '../host/http.ts';
 import { type Logger, openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { type Ovsdb, openOvsdb } from '../host/ovsdb.ts';
-import { noPods, type Pods, watchPods } from '../host/pods.ts';
 import { run } from '../host/run.ts';
 import { socketDirectory } from '../vnic/virtio-forwarder.ts';
 import { type Answer, answer, type Invocation } from './cni.ts';
@@ -16,6 +15,8 @@ import type { Context } from './context.ts';
 import { openJournal } from './journal.ts';
 import { makeLock } from './lock.ts';
 import type { Meter } from './metrics.ts';
+import { openPods } from './open-pods.ts';
+import { answerOperator } from './operator/served.ts';
 import type { NodeState } from './readiness.ts';
 import { serve } from './server.ts';
 import type { Settings } from './settings.ts';
@@ -56,11 +57,17 @@ export async function runServer(settings: Settings): Promise<void> {
     lock: makeLock(),
   };
   const { meter, pages } = await openPages({ context, databases: databases.all });
-  const sweepOnce = async () => meter?.swept(await sweep(context));
-  sweeper.now = coalesce(sweepOnce);
+  const sweepOnce = async () => {
+    const report = await sweep(context);
+    meter?.swept(report);
+    return report;
+  };
+  sweeper.now = coalesce(async () => void (await sweepOnce()));
   await sweepOnce();
+  const answerAll = async (invocation: Invocation) =>
+    (await answerOperator(context, invocation, sweepOnce)) ?? (await metered(context, invocation, meter));
   const tick = setInterval(sweeper.now, slowTick);
-  const server = await serve({ path: settings.socket, log, answer: (invocation) => metered(context, invocation, meter) });
+  const server = await serve({ path: settings.socket, log, answer: answerAll });
   const closePages = pages();
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping: finishing what runs');
@@ -116,15 +123,6 @@ function openDatabases({ ovsdbTls }: Settings, log: Logger, onBack: () => void) 
       for (const db of open.values()) await db[Symbol.asyncDispose]();
     },
   };
-}
-
-async function openPods({ kubernetes, nodeName }: Settings, log: Logger): Promise<Pods> {
-  const inPod = process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
-  if (!kubernetes.disabled && (kubernetes.kubeconfig !== undefined || inPod)) {
-    return await watchPods({ kubeconfig: kubernetes.kubeconfig, nodeName, log });
-  }
-  log.warn('no API server is configured: annotations of pods are not read');
-  return noPods;
 }
 
 /** Runs `work` at once, or once more after the run that is under way. */

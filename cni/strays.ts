@@ -3,10 +3,11 @@ import { findPorts } from '../host/ovs-bridge.ts';
 import type { VnicType } from '../vnic/types.ts';
 import { type Attachment, attachmentId, owner } from './attachment.ts';
 import type { Context } from './context.ts';
+import type { JournalView } from './journal.ts';
 
 /** Of all networks, or of one. Unavailable when OVSDB is down. */
 export async function findStrays(
-  { host, journal, bootId }: Context,
+  { host, journal, bootId }: Pick<Context, 'host' | 'bootId'> & { readonly journal: JournalView },
   ovsdb: string,
   network?: string,
 ): Promise<readonly Attachment[]> {

@@ -3,6 +3,7 @@ import { messageOf, Unavailable } from '../host/errors.ts';
 import { vnics } from '../vnic/index.ts';
 import { type Attachment, lockKey } from './attachment.ts';
 import type { Context } from './context.ts';
+import type { JournalView } from './journal.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
@@ -20,8 +21,11 @@ export interface Swept {
   readonly failure?: string;
 }
 
+/** What it takes to look. */
+export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock'> & { readonly journal: JournalView };
+
 interface Sweep {
-  readonly context: Context;
+  readonly context: Looker;
   readonly act: (attachment: Attachment, why: string) => Promise<void>;
   readonly swept: Swept[];
   readonly problems: string[];
@@ -37,7 +41,12 @@ export function sweep(context: Context): Promise<SweepReport> {
   });
 }
 
-async function sweepAll(context: Context, act: Sweep['act']): Promise<SweepReport> {
+/** What a sweep would do now; changes nothing. */
+export function planSweep(context: Looker): Promise<SweepReport> {
+  return sweepAll(context, async () => {});
+}
+
+async function sweepAll(context: Looker, act: Sweep['act']): Promise<SweepReport> {
   const { host, journal, settings } = context;
   const run: Sweep = { context, act, swept: [], problems: [] };
   try {
@@ -91,13 +100,13 @@ async function sweepOne(
 }
 
 /** Of a journaled one, which may be gone by now. */
-async function endOf(context: Context, attachment: Attachment): Promise<string | undefined> {
+async function endOf(context: Looker, attachment: Attachment): Promise<string | undefined> {
   const entry = await context.journal.find(attachment.id);
   if (entry === undefined) return undefined;
   return entry.phase === 'added' ? await deathOf(context, attachment) : `its ${entry.phase} was cut short`;
 }
 
-export async function isDead(context: Context, attachment: Attachment): Promise<boolean> {
+export async function isDead(context: Looker, attachment: Attachment): Promise<boolean> {
   return (await deathOf(context, attachment)) !== undefined;
 }
 
@@ -105,7 +114,10 @@ export async function isDead(context: Context, attachment: Attachment): Promise<
  * Proof, not a guess: a missing namespace path may only be a mount that this process can't see, but no pod survives its boot, and no
  * pod has an interface whose cable is gone.
  */
-async function deathOf({ host, bootId }: Context, attachment: Attachment): Promise<string | undefined> {
+export async function deathOf(
+  { host, bootId }: Pick<Context, 'host' | 'bootId'>,
+  attachment: Attachment,
+): Promise<string | undefined> {
   if (attachment.bootId !== bootId) return 'the machine was rebooted';
   const alive = await vnics[attachment.vnicType]?.alive(host, attachment);
   return alive === false ? 'its cable is gone, and so is the pod' : undefined;

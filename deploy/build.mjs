@@ -47,6 +47,8 @@ const entries = {
   'smartnic-cni': { file: 'cni/main.ts', flags: limits },
   'smartnic-device-plugin': { file: 'device-plugin/main.ts', flags: unoptimized },
   'smartnic-forwarder': { file: 'host/forwarder/supervisor/main.ts', flags: limits },
+  /** `smartnic COMMAND` for a person; the name without an ending is the runtime's executable. */
+  smartnic: { file: 'deploy/smartnic.ts', flags: unoptimized },
   'smartnic-install': { file: 'deploy/install/main.ts', flags: limits },
 };
 

@@ -1,4 +1,5 @@
 // `vfs` and `explain`: a view as text for a person. Pure.
+import { align } from '../host/table.ts';
 import type { Vf } from '../host/vf.ts';
 import { numaNodes } from './numa.ts';
 import { whyNot } from './pools.ts';
@@ -107,12 +108,4 @@ function notAVf(view: View, address: string): string {
 function describePfs({ nics }: View): string {
   if (nics.pfs.length === 0) return '; there is no NIC with SR-IOV either';
   return `; PFs: ${nics.pfs.map((pf) => `${pf.address} ${pf.netdev ?? ''} (${pf.numVfs} of ${pf.totalVfs} VFs)`).join(', ')}`;
-}
-
-/** Columns as wide as their widest cell; the last one is not padded. */
-function align(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) =>
-    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
-  );
 }

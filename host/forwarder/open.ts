@@ -20,12 +20,25 @@ export interface OpenForwarderOptions {
 }
 
 export async function openForwarder(settings: ForwarderSettings, options: OpenForwarderOptions): Promise<Forwarder> {
-  if (settings.kind === 'ovs-dpdk') return openOvsDpdk(options.db);
+  const forwarder = openBackEnd(settings, options.db);
+  if (settings.kind === 'ovs-dpdk') return forwarder;
   const { directory, bootId, log, sockets } = options;
   return keepPairs({
-    forwarder: settings.kind === 'xvio' ? openXvio(settings) : openTestpmd(settings),
+    forwarder,
     wanted: await openWantedPairs({ directory, bootId }),
     log,
     isOurs: (socket) => socket.startsWith(`${sockets}/`),
   });
+}
+
+/** The one that relays, without the keeping. */
+export function openBackEnd(settings: ForwarderSettings, db: Ovsdb): Forwarder {
+  switch (settings.kind) {
+    case 'ovs-dpdk':
+      return openOvsDpdk(db);
+    case 'xvio':
+      return openXvio(settings);
+    case 'testpmd':
+      return openTestpmd(settings);
+  }
 }
