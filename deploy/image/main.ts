@@ -7,6 +7,7 @@ import { baseImage, ensureBase } from './base.ts';
 import { buildah, buildahAloud } from './buildah.ts';
 import { describe } from './content.ts';
 import { contextKey } from './context.ts';
+import { lint } from './lint.ts';
 import { archiveOf, cache, imageName, type Target, targets, top } from './names.ts';
 
 const began = performance.now();
@@ -15,6 +16,7 @@ const say = (text: string) => console.log(`==> ${((performance.now() - began) / 
 async function main(wanted: readonly string[]): Promise<void> {
   for (const name of wanted)
     if (!targets.some((target) => target === name)) throw new Error(`no target "${name}"; there are ${targets.join(', ')}`);
+  await lint(say);
   for (const target of targets) if (wanted.length === 0 || wanted.includes(target)) await build(target);
 }
 

