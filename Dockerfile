@@ -16,6 +16,21 @@ RUN npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=err
 COPY . .
 RUN node deploy/build.mjs && node deploy/image/root.mjs /image
 
+# The testpmd forwarder's: the same, and dpdk-testpmd with DPDK's network drivers.
+FROM build AS build-forwarder
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends dpdk-dev \
+ && rm -rf /var/lib/apt/lists/* \
+ && node deploy/image/root.mjs /image --with-dpdk
+
+FROM scratch AS smartnic-forwarder
+COPY --from=build-forwarder /image /
+WORKDIR /opt/smartnic
+ENV PATH=/opt/smartnic:/usr/local/bin:/usr/bin
+USER 65532:65532
+CMD ["smartnic-forwarder.mjs"]
+
 # Node, env (the programs' first lines), the libraries that they are linked with, and dist/. No shell, no package manager.
 FROM scratch AS smartnic
 COPY --from=build /image /

