@@ -40,7 +40,7 @@ export async function startConsumer({ socket, mac, mode = 'icmpecho', args = [] 
       ],
       ...['--vdev', `net_virtio_user0,path=${socket},server=1,mac=${mac}`, '--'],
       ...[`--forward-mode=${mode}`, '--nb-cores=1', '--total-num-mbufs=2048', '--no-numa', '--disable-link-check'],
-      ...['--stats-period=65535', ...args],
+      ...['--stats-period=65534', ...args],
     ],
     process.env,
   );

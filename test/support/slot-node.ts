@@ -1,7 +1,7 @@
 // A node whose forwarder is Open vSwitch with DPDK: the real device plugin offers slots to the fake kubelet, which gives them to pods, and
 // our CNI server plugs them. Sockets lie where they lie on every node, below /run/smartnic, under names that no other test has.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPlugin } from '../../device-plugin/plugin.ts';
 import { openLog } from '../../host/log.ts';
@@ -53,7 +53,8 @@ export async function startSlotNode(options: NodeOptions & { readonly server?: b
   );
   undo.defer(() => {
     const ours = Array.from({ length: slots }, (_, at) => socketPlace(`${pool}-${at}`).hostDirectory);
-    for (const each of [...ours, socketDirectory, '/run/smartnic']) removeIfEmpty(each);
+    for (const each of ours) rmSync(each, { recursive: true, force: true });
+    for (const each of [socketDirectory, '/run/smartnic']) removeIfEmpty(each);
   });
   const plugin = await startPlugin({
     ...{ host: { root: node.dir, log: openLog('silent') }, ask: async () => noFacts, config: { file } },

@@ -10,7 +10,7 @@ describe("a relay's command line", () => {
     assert.equal(
       relayArguments(pair, settings, 3).join(' '),
       `--lcores 0@0,1@3 --in-memory -m 128 --no-telemetry -a 0000:0a:00.1 --vdev net_vhost0,iface=${socket},client=1,queues=1 -- ` +
-        '--forward-mode=io --nb-cores=1 --rxq=1 --txq=1 --total-num-mbufs=8192 --nb-ports=2 --disable-link-check --stats-period=65535',
+        '--forward-mode=io --nb-cores=1 --rxq=1 --txq=1 --total-num-mbufs=8192 --nb-ports=2 --disable-link-check --stats-period=65534',
     );
   });
 
