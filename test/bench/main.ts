@@ -6,8 +6,14 @@ import { run as devicePlugin } from './device-plugin.ts';
 import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
+import { run as virtioForwarder } from './virtio-forwarder.ts';
 
-const benches: Readonly<Record<string, Bench>> = { shim, normal, 'device-plugin': devicePlugin };
+const benches: Readonly<Record<string, Bench>> = {
+  shim,
+  normal,
+  'virtio-forwarder': virtioForwarder,
+  'device-plugin': devicePlugin,
+};
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
