@@ -2,6 +2,7 @@
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimFile } from '../host/file-lock.ts';
+import { tellHealth } from '../host/forwarder/health-marker.ts';
 import { openForwarder } from '../host/forwarder/open.ts';
 import type { Host } from '../host/host.ts';
 import { parseEndpoint } from '../host/http.ts';
@@ -38,6 +39,7 @@ export async function runServer(settings: Settings): Promise<void> {
       ...{ log, bootId, db: databases.get(settings.ovsdb), sockets: socketDirectory },
       directory: join(settings.stateDir, 'forwarder'),
     }));
+  const telling = tellHealth({ directory: join(settings.stateDir, 'quarantine'), forwarder, log });
   const host: Host = {
     root: '/',
     log,
@@ -75,6 +77,7 @@ export async function runServer(settings: Settings): Promise<void> {
     closePages();
     await server.close();
     pods.close();
+    await telling[Symbol.asyncDispose]();
     await forwarder?.[Symbol.asyncDispose]();
     await databases.close();
     process.exit(0);

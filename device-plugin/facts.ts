@@ -1,6 +1,7 @@
-// Looks up what health depends on besides the vfs: quarantine markers, the pools' bridges, the pools' forwarders.
+// Looks up what health depends on besides the vfs: the CNI server's markers, the pools' bridges, the pools' forwarders.
 import { connect } from 'node:net';
 import { messageOf } from '../host/errors.ts';
+import { readForwarderTrouble } from '../host/forwarder/health-marker.ts';
 import type { Host } from '../host/host.ts';
 import { readQuarantine } from '../host/quarantine.ts';
 import { existsOnHost, onHost } from '../host/sysfs.ts';
@@ -10,7 +11,9 @@ import type { Facts } from './health-reasons.ts';
 /** @param forwardersDown - of probeForwarders. */
 export function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[], forwardersDown: Facts['forwardersDown']): Facts {
   const bridges = pools.flatMap((pool) => pool.bridge ?? []);
+  const forwarderTrouble = readForwarderTrouble(host);
   return {
+    ...(forwarderTrouble !== undefined && { forwarderTrouble }),
     quarantined: readQuarantine(host),
     // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
     bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),

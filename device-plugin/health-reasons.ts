@@ -25,6 +25,8 @@ export interface Facts {
   readonly bridges: ReadonlySet<string>;
   /** Of the pools' forwarder sockets those that do not answer, and what connecting said. */
   readonly forwardersDown: ReadonlyMap<string, string>;
+  /** What the CNI server says of the node's forwarder; absent: nothing bad. */
+  readonly forwarderTrouble?: string;
 }
 
 interface Case {
@@ -85,8 +87,8 @@ const rows: Rows<Case> = [
   [
     'forwarder-down',
     ({ pool, resource, facts }) =>
-      resource.vnicType === 'virtio-forwarder' && pool?.forwarder !== undefined
-        ? facts.forwardersDown.get(pool.forwarder)
+      resource.vnicType === 'virtio-forwarder'
+        ? (facts.forwardersDown.get(pool?.forwarder ?? '') ?? facts.forwarderTrouble)
         : undefined,
   ],
 ];

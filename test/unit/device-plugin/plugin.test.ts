@@ -207,6 +207,19 @@ describe('the device plugin', () => {
     await kubelet.untilOffered(direct, 2, 2);
   });
 
+  it("holds virtio-forwarder units back while the CNI server says that the node's forwarder does not serve", async () => {
+    await start([pf], both);
+    const { tree, kubelet } = machine;
+    await kubelet.untilOffered(virtio, 4);
+    tree.write('/var/lib/smartnic/quarantine/forwarder', 'relay of 0000:3b:01.1: down');
+    machine.ring();
+    await kubelet.untilOffered(virtio, 4, 0);
+    await kubelet.untilOffered(direct, 4, 4);
+    tree.remove('/var/lib/smartnic/quarantine/forwarder');
+    machine.ring();
+    await kubelet.untilOffered(virtio, 4);
+  });
+
   it('holds virtio-forwarder units back while nobody answers on the forwarder socket', async () => {
     await start([pf], both.replace('name: a,', 'name: a, forwarder: /fwd,'));
     const { kubelet } = machine;
