@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { installPackages, prepareImage, prepareMachine, step, top } from './prepare.mjs';
+import { installPackages, prepareCluster, prepareImage, prepareMachine, step, top } from './prepare.mjs';
 
 /** The exit status of a lab's build whose packages can't be had here (test/lab/exit.ts). */
 const noPackages = 3;
@@ -21,6 +21,7 @@ const tasks = {
   'test:unit': () => summary(build() && mocha(['test/unit/**/*.test.ts'])),
   'test:machine': () => summary(build() && mocha(machineSpecs())),
   'test:lab': () => summary(build() && lab()),
+  'test:cluster': () => summary(build() && cluster()),
   coverage: () =>
     build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
   bench: () => needsMachine('the benchmarks') && build() && run(bin('node'), ['test/bench/main.ts', ...rest]),
@@ -86,6 +87,16 @@ function lab() {
   if (status === 0) return mocha(['test/lab/**/*.test.ts']);
   if (status !== noPackages) return false;
   console.log(`the lab's tests are skipped; missing: ${missing.join('; ') || 'its packages, see above'}`);
+  return process.env.CI !== 'true';
+}
+
+/** A real Kubernetes node, whose programs are compiled here the first time. */
+function cluster() {
+  const missing = prepareCluster();
+  const status = missing.length > 0 ? noPackages : start(bin('node'), ['test/cluster/main.ts', 'build']);
+  if (status === 0) return run(bin('node'), ['deploy/image/main.ts', 'smartnic']) && mocha(['test/cluster/**/*.test.ts']);
+  if (status !== noPackages) return false;
+  console.log(`the cluster's tests are skipped; missing: ${missing.join('; ') || 'its programs, see above'}`);
   return process.env.CI !== 'true';
 }
 

@@ -26,6 +26,9 @@ const debian = {
 /** For `npm run build:image`, where there is no container engine. */
 const imageTools = { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap', 'python3-pip': '/usr/bin/pip3' };
 
+/** For the programs of `npm run test:cluster`: runc is linked with libseccomp. */
+const clusterTools = { 'libseccomp-dev': '/usr/include/seccomp.h', pkgconf: '/usr/bin/pkg-config' };
+
 /** The project's packages, by the lock file. */
 export function installPackages() {
   const stamp = join(top, 'node_modules/.smartnic-lock');
@@ -47,6 +50,11 @@ export function prepareMachine() {
 /** The same for building the image. */
 export function prepareImage() {
   return prepare(imageTools, 'a root folder for the image is made');
+}
+
+/** The same for a cluster, on top of what the machine tests need. */
+export function prepareCluster() {
+  return [...prepareMachine(), ...prepareImage(), ...prepare(clusterTools, 'a node is made')];
 }
 
 function prepare(packages, rootIsFor) {

@@ -1,0 +1,121 @@
+// Builds what is missing of the cluster's programs, and says how far it is: `node test/cluster/build/build.ts [KUBELET-VERSION…]`.
+// A folder is there completely or not at all; what Go has compiled stays in its own cache, so a build that was stopped goes on where
+// it was. Run through `ensurePrograms`, which keeps two builds apart.
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { noPackages } from '../../lab/exit.ts';
+import { kubeletFolder, programsFolder } from '../cache.ts';
+import { type Build, builds, kubelet, versionFlags } from './programs.ts';
+
+const module = join(import.meta.dirname, 'go');
+
+/** No Go toolchain, or the modules can't be had. */
+class ModulesUnavailable extends Error {
+  override readonly name = 'ModulesUnavailable';
+}
+
+async function main(kubelets: readonly string[]): Promise<void> {
+  const go = await findGo();
+  if (!existsSync(programsFolder()))
+    await make(programsFolder(), 'Kubernetes, etcd, containerd, runc, Multus', (into) => all(go, into));
+  for (const version of kubelets)
+    if (!existsSync(kubeletFolder(version)))
+      await make(kubeletFolder(version), `kubelet ${version}`, (into) => other(go, version, into));
+}
+
+async function make(folder: string, what: string, work: (into: string) => Promise<void>): Promise<void> {
+  const partial = `${folder}.partial`;
+  const began = performance.now();
+  console.log(`==> cluster: building ${what} from Go modules`);
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true });
+  await work(partial);
+  await rename(partial, folder);
+  console.log(`    built in ${Math.round((performance.now() - began) / 1000)} s: ${folder}`);
+}
+
+async function all(go: string, into: string): Promise<void> {
+  const [, version = ''] = /k8s\.io\/kubernetes v(\S+)/.exec(await readFile(join(module, 'go.mod'), 'utf8')) ?? [];
+  await download(go, module);
+  for (const build of builds(version)) await compile({ go, dir: module, build, into });
+}
+
+/** Of another minor version, in a module of its own that is made here: not pinned by checksums of ours. */
+async function other(go: string, version: string, into: string): Promise<void> {
+  const dir = join(into, 'go');
+  await cp(module, dir, { recursive: true });
+  await rm(join(dir, 'go.sum'));
+  const text = await readFile(join(module, 'go.mod'), 'utf8');
+  const replaced = [...text.matchAll(/^\t(k8s\.io\/\S+) => /gm)].flatMap(([, name]) => name ?? []);
+  const staging = `v${version.replace(/^1/, '0')}`;
+  const lines = replaced.map((name) => `replace ${name} => ${name} ${staging}\n`);
+  await writeFile(
+    join(dir, 'go.mod'),
+    `module smartnic.io/test/cluster\n\ngo 1.24.0\n\nrequire k8s.io/kubernetes v${version}\n\n${lines.join('')}`,
+  );
+  await writeFile(join(dir, 'tools.go'), `//go:build tools\n\npackage tools\n\nimport _ "${kubelet}"\n`);
+  await run(go, ['mod', 'tidy', '-e'], dir);
+  await compile({ go, dir, into, build: { packages: [kubelet], ldflags: versionFlags(version) } });
+  await rm(dir, { recursive: true });
+}
+
+async function download(go: string, dir: string): Promise<void> {
+  console.log('    fetching modules');
+  await run(go, ['mod', 'download'], dir);
+}
+
+interface Job {
+  readonly go: string;
+  readonly dir: string;
+  readonly build: Build;
+  readonly into: string;
+}
+
+async function compile({ go, dir, build, into }: Job): Promise<void> {
+  const { packages, tags = [], cgo = false, name, ldflags = '' } = build;
+  const names = packages.map((each) => name ?? basename(each));
+  const target = name === undefined ? `${into}/` : join(into, name);
+  // Without debugging information there is less to compile, to keep and to link.
+  const lean = ['-trimpath', '-buildvcs=false', '-gcflags=all=-dwarf=false', '-ldflags', `-s -w ${ldflags}`];
+  const args = ['build', '-v', ...lean, '-tags', tags.join(','), '-o', target];
+  const child = execa(go, [...args, ...packages], { cwd: dir, env: environment(cgo), reject: false, stdin: 'ignore', all: true });
+  const words: string[] = [];
+  let compiled = 0;
+  const tick = setInterval(() => console.log(`    ${compiled} packages compiled for ${names.join(', ')}`), 30_000);
+  for await (const line of child.iterable({ from: 'all' })) {
+    // Names of packages as they are begun; everything else is an error's.
+    if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) compiled += 1;
+    else words.push(line);
+  }
+  clearInterval(tick);
+  const { exitCode } = await child;
+  if (exitCode !== 0) throw new Error(`go build of ${names.join(', ')} failed:\n${words.slice(-30).join('\n')}`);
+  console.log(`    ${names.join(', ')} (${compiled} packages compiled)`);
+}
+
+/** A compiler that collects its garbage less often needs a tenth less time. */
+function environment(cgo: boolean): Readonly<Record<string, string>> {
+  return { CGO_ENABLED: cgo ? '1' : '0', GOTOOLCHAIN: 'local', GOFLAGS: '', GOWORK: 'off', GOGC: '300' };
+}
+
+async function run(go: string, args: readonly string[], cwd: string): Promise<void> {
+  const { exitCode, all } = await execa(go, args, { cwd, env: environment(false), reject: false, all: true, stdin: 'ignore' });
+  if (exitCode !== 0) throw new ModulesUnavailable(`go ${args.join(' ')} failed: ${all.split('\n').slice(-10).join('\n')}`);
+}
+
+/** @throws ModulesUnavailable where there is none, or an older one than go.mod wants. */
+async function findGo(): Promise<string> {
+  const [, wanted = ''] = /^go (\S+)/m.exec(await readFile(join(module, 'go.mod'), 'utf8')) ?? [];
+  for (const go of ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go']) {
+    const { stdout, failed } = await execa(go, ['env', 'GOVERSION'], { reject: false, env: { GOTOOLCHAIN: 'local' } });
+    if (!failed && stdout.replace('go', '').localeCompare(wanted, undefined, { numeric: true }) >= 0) return go;
+  }
+  throw new ModulesUnavailable(`there is no Go toolchain ${wanted} or newer in PATH or /usr/local/go`);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(`the cluster's programs could not be built: ${error instanceof Error ? error.message : error}`);
+  process.exit(error instanceof ModulesUnavailable ? noPackages : 1);
+});

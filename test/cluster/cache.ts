@@ -1,0 +1,25 @@
+// Where the cluster's programs lie: one folder that can be thrown away, named after what they are made from.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+export const top = join(import.meta.dirname, '../..');
+export const cache = resolve(process.env['SMARTNIC_CLUSTER'] ?? join(top, '.cache/cluster'));
+
+const recipe = ['build/programs.ts', 'build/go/go.mod', 'build/go/go.sum'];
+
+/** The folder of all programs, there or not. */
+export function programsFolder(): string {
+  const hash = createHash('sha256');
+  for (const file of recipe) hash.update(readFileSync(join(import.meta.dirname, file)));
+  return join(cache, `programs-${hash.digest('hex').slice(0, 8)}`);
+}
+
+/** The folder of another version's kubelet, such as `1.35.4`, there or not. */
+export function kubeletFolder(version: string): string {
+  return join(cache, `kubelet-${version}`);
+}
+
+export function isBuilt(kubelets: readonly string[] = []): boolean {
+  return [programsFolder(), ...kubelets.map(kubeletFolder)].every((folder) => existsSync(folder));
+}

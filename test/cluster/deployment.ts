@@ -1,0 +1,68 @@
+// Our deployment on a cluster: what an admin does by hand with deploy/, and nothing else.
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { archiveOf } from '../../deploy/image/names.ts';
+import { top } from './cache.ts';
+import { type Cluster, eventually } from './cluster.ts';
+
+export type Overlay = 'multus' | 'main-network' | 'classic-node';
+
+/** Files of our ConfigMap as an admin writes them for the own nodes: `pools.yaml`, `config.yaml`. */
+export type OurFiles = Readonly<Record<string, string>>;
+
+const ours = ['-n', 'kube-system'];
+export const serviceAccount = 'system:serviceaccount:kube-system:smartnic';
+
+export async function importOurImage(cluster: Cluster): Promise<void> {
+  const archive = archiveOf('smartnic');
+  if (!existsSync(archive)) throw new Error(`there is no ${archive}; make it by: npm run build:image`);
+  await cluster.importImage(archive);
+}
+
+/** `kubectl apply -k`, and waits until it runs. */
+export async function deploy(cluster: Cluster, overlay: Overlay, files: OurFiles = {}): Promise<void> {
+  await cluster.kubectl('apply', '-k', await customise(cluster, overlay, files));
+  await untilRolledOut(cluster);
+}
+
+const uninstaller = join(top, 'deploy/uninstall');
+
+/** The first step of taking it off: nothing new is plugged, pods that run stay connected. Done when the last has left (`untilRolledOut`). */
+export async function beginUninstall(cluster: Cluster): Promise<void> {
+  await cluster.kubectl('apply', '-k', uninstaller);
+}
+
+export async function endUninstall(cluster: Cluster, overlay: Overlay): Promise<void> {
+  await untilRolledOut(cluster);
+  for (const folder of [uninstaller, await customise(cluster, overlay)])
+    await cluster.run('kubectl', ['delete', '-k', folder, '--ignore-not-found', '--timeout=90s'], { timeout: 100_000 });
+}
+
+/** `kubectl rollout restart`: the same steps as for a new version. */
+export async function restartOurs(cluster: Cluster): Promise<void> {
+  await cluster.kubectl(...ours, 'rollout', 'restart', 'daemonset/smartnic');
+}
+
+export async function untilRolledOut(cluster: Cluster): Promise<void> {
+  try {
+    await eventually('our DaemonSet', 60, () =>
+      cluster.kubectl(...ours, 'rollout', 'status', 'daemonset/smartnic', '--timeout=55s'),
+    );
+  } catch (error) {
+    throw new Error(await cluster.kubectl(...ours, 'describe', 'pod', '--selector=app=smartnic'), { cause: error });
+  }
+}
+
+/** An admin's own kustomization upon one of ours. */
+async function customise(cluster: Cluster, overlay: Overlay, data: OurFiles = {}): Promise<string> {
+  const folder = join(cluster.dir, 'deploy');
+  await mkdir(folder, { recursive: true });
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'smartnic', namespace: 'kube-system' }, data };
+  const kustomization = {
+    resources: [relative(folder, join(top, 'deploy/overlays', overlay))],
+    patches: Object.keys(data).length === 0 ? [] : [{ patch: JSON.stringify(configMap) }],
+  };
+  await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+  return folder;
+}

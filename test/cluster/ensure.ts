@@ -1,0 +1,28 @@
+// Makes sure that the cluster's programs are built, by one process at a time.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { noPackages } from '../lab/exit.ts';
+import { cache, isBuilt } from './cache.ts';
+
+/** The programs are not there and can't be built here: no Go toolchain, or its modules can't be had. What was tried has been printed. */
+export class ClusterUnavailable extends Error {
+  override readonly name = 'ClusterUnavailable';
+}
+
+/** Builds what is missing (a quarter of an hour the first time), printing how far it is. @param kubelets - further versions, `1.35.4`. */
+export async function ensurePrograms(kubelets: readonly string[] = []): Promise<void> {
+  if (isBuilt(kubelets)) return;
+  mkdirSync(cache, { recursive: true });
+  console.log(`==> cluster: programs to be built in ${cache} (another build is waited for)`);
+  // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
+  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts'), ...kubelets];
+  const { exitCode } = await execa('flock', [join(cache, 'lock'), ...builder], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reject: false,
+  });
+  if (exitCode === 0) return;
+  throw exitCode === noPackages
+    ? new ClusterUnavailable("the cluster's programs can not be had here, see above")
+    : new Error("the cluster's programs could not be built, see above");
+}
