@@ -1,4 +1,6 @@
 // Whether the CNI server lives and whether it could plug every type that its node is configured for, in words.
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Ovsdb } from '../host/ovsdb.ts';
 import { findSocketIdentity } from '../host/unix-socket.ts';
 import { within } from '../host/within.ts';
@@ -13,10 +15,22 @@ export interface NodeState {
 
 /** Why it should be restarted; empty: it lives. `born`: the socket's identity when it was made. */
 export function livenessProblems({ context }: NodeState, born: string | undefined): readonly string[] {
-  const { socket } = context.settings;
-  return findSocketIdentity(socket) === born
-    ? []
-    : [`the socket ${socket} was removed or replaced: no runtime finds this server`];
+  const { socket, ovsdb } = context.settings;
+  const folder = ovsdb.startsWith('unix:') ? dirname(ovsdb.slice('unix:'.length)) : undefined;
+  return [
+    ...(findSocketIdentity(socket) === born
+      ? []
+      : [`the socket ${socket} was removed or replaced: no runtime finds this server`]),
+    // As systemd does to a unit's runtime directory: the one that is made anew is not the one that is mounted into our container.
+    ...(folder !== undefined && isRemoved(folder)
+      ? [`${folder} was removed on the node, and this container still sees the old one`]
+      : []),
+  ];
+}
+
+/** Still open or mounted here, but without a name. */
+function isRemoved(folder: string): boolean {
+  return statSync(folder, { throwIfNoEntry: false })?.nlink === 0;
 }
 
 /** Why an ADD could fail; empty: it need not. Nothing is asked of ovs-vswitchd: that would make it look at all its ports each time. */

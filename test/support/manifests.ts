@@ -1,9 +1,10 @@
 // What deploy/ applies, as data: rendered by kubectl where it is, so that tests see what an API server would.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
+import { programsFolder } from '../cluster/cache.ts';
 
 const deployFolder = join(import.meta.dirname, '../../deploy');
 
@@ -58,11 +59,10 @@ function parseManifests(text: string): readonly Manifest[] {
 
 const kubectl = findKubectl();
 
+/** The cluster's own where it was built, else the machine's. */
 function findKubectl(): string | undefined {
-  try {
-    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
-    return 'kubectl';
-  } catch {
-    return undefined;
-  }
+  return [join(programsFolder(), 'kubectl'), 'kubectl'].find((program) => {
+    const { status } = spawnSync(program, ['version', '--client'], { stdio: 'ignore' });
+    return status === 0;
+  });
 }
