@@ -5,6 +5,8 @@ import { messageOf } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readCheckpoint } from '../host/kubelet-checkpoint.ts';
 import { listPodDevices, type PodName } from '../host/podresources.ts';
+import { onHost } from '../host/sysfs.ts';
+import { findSocketIdentity } from '../host/unix-socket.ts';
 import { type Held, type Holding, type Holdings, heldTwice, reconcile, sameHolders, take } from './holdings.ts';
 
 export interface AllocationsOptions {
@@ -37,6 +39,8 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   let unknown: string | undefined = 'kubelet was not asked yet';
   let asking: Promise<void> | undefined;
   let trusted = false;
+  /** The kubelet that has told of its pods, by its socket. */
+  let informed: string | undefined;
   let said = '';
   const timer = setInterval(refresh, options.interval);
 
@@ -48,7 +52,8 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   }
 
   async function ask(): Promise<void> {
-    const { held, believed, problems } = await listHeld(options);
+    const { held, believed, by, problems } = await listHeld(options, informed);
+    if (believed) informed = by;
     trusted ||= believed;
     let next = reconcile(holdings, held, performance.now(), believed ? options.grace : Number.POSITIVE_INFINITY);
     let known = trusted || unknown === undefined;
@@ -101,20 +106,25 @@ interface List {
   readonly held: readonly Held[];
   /** Whether kubelet has answered, and knows its pods already. */
   readonly believed: boolean;
+  /** Which kubelet answered; undefined when another one may have begun meanwhile. */
+  readonly by?: string | undefined;
   readonly problems: string[];
 }
 
-async function listHeld({ host, kubeletDir, ownPod }: AllocationsOptions): Promise<List> {
+/** @param informed - a kubelet that has told of its pods: one does not forget them, so a list of its without any pod is true. */
+async function listHeld({ host, kubeletDir, ownPod }: AllocationsOptions, informed: string | undefined): Promise<List> {
+  const socket = join(kubeletDir, 'pod-resources/kubelet.sock');
+  const kubelet = () => findSocketIdentity(onHost(host, socket));
   try {
-    const pods = await listPodDevices(host, { socket: join(kubeletDir, 'pod-resources/kubelet.sock'), timeout: 5000 });
+    const before = kubelet();
+    const pods = await listPodDevices(host, { socket, timeout: 5000 });
+    const by = kubelet() === before ? before : undefined;
     const held = pods.flatMap((pod) => pod.devices.flatMap(asHeld));
-    const believed = pods.some((pod) => ownPod === undefined || (pod.name === ownPod.name && pod.namespace === ownPod.namespace));
+    const complete = pods.some((pod) => ownPod === undefined || (pod.name === ownPod.name && pod.namespace === ownPod.namespace));
+    const believed = complete || (by !== undefined && by === informed);
     const missing = ownPod === undefined ? 'has no pod at all' : `lacks ${ownPod.namespace}/${ownPod.name}, where we run`;
-    return {
-      held,
-      believed,
-      problems: believed ? [] : [`kubelet's list of pods is not complete yet: it ${missing}; nothing is freed by it`],
-    };
+    const problems = believed ? [] : [`kubelet's list of pods is not complete yet: it ${missing}; nothing is freed by it`];
+    return { held, believed, by, problems };
   } catch (error) {
     return { held: [], believed: false, problems: [messageOf(error)] };
   }

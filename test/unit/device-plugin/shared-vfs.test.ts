@@ -171,6 +171,17 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
     await offered(8, 8);
   });
 
+  it('are free again when the last pod of a node has gone, from a kubelet that has told of pods before', async () => {
+    const plugin = await start();
+    await offered(8, 8);
+    await kubelet.admit(pod('a', { [direct]: 3 }));
+    await kubelet.until('the list is believed', () => /kubelet says which VFs are held/.test(plugin.log.join('')));
+    await offered(8, 5);
+    kubelet.remove('default/a');
+    await kubelet.until('freed', () => plugin.holdings.size === 0);
+    await offered(8, 8);
+  });
+
   it('are known as held when plugin and kubelet start together and kubelet has not learnt of its pods', async () => {
     const first = await start();
     await offered(8, 8);
