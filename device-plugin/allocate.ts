@@ -52,7 +52,7 @@ function admit(snapshot: Snapshot, resource: Resource, id: string): Unit {
   if (holder !== undefined) throw lostRace(resource, id, holder);
   if (unit.problems.length > 0) {
     const text = `${id} of ${resource.name} is unhealthy: ${unit.problems.join(', ')}`;
-    throw new Refusal('precondition', `${text}. Kubelet is told again; \`smartnic explain ${id}\` on the node says more`);
+    throw new Refusal('precondition', `${text}. Kubelet is told again; \`smartnic.mjs explain ${id}\` on the node says more`);
   }
   if (snapshot.unknownHoldings !== undefined && sharedIds(snapshot, resource.name).has(id)) {
     const text = `${id} of ${resource.name} is offered under other names too, and it is not known yet under which it is held`;
@@ -64,7 +64,7 @@ function admit(snapshot: Snapshot, resource: Resource, id: string): Unit {
 function stranger(snapshot: Snapshot, resource: Resource, id: string): Refusal {
   const home = snapshot.resources.find((other) => other.units.some((unit) => unit.id === id));
   if (home === undefined) {
-    const text = `${id} is not one of ${resource.name} (pool ${resource.pool}) on this node: it was removed, or is used by the host`;
+    const text = `${id === '' ? 'an empty id' : id} is not one of ${resource.name} (pool ${resource.pool}) on this node: it was removed, or is used by the host`;
     return new Refusal('notFound', `${text}. Kubelet is told the present list; create the pod again`);
   }
   return new Refusal(

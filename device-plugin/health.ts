@@ -129,7 +129,7 @@ function judgeGone(resource: Resource, { unit, since }: Gone, { nics, now }: Pre
   return { unit: { ...unit, problems: told ? found.map(describe) : [] }, found };
 }
 
-/** As kubelet's refusals and `smartnic vfs` show it; the code comes first, for metrics and for greps. */
+/** As kubelet's refusals and `vfs` show it; the code comes first, for metrics and for greps. */
 function describe({ reason, words }: { readonly reason: Reason; readonly words: string }): string {
   return `${reason}: ${words}`;
 }

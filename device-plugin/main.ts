@@ -44,16 +44,22 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
       '/healthz': () => verdict(livenessProblems(plugin.status, performance.now())),
       '/readyz': () => verdict(readinessProblems(plugin.status)),
     },
-  );
+  ).catch(async (error: unknown) => {
+    await end(); // or it would go on without its pages
+    throw error;
+  });
   log.info({ address: `${hostname}:${port}`, config, kubeletDir }, 'the device plugin runs');
 
   async function stop(signal: string): Promise<void> {
     log.info({ signal }, 'stopping: ending the streams; pods keep their devices');
     http.close();
     http.closeAllConnections();
+    await end();
+    log.info('stopped');
+  }
+  async function end(): Promise<void> {
     await plugin.stop();
     questions[Symbol.dispose]();
-    log.info('stopped');
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
 }

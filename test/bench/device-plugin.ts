@@ -1,13 +1,12 @@
 // The shipped device plugin on a big machine (512 vfs on 8 pfs) made of files, with the fake kubelet and the real kernel's events.
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listDirectory } from '../../host/sysfs.ts';
 import { bigMachine } from '../support/big-tree.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { FakeKubelet } from '../support/fake-kubelet.ts';
+import { freePort } from '../support/free-port.ts';
 import { makeTree, type Tree } from '../support/sysfs-tree.ts';
 import { atMost, type Bench, median, rounded, timed } from './figure.ts';
 
@@ -115,13 +114,4 @@ function percentile(values: readonly number[], share: number): number {
 function residentMegabytes(pid: number | undefined): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

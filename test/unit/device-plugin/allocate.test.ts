@@ -109,7 +109,7 @@ describe('Allocate', () => {
   const refusals: readonly (readonly [string, Snapshot, readonly (readonly string[])[], number, RegExp])[] = [
     ['no container at all', offering(direct), [], 3, /^Allocate of smartnic.io\/direct names no container/],
     ['a container without devices', offering(direct), [[]], 3, /names no device/],
-    ['an empty id', offering(direct), [['']], 5, /^ is not one of smartnic.io\/direct/],
+    ['an empty id', offering(direct), [['']], 5, /^an empty id is not one of smartnic.io\/direct/],
     ['a vf asked for twice', offering(direct), [['0000:01:01.0', '0000:01:01.0']], 3, /asks for 0000:01:01.0 twice/],
     [
       'a vf asked for by two containers',
@@ -137,7 +137,7 @@ describe('Allocate', () => {
       offering(withProblems(direct, '0000:01:01.0', 'driver-wrong', 'representor-missing')),
       [['0000:01:01.0']],
       9,
-      /^0000:01:01.0 of smartnic.io\/direct is unhealthy: driver-wrong, representor-missing\. .*smartnic explain 0000:01:01.0/,
+      /^0000:01:01.0 of smartnic.io\/direct is unhealthy: driver-wrong, representor-missing\. .*smartnic\.mjs explain 0000:01:01.0/,
     ],
     [
       'a vf in no IOMMU group',

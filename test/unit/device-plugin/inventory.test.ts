@@ -92,6 +92,19 @@ describe('the inventory', () => {
     equal(seen.length, 2);
   });
 
+  it('sees what no event told of at its slow tick', async () => {
+    const changes: Changes[] = [];
+    const slow = followInventory({
+      ...{ host: tree.host, ask: answering(), allocated: () => new Set<string>(), events: [], tick: 100 },
+      seen: (_, change) => changes.push(change),
+    });
+    await slow.look();
+    if (second !== undefined) tree.removeVf(pf, second);
+    for (const end = performance.now() + 5000; changes.every(({ removed }) => removed.length === 0); await sleep(5))
+      ok(performance.now() < end, 'not seen within 5 s');
+    await slow.stop();
+  });
+
   it('looks again when asked while it looks', async () => {
     await Promise.all([inventory.look(), inventory.look(), inventory.look()]);
     equal(inventory.looks, 3);

@@ -107,6 +107,29 @@ describe('our device plugin and kubelet', () => {
     assert.match(plugin.log.at(-1) ?? '', /kubelet has taken the resource/);
   });
 
+  it('asks a kubelet that refuses less and less often', async () => {
+    let asked = 0;
+    kubelet.behaviour.refuse = () => {
+      asked += 1;
+      return 'not today';
+    };
+    await kubelet.start();
+    await start([resource], { registration: 'register', timing: { firstPause: 20, longestPause: 400 } });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.ok(asked >= 3 && asked <= 9, `${asked} times in 1.5 s; with a pause of 20 ms each it would be some 50`);
+  });
+
+  it('comes back when the directory itself was deleted and made anew', async () => {
+    await kubelet.start();
+    await start([resource]);
+    await kubelet.untilOffered(name, 4);
+    const [before] = kubelet.sockets(name);
+    rmSync(kubelet.path('plugins_registry'), { recursive: true });
+    mkdirSync(kubelet.path('plugins_registry'));
+    await kubelet.until('a new socket is streamed from', () => kubelet.sockets(name).some((socket) => socket !== before));
+    await kubelet.untilOffered(name, 4);
+  });
+
   it('passes on what kubelet says about a name that it does not take, by both ways', async () => {
     await kubelet.start();
     for (const registration of ['watcher', 'register'] as const) {

@@ -56,6 +56,7 @@ const table: readonly (readonly [string, string])[] = [
   ['[{ pfNames: [enp4s0np0] }]', '04:08.0 04:08.1'],
   ['[{ rootDevices: ["0000:3b:00.1#0", "0000:04:00.0"] }]', '04:08.0 04:08.1 3b:02.0'],
   ['[{ linkTypes: [infiniband] }]', ''],
+  ['[{ linkTypes: [ether], devices: ["1889"] }]', 'b1:08.0'],
   ['[{ eswitchMode: legacy }]', '41:10.0 41:10.2 b1:08.0'],
   ['[{ eswitchMode: switchdev, vendors: ["15b3"] }]', '3b:01.0 3b:01.1 3b:02.0 3b:02.1'],
   ['[{ capabilities: [hw-tc-offload] }]', '3b:01.0 3b:01.1'],
@@ -77,6 +78,15 @@ describe('selectors', () => {
 
   it('of a resource without any vf leave the resource there, empty', () => {
     deepEqual(offer(one('[{ vendors: ["ffff"] }]'), machine), ['smartnic.io/direct:']);
+  });
+
+  it('tell InfiniBand from Ethernet by what the uplink is', async () => {
+    using tree = makeTree(mlx5(0, 1), igb({ vfs: 1 }));
+    tree.write('/sys/class/net/ens1f0np0/type', '32');
+    const nics = await scanNics(tree.host, { ask: answering(), allocated: new Set() });
+    const infiniband = { vfs: nics.vfs, sockets: new Map(), held: new Map() };
+    deepEqual(offer(one('[{ linkTypes: [infiniband] }]'), infiniband), ['smartnic.io/direct: 3b:01.0']);
+    deepEqual(offer(one('[{ linkTypes: [ether] }]'), infiniband), ['smartnic.io/direct: 41:10.0']);
   });
 
   it('tell two pfs of the same name pattern apart', async () => {

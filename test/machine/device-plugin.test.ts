@@ -1,0 +1,100 @@
+// The device plugin as it ships: a process without any capability, on a tree and a fake kubelet, with its pages, its log and its commands.
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { FakeKubelet } from '../support/fake-kubelet.ts';
+import { freePort } from '../support/free-port.ts';
+import { igb } from '../support/nic-trees.ts';
+import { makeTree, type Tree } from '../support/sysfs-tree.ts';
+
+const bundle = join(import.meta.dirname, '../../dist/smartnic-device-plugin.mjs');
+const direct = 'smartnic.io/direct';
+const pools = (more = '') =>
+  `pools: [{ name: a, vnicType: [direct, virtio-forwarder]${more}, selectors: [{ vendors: ["8086"] }] }]`;
+
+describe('the device plugin as it ships', function () {
+  this.timeout(30_000);
+  let tree: Tree;
+  let kubelet: FakeKubelet;
+  let port: number;
+  const undo = new AsyncDisposableStack();
+
+  before(async () => {
+    tree = undo.use(makeTree(igb({ vfs: 4 })));
+    kubelet = new FakeKubelet({ directory: join(tree.root, 'k') });
+    undo.defer(() => kubelet.stop());
+    await kubelet.start();
+    mkdirSync(join(tree.root, 'etc'));
+    port = await freePort();
+  });
+  after(async () => await undo.disposeAsync());
+
+  /** Root without rights, as in its container. */
+  function start(...args: readonly string[]) {
+    const flags = ['--root', tree.root, '--config', join(tree.root, 'etc/pools.yaml'), '--kubelet-dir', '/k'];
+    const rights = ['--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs', '--pdeathsig', 'KILL'];
+    const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
+    return execa('setpriv', [...rights, bundle, ...args, ...flags], { env, reject: false });
+  }
+  async function page(path: string): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return `${response.status} ${(await response.text()).trim()}`;
+  }
+  function configure(text: string): void {
+    writeFileSync(join(tree.root, 'etc/pools.yaml'), text);
+  }
+
+  it('needs no capability, tells of every reason in log, metrics and `vfs`, and ends in an orderly way', async () => {
+    configure(pools());
+    const plugin = start('--address', `127.0.0.1:${port}`);
+    try {
+      await kubelet.untilOffered(direct, 4, 4);
+      const given = await kubelet.admit({ name: 'default/p', containers: { c: { [direct]: 1 } } });
+      equal(given[0]?.devices.length, 2);
+      equal(await page('/healthz'), '200 ok');
+      equal(await page('/readyz'), '200 ok');
+      configure(pools(', bridge: br-none'));
+      await kubelet.untilOffered(direct, 4, 1); // the pod keeps its own
+      const metrics = (await page('/metrics')).split('\n');
+      for (const [told, count] of [
+        ['true', 3],
+        ['false', 1],
+      ])
+        ok(metrics.includes(`smartnic_vf_problems{resource="${direct}",reason="bridge-missing",told="${told}"} ${count}`));
+      const { stdout } = await start('vfs');
+      equal(stdout.match(/ {2}unhealthy: bridge-missing: there is no bridge br-none/g)?.length, 3, stdout);
+      match(stdout, / {2}allocated as smartnic\.io\/direct in default\/p \(container c\), but bridge-missing: /);
+      match((await start('explain', given[0]?.ids[0] ?? '')).stdout, /^pool a \(line 1\): offered as smartnic\.io\/direct and/m);
+    } finally {
+      plugin.kill('SIGTERM');
+    }
+    const { exitCode, stdout, stderr } = await plugin;
+    deepEqual([exitCode, stdout], [0, '']);
+    const log = stderr.split('\n').map((line) => JSON.parse(line));
+    equal(log.filter(({ reason, resource, told }) => reason === 'bridge-missing' && resource === direct && told).length, 3);
+    equal(log.at(-1)?.msg, 'stopped');
+    deepEqual(
+      readdirSync(join(tree.root, 'k/plugins_registry')).filter((name) => name.startsWith('smartnic-')),
+      [],
+    );
+    const info = join(tree.root, 'var/run/k8s.cni.cncf.io/devinfo/dp');
+    equal(readdirSync(info).filter((name) => name.endsWith('-device.json')).length, 8);
+    ok(existsSync(join(tree.root, 'run/smartnic/vhost/0000:41:10.0')));
+    equal(JSON.parse(readFileSync(join(info, 'smartnic.io-direct-0000:41:10.0-device.json'), 'utf8')).type, 'pci');
+  });
+
+  it('says by its exit status and one line what keeps it from starting', async () => {
+    const taken = createServer().listen(port, '127.0.0.1');
+    await new Promise((resolve) => taken.once('listening', resolve));
+    const refused = await start('--address', `127.0.0.1:${port}`);
+    taken.close();
+    equal(refused.exitCode, 1);
+    match(
+      refused.stderr,
+      /smartnic-device-plugin: cannot serve metrics on 127\.0\.0\.1:\d+: .*EADDRINUSE.*; choose another address$/,
+    );
+    match((await start('vfs', 'x')).stderr, /^smartnic-device-plugin: vfs does not take "x"$/);
+  });
+});
