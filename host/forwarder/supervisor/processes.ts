@@ -18,13 +18,17 @@ export function findProcess(argument: string): Process | undefined {
   return undefined;
 }
 
-/** Undefined when there is no such process, or it has ended and only its exit status is left. */
+/**
+ * Undefined when there is no such process, or it has ended and only its exit status is left. One whose first thread alone has ended still
+ * has all its files open: a killed relay's busy thread may be the last to hear of it.
+ */
 export function processOf(pid: number): Process | undefined {
   const stat = readGone(() => readText(`/proc/${pid}/stat`));
   // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, started] = [fields?.[0], fields?.[19]];
-  return started === undefined || state === 'Z' || state === 'X' ? undefined : { pid, started: Number(started) };
+  const [state, threads, started] = [fields?.[0], Number(fields?.[17]), fields?.[19]];
+  const ended = state === 'X' || (state === 'Z' && threads <= 1);
+  return started === undefined || ended ? undefined : { pid, started: Number(started) };
 }
 
 export function isRunning({ pid, started }: Process): boolean {
