@@ -6,26 +6,16 @@ import { execa } from 'execa';
 import { codes } from '../../cni/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
-import { type CniAnswer, containerId, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { cleanNode } from '../support/clean-node.ts';
+import { type CniAnswer, containerId, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
 describe('attachments', function () {
   this.timeout(30_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode();
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({}, (given) => {
+    ({ node, undo } = given);
   });
 
   const plug = async (config: object = network(node), options: AttachOptions = {}) =>

@@ -6,8 +6,8 @@ import { execa } from 'execa';
 import { codes } from '../../cni/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
-import { type CniAnswer, type CniCall, containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { cleanNode } from '../support/clean-node.ts';
+import { type CniAnswer, type CniCall, containerId, ipamDirectory, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
 const tuning = join(ipamDirectory, 'tuning');
@@ -17,18 +17,8 @@ describe('in a chain', function () {
   this.timeout(30_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode();
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({}, (given) => {
+    ({ node, undo } = given);
   });
 
   for (const cniVersion of ['0.4.0', '1.0.0']) {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { codes } from '../../cni/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
-import { containerId, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { cleanNode } from '../support/clean-node.ts';
+import { containerId, network, type TestNode } from '../support/node.ts';
 
 const good = `echo '{"cniVersion":"1.0.0","ips":[{"address":"10.5.0.2/24","gateway":"10.5.0.1"}]}'`;
 const says = (text: string) => `echo '${text}'`;
@@ -16,18 +16,8 @@ describe('IPAM', function () {
   this.timeout(30_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ settings: 'ipamTimeout: 1\n' });
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({ settings: 'ipamTimeout: 1\n' }, (given) => {
+    ({ node, undo } = given);
   });
 
   /** A plugin that writes down each command it gets, then does what the scripts say; no script: success without a word. */

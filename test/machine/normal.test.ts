@@ -6,9 +6,10 @@ import { execa } from 'execa';
 import { supportedVersions } from '../../cni/versions.ts';
 import { succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
+import { cleanNode } from '../support/clean-node.ts';
 import type { TestNetns } from '../support/netns.ts';
-import { network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs, startOvs } from '../support/ovs.ts';
+import { network, type TestNode } from '../support/node.ts';
+import { startOvs } from '../support/ovs.ts';
 import { pings, transfers } from '../support/traffic.ts';
 
 const anyMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
@@ -18,18 +19,8 @@ describe('normal', function () {
   this.timeout(30_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode();
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({}, (given) => {
+    ({ node, undo } = given);
   });
 
   const plug = async (config: object, options: AttachOptions = {}) => undo.use(await attach(node, config, options));

@@ -6,26 +6,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codes } from '../../cni/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
-import { type CniAnswer, containerId, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { cleanNode } from '../support/clean-node.ts';
+import { type CniAnswer, containerId, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
 describe('with Open vSwitch', function () {
   this.timeout(60_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ settings: 'portTimeout: 3\n' });
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({ settings: 'portTimeout: 3\n' }, (given) => {
+    ({ node, undo } = given);
   });
 
   const plug = async (more: object = {}) => undo.use(await attach(node, network(node, more)));

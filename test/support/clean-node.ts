@@ -1,0 +1,29 @@
+// What most machine tests stand on: one node for all tests of a file, which is as clean after each of them as before.
+import { deepEqual } from 'node:assert/strict';
+import { type NodeOptions, startNode, type TestNode } from './node.ts';
+import { skipWithoutOvs } from './ovs.ts';
+
+export interface CleanNode {
+  readonly node: TestNode;
+  /** Of the test that runs now: disposed when it ends, and then nothing of ours may be left on the node. */
+  readonly undo: AsyncDisposableStack;
+}
+
+/** Call it in a `describe`; `given` is called before each test. Without Open vSwitch the tests are skipped with that reason. */
+export function cleanNode(options: NodeOptions, given: (clean: CleanNode) => void): void {
+  let node: TestNode | undefined;
+  let undo: AsyncDisposableStack | undefined;
+  before(async function () {
+    skipWithoutOvs.call(this);
+    node = await startNode(options);
+  });
+  after(async () => node?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    undo = new AsyncDisposableStack();
+    if (node !== undefined) given({ node, undo });
+  });
+  afterEach(async () => {
+    await undo?.disposeAsync();
+    deepEqual(await node?.leftovers(), []);
+  });
+}
