@@ -350,7 +350,7 @@ describe('the example', () => {
     deepEqual(warnings, []);
     deepEqual(
       pools.map(({ name }) => name),
-      ['offload', 'dpdk', 'kernel-vfs'],
+      ['offload', 'dpdk', 'ovs', 'kernel-vfs'],
     );
   });
 });
