@@ -16,6 +16,13 @@ RUN npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=err
 COPY . .
 RUN node deploy/build.mjs && node deploy/image/root.mjs /image
 
+# Every program starts with nothing but what the image has.
+FROM build AS check
+RUN for program in smartnic-cni smartnic-device-plugin smartnic-install smartnic; do \
+      PATH=/usr/local/bin chroot /image "/opt/smartnic/$program.mjs" --help >/dev/null || exit 1; \
+    done \
+ && chroot /image /opt/smartnic/smartnic --version
+
 # The testpmd forwarder's: the same, and dpdk-testpmd with DPDK's network drivers.
 FROM build AS build-forwarder
 # hadolint ignore=DL3008
@@ -33,7 +40,7 @@ CMD ["smartnic-forwarder.mjs"]
 
 # Node, env (the programs' first lines), the libraries that they are linked with, and dist/. No shell, no package manager.
 FROM scratch AS smartnic
-COPY --from=build /image /
+COPY --from=check /image /
 WORKDIR /opt/smartnic
 ENV PATH=/opt/smartnic:/usr/local/bin
 # The device plugin and the CNI server are root without most of its rights; deploy/base says so where it is needed.
