@@ -4,8 +4,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { top } from './names.ts';
 
-const folders = ['cni', 'deploy', 'device-plugin', 'host', 'proto', 'vnic'];
-const files = ['Dockerfile', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json'];
+const folders = ['cni', 'deploy/image', 'deploy/install', 'device-plugin', 'host', 'proto', 'vnic'];
+const files = [
+  'deploy/build.mjs',
+  'deploy/smartnic.ts',
+  'Dockerfile',
+  '.dockerignore',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+];
 
 export function contextKey(): string {
   const inside = folders.flatMap((folder) =>

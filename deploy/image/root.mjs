@@ -19,6 +19,17 @@ if (!existsSync(join(root, 'var/run'))) symlinkSync('../run', join(root, 'var/ru
 writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/none\nsmartnic:x:65532:65532:smartnic:/:/none\n');
 writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsmartnic:x:65532:\n');
 
+// Nothing but what is in the root is there for them now.
+for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
+  inside(`/opt/smartnic/${program}.mjs`, '--help');
+inside('/opt/smartnic/smartnic', '--version');
+if (dpdk.length > 0) inside('/usr/bin/dpdk-testpmd', '--help');
+
+function inside(...command) {
+  const stdio = ['ignore', 'ignore', 'inherit'];
+  execFileSync('/usr/sbin/chroot', [root, ...command], { stdio, env: { PATH: '/usr/local/bin' } });
+}
+
 /** The file that `path` leads to, at `path`; a library's other names in its folder stay links. */
 function put(path) {
   if (existsSync(join(root, path))) return;
