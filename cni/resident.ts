@@ -1,5 +1,5 @@
 // The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimFile } from '../host/file-lock.ts';
 import { tellHealth } from '../host/forwarder/health-marker.ts';
@@ -10,6 +10,7 @@ import { type Logger, openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { type Ovsdb, openOvsdb } from '../host/ovsdb.ts';
 import { run } from '../host/run.ts';
+import { readText } from '../host/sysfs.ts';
 import { socketDirectory } from '../vnic/virtio-forwarder.ts';
 import { type Answer, answer, type Invocation } from './cni.ts';
 import type { Context } from './context.ts';
@@ -142,12 +143,19 @@ function coalesce(work: () => Promise<void>): () => void {
   return go;
 }
 
-/** For tests only: `record:FILE` writes every step down, `kill:NAME` lets this process die at a step, as a power loss would. */
+/**
+ * For tests only: `record:FILE` writes every step down, `time:FILE` with the milliseconds since the start; `kill:NAME` lets this process
+ * die at a step, as a power loss would; `kill-once:FILE` at the step that the file names, once.
+ */
 function stepHook(text: string | undefined): Host['step'] {
   if (text === undefined) return () => {};
   const [what, argument = ''] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
   if (what === 'record') return (name) => appendFileSync(argument, `${name}\n`);
+  if (what === 'time') return (name) => appendFileSync(argument, `${name}\t${performance.now()}\n`);
+  const asked = what === 'kill' ? () => argument : () => readText(argument);
   return (name) => {
-    if (name === argument) process.kill(process.pid, 'SIGKILL');
+    if (name !== asked()) return;
+    if (what === 'kill-once') rmSync(argument);
+    process.kill(process.pid, 'SIGKILL');
   };
 }

@@ -43,6 +43,7 @@ export async function beginReserved(context: Context, request: Request, { planne
     );
     const id = await reservedDevice(context, request, { type: planned.vnicType, reserve, taken });
     const generation = await takeOver(context, planned, id);
+    context.host.step('device claimed');
     const attachment =
       reserve === 'slot'
         ? { ...planned, slot: { id, generation } }

@@ -16,6 +16,7 @@ export interface Binding {
 }
 
 type Machine = Pick<Host, 'root'>;
+type Stepping = Pick<Host, 'root' | 'step'>;
 
 const devices = '/sys/bus/pci/devices';
 const drivers = '/sys/bus/pci/drivers';
@@ -32,7 +33,7 @@ export function findBinding(host: Machine, address: string): Binding | undefined
 }
 
 /** Binds the function to that driver alone. @throws Error when the driver is not loaded or does not take it; Unavailable while it is in use. */
-export async function bindDriver(host: Machine, address: string, driver: string): Promise<void> {
+export async function bindDriver(host: Stepping, address: string, driver: string): Promise<void> {
   const now = findBinding(host, address);
   if (now === undefined) throw new Error(`bind ${address} to ${driver}: there is no such PCI device`);
   if (now.driver === driver) return;
@@ -41,6 +42,7 @@ export async function bindDriver(host: Machine, address: string, driver: string)
   }
   // First the override: between unbinding and probing another driver could take it.
   await write(host, `${devices}/${address}/driver_override`, driver);
+  host.step('driver override set');
   await unbind(host, address);
   await write(host, '/sys/bus/pci/drivers_probe', address);
   await until(
@@ -53,7 +55,7 @@ export async function bindDriver(host: Machine, address: string, driver: string)
 }
 
 /** Back to how it was. A function that is gone needs nothing. @throws as bindDriver. */
-export async function restoreBinding(host: Machine, address: string, { driver, override }: Binding): Promise<void> {
+export async function restoreBinding(host: Stepping, address: string, { driver, override }: Binding): Promise<void> {
   if (findBinding(host, address) === undefined) return;
   // With sriov_drivers_autoprobe off a driver only takes what is meant for it alone, hence the override for the time of binding.
   if (driver === undefined) await unbind(host, address);
@@ -64,14 +66,14 @@ export async function restoreBinding(host: Machine, address: string, { driver, o
 }
 
 /** Lets the function's driver start anew, with what it is told at its start. */
-export async function rebind(host: Machine, address: string): Promise<void> {
+export async function rebind(host: Stepping, address: string): Promise<void> {
   const before = findBinding(host, address);
   if (before?.driver === undefined) throw new Error(`bind ${address} anew: it is bound to no driver`);
   await unbind(host, address);
   await restoreBinding(host, address, before);
 }
 
-async function unbind(host: Machine, address: string): Promise<void> {
+async function unbind(host: Stepping, address: string): Promise<void> {
   const driver = findBinding(host, address)?.driver;
   if (driver === undefined) return;
   await requireUnused(host, address, driver);
@@ -87,6 +89,7 @@ async function unbind(host: Machine, address: string): Promise<void> {
     () => findBinding(host, address)?.driver === undefined,
     () => `unbind ${address} from ${driver}: it stays bound`,
   );
+  host.step('driver unbound');
 }
 
 /** vfio lets go only when its user does, and the write would wait for that. A group can be opened once, so opening it tells. */

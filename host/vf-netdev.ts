@@ -79,7 +79,7 @@ export async function bringHome(
   before: NetdevState,
 ): Promise<void> {
   const { address } = vf;
-  await fetch(host, vf, before.name);
+  await fetch(host, vf);
   for (const end = performance.now() + patience; (await findNetdev(host, address)) === undefined; await sleep(20)) {
     if (findVf(host, address) === undefined) return;
     if (performance.now() < end) continue;
@@ -95,24 +95,40 @@ export async function bringHome(
   const netdev = await requireNetdev(host, address);
   using here = host.netlink();
   if (netdev.name !== before.name || netdev.mtu !== before.mtu) {
-    await here.setLink(netdev.index, { up: false });
-    await here.setLink(netdev.index, { name: before.name, mtu: before.mtu });
+    await here.setLink(netdev.index, { up: false, mtu: before.mtu });
+    await giveName(here, netdev.index, { address, name: before.name });
   }
   await here.setLink(netdev.index, { up: before.up });
 }
 
-async function fetch(
-  host: Host,
-  { address, netns, ifname }: { address: string; netns: string; ifname: string },
-  name: string,
-): Promise<void> {
+/**
+ * When the drivers of two vfs start anew at the same time, the kernel may give each the other's name: then both wait under a name that
+ * nobody else has, until theirs is free.
+ */
+async function giveName(here: Netlink, index: number, { address, name }: { address: string; name: string }): Promise<void> {
+  for (const end = performance.now() + patience; ; await sleep(20)) {
+    try {
+      return await here.setLink(index, { name });
+    } catch (error) {
+      if (!(error instanceof NetlinkError && error.code === 'EEXIST') || performance.now() > end) throw error;
+      await here.setLink(index, { name: ownName(address) });
+    }
+  }
+}
+
+/** @example ownName('0000:42:10.0') gives 'sn0000421000': a netdev's name has at most 15 bytes. */
+function ownName(address: string): string {
+  return `sn${address.replace(/[:.]/g, '')}`;
+}
+
+async function fetch(host: Host, { address, netns, ifname }: { address: string; netns: string; ifname: string }): Promise<void> {
   using pod = openIfThere(netns);
   if (pod === undefined) return;
   using inside = host.netlink(pod);
   using own = ownNetns();
   const netdev = await findNetdevIn(inside, address, ifname);
-  // The name counts where ours would collide, so that a pod's `eth0` can pass by the machine's.
-  if (netdev !== undefined) await inside.setLink(netdev.index, { up: false, netns: own, name });
+  // Not under the pod's name for it, nor under the old one, which another netdev may have just now.
+  if (netdev !== undefined) await inside.setLink(netdev.index, { up: false, netns: own, name: ownName(address) });
 }
 
 /**

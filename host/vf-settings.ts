@@ -12,6 +12,7 @@ export type { VfChange, VfSettings };
 
 type Key = keyof VfChange;
 type Machine = Pick<Host, 'root' | 'netlink'>;
+type Stepping = Machine & Pick<Host, 'step'>;
 
 /** Trust first, because drivers allow more to a trusted vf; the MAC before what may depend on it. */
 const order = ['trust', 'spoofchk', 'mac', 'vlan', 'rate', 'linkState'] as const satisfies readonly Key[];
@@ -25,21 +26,26 @@ export async function findVfSettings(host: Machine, address: string): Promise<Vf
 }
 
 /** @throws Error naming the attribute, the pf and what its driver said. */
-export async function changeVf(host: Machine, address: string, change: VfChange): Promise<void> {
+export async function changeVf(host: Stepping, address: string, change: VfChange): Promise<void> {
   const keys = order.filter((key) => change[key] !== undefined);
   if (keys.length === 0) return;
   await withPf(host, address, nothingToSetItOn(address), async (pf) => {
-    for (const key of keys) await setOne(pf, key, change[key]);
+    for (const key of keys) {
+      await setOne(pf, key, change[key]);
+      host.step(`vf ${key} set`);
+    }
   });
 }
 
 /** Puts those attributes back that differ from how they were. A vf that is gone has none. @throws as changeVf. */
-export async function restoreVf(host: Machine, address: string, before: VfChange): Promise<void> {
+export async function restoreVf(host: Stepping, address: string, before: VfChange): Promise<void> {
   await withPf(host, address, undefined, async (pf) => {
     const now = await pf.read();
     if (now === undefined) return;
     for (const key of order.toReversed()) {
-      if (before[key] !== undefined && !same(now[key], before[key])) await setOne(pf, key, before[key]);
+      if (before[key] === undefined || same(now[key], before[key])) continue;
+      await setOne(pf, key, before[key]);
+      host.step(`vf ${key} set`);
     }
   });
 }

@@ -143,6 +143,13 @@ export class FakeKubelet {
     return this.given(pod.name);
   }
 
+  /** The pod has the device since before the plugin had anything against that; nobody is asked. */
+  give(pod: string, resource: string, id: string): void {
+    this.#pods.add(pod);
+    this.#book.give({ pod, container: 'main', resource, ids: [id], envs: {}, devices: [], mounts: [], cdi: [] });
+    this.#writeCheckpoint();
+  }
+
   /** A pod without devices, as most are. */
   addPod(name: string): void {
     this.#pods.add(name);

@@ -47,7 +47,7 @@ export interface TreePf {
 /** A machine made of files. Disposing removes it. */
 export interface Tree extends Disposable {
   readonly root: string;
-  readonly host: Pick<Host, 'root' | 'log'>;
+  readonly host: Pick<Host, 'root' | 'log' | 'step'>;
   addPf(pf: TreePf): void;
   removePf(pf: TreePf): void;
   addVf(pf: TreePf, vf: TreeVf): void;
@@ -144,7 +144,7 @@ export function makeTree(...pfs: readonly TreePf[]): Tree {
   for (const pf of pfs) addPf(pf);
   return {
     root,
-    host: { root, log: pino({ level: 'silent' }) },
+    host: { root, log: pino({ level: 'silent' }), step: () => {} },
     addPf,
     removePf,
     addVf,
