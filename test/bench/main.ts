@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { run as devicePlugin } from './device-plugin.ts';
+import { run as direct } from './direct.ts';
 import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, Bench>> = {
   normal,
   'virtio-forwarder': virtioForwarder,
   'device-plugin': devicePlugin,
+  direct,
 };
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });

@@ -1,53 +1,33 @@
-// `direct` on real VFs: igb's, bound to the real vfio-pci behind a real IOMMU, or with their netdevs in pods.
+// `direct` on real VFs: igb's, bound to the real vfio-pci behind a real IOMMU, or with their netdevs in pods. Legacy SR-IOV: without
+// representors (switch.test.ts has those).
 import assert from 'node:assert/strict';
-import { succeeded } from '../support/answers.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { refused, succeeded } from '../support/answers.ts';
 import { vnicContract } from '../support/vnic-contract.ts';
-import { type DirectMachine, kernel, type LabPod, startDirectMachine, vfio } from './direct-machine.ts';
-import { LabUnavailable } from './ensure.ts';
+import {
+  type DirectMachine,
+  endSharedMachine,
+  grouped,
+  kernel,
+  type LabPod,
+  sharedDirectMachine,
+  vfio,
+} from './direct-machine.ts';
+import { directPods } from './direct-pods.ts';
 import { pfs } from './hardware.ts';
-import { startSwitch } from './switch.ts';
+import { bindVfs, unbindVfs } from './vfs.ts';
+
+after(endSharedMachine);
 
 describe('direct', function () {
   this.timeout(180_000);
   let machine: DirectMachine;
-  let clean: string;
-  const pods: LabPod[] = [];
-
   before(async function () {
-    this.timeout(600_000);
-    try {
-      machine = await startDirectMachine();
-    } catch (error) {
-      if (!(error instanceof LabUnavailable)) throw error;
-      console.log(`skipped: ${error.message}`);
-      this.skip();
-    }
+    machine = await sharedDirectMachine.call(this);
   });
-  after(async () => await machine?.[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    clean = await machine.state();
-  });
-  afterEach(async () => {
-    for (const pod of pods.splice(0)) {
-      await machine.node.cni('DEL', { ...pod.call, netns: '' });
-      await machine.end(pod);
-    }
-    assert.equal(await machine.state(), clean, 'the machine is as it was before');
-  });
-
-  const pod = async (resource: string, config?: object) => {
-    const made = await machine.pod(resource, config);
-    pods.push(made);
-    return made;
-  };
-  const add = async ({ call }: LabPod) => {
-    const answer = await machine.node.cni('ADD', call);
-    assert.equal(answer.exit, 0, answer.stdout);
-    return answer.json;
-  };
-  const check = async ({ call }: LabPod, prevResult: unknown) =>
-    await machine.node.cni('CHECK', { ...call, config: { ...(call.config as object), prevResult } });
-  const del = async ({ call }: LabPod) => succeeded(await machine.node.cni('DEL', call));
+  const { pod, add, check, del, clean, forget } = directPods(() => machine);
+  const withConfig = (call: LabPod['call'], more: object) => ({ ...call, config: { ...(call.config as object), ...more } });
 
   it('hands a VF to a DPDK program in the pod, whose frames reach the bridge with the MAC and VLAN that were asked for', async () => {
     const pf = await machine.pfNetdev(pfs[0].address);
@@ -70,13 +50,18 @@ describe('direct', function () {
     succeeded(await check(one, result));
     const learned = await lab.sh(
       `
-      ( sleep 8 ) | ip netns exec ${one.netnsName} timeout -s INT 40 dpdk-testpmd -l 0-1 --in-memory -n 1 -a ${vf} -- \
-        --forward-mode=txonly --eth-peer=0,${pfs[0].mac} --nb-cores=1 --rxq=1 --txq=1 --total-num-mbufs=4096 --no-lsc-interrupt >/tmp/pmd.log 2>&1 &
-      for tries in $(seq 60); do
+      mkfifo /tmp/until
+      ip netns exec ${one.netnsName} timeout -s INT 60 dpdk-testpmd -l 0-1 --in-memory -n 1 -a ${vf} -- \
+        --forward-mode=txonly --eth-peer=0,${pfs[0].mac} --nb-cores=1 --rxq=1 --txq=1 --total-num-mbufs=4096 --no-lsc-interrupt \
+        </tmp/until >/tmp/pmd.log 2>&1 &
+      exec 4>/tmp/until # testpmd ends when this does
+      for tries in $(seq 100); do
         ovs-appctl fdb/show br0 | grep 02:00:00:00:01:00 && break
-        sleep 0.5
+        sleep 0.3
       done
+      exec 4>&-
       wait
+      rm /tmp/until
     `,
       { timeout: 120 },
     );
@@ -96,11 +81,11 @@ describe('direct', function () {
       ipam: { type: 'static', addresses: [{ address: '10.9.0.2/24' }] },
     });
     const two = await pod(kernel, { cniVersion, vlan: 7, ipam: { type: 'static', addresses: [{ address: '10.9.0.3/24' }] } });
-    const [a, b] = [await add(one), await add(two)];
+    const [a, b] = await Promise.all([add(one), add(two)]);
     assert.deepEqual(a.ips, [{ address: '10.9.0.2/24', interface: 0 }]);
     succeeded(await check(one, a));
     const link = await machine.lab.sh(`ip netns exec ${one.netnsName} cat /sys/class/net/net1/{address,mtu}`);
-    assert.equal(link, `${a.interfaces[0].mac}\n1400`);
+    assert.equal(link, `${a.interfaces[0]?.mac}\n1400`);
     await machine.lab.sh(`ip netns exec ${one.netnsName} ping -c 3 -W 5 -i 0.5 10.9.0.3`);
     assert.equal(b.interfaces.length, 1);
     for (const each of [one, two]) await del(each);
@@ -111,7 +96,7 @@ describe('direct', function () {
     await add(one);
     await machine.lab.sh(`ip netns delete ${one.netnsName}`);
     await del({ ...one, call: { ...one.call, netns: '' } });
-    assert.equal(await machine.state(), clean);
+    await clean();
   });
 
   it('finishes what a former owner left when kubelet gives the VF to the next pod, whose VF a late DEL does not touch', async () => {
@@ -128,10 +113,9 @@ describe('direct', function () {
     await del(next);
   });
 
-  it('refuses a VF of another pod, of another resource, and one that no kubelet gave', async () => {
+  it('refuses a VF of another pod, of another resource, and what the NIC has not', async () => {
     const [one, other] = [await pod(vfio), await pod(vfio)];
-    const refusal = async (config: object) =>
-      (await machine.node.cni('ADD', { ...one.call, config: { ...(one.call.config as object), ...config } })).json;
+    const refusal = async (config: object) => (await machine.node.cni('ADD', withConfig(one.call, config))).json;
     const stolen = await refusal({ deviceID: other.vfs[0] });
     assert.equal(stolen.code, 7);
     assert.match(
@@ -151,35 +135,109 @@ describe('direct', function () {
     );
   });
 
+  it('refuses a VF that shares its IOMMU group, also one that kubelet gave away before that was so', async () => {
+    await assert.rejects(pod(grouped), /requested number of devices unavailable for smartnic.io\/grouped/);
+    await machine.kubelet.give('lab/grouped', grouped, '0000:82:10.0');
+    const one = await pod(vfio, {});
+    const call = withConfig(one.call, { resource: grouped });
+    refused(
+      await machine.node.cni('ADD', { ...call, args: call.args?.replaceAll(one.netnsName, 'grouped') ?? '' }),
+      100,
+      /VF 0000:82:10.0: its IOMMU group \d+ also holds 0000:82:00.0, which could reach the pod's memory; is ACS on/,
+    );
+    await machine.kubelet.remove('lab/grouped');
+  });
+
   it('says at CHECK that the VF was taken from vfio-pci behind our back, and puts it back all the same', async () => {
     const one = await pod(vfio, { vlan: 9 });
     const result = await add(one);
-    await machine.lab.sh(`echo ${one.vfs[0]} >/sys/bus/pci/devices/${one.vfs[0]}/driver/unbind`);
+    const [address = ''] = one.vfs;
+    await unbindVfs(machine.lab, [{ address }]);
     assert.match((await check(one, result)).json.msg, /is bound to no driver, not vfio-pci/);
+    await bindVfs(machine.lab, [{ address }], 'igbvf');
+    assert.match((await check(one, result)).json.msg, /is bound to igbvf, not vfio-pci/);
     await del(one);
   });
 
-  it('lets a pod go whose VF was removed meanwhile', async () => {
-    const one = await pod(vfio, { vlan: 9 });
-    const result = await add(one);
-    const pf = machine.vfs.find(({ address }) => address === one.vfs[0])?.pf;
-    await machine.lab.sh(`echo 0 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
-    assert.match((await check(one, result)).json.msg, /is not on the machine any more/);
+  it('puts a VF aside that can not be put back as it was, and offers it again when it could', async () => {
+    const { lab, kubelet, node } = machine;
+    const [first] = machine.vfs;
+    assert.ok(first !== undefined);
+    const one = await pod(vfio);
+    assert.deepEqual(one.vfs, [first.address]);
+    await bindVfs(lab, [first], 'uio_pci_generic');
+    await add(one);
+    await lab.sh('modprobe -r uio_pci_generic');
+    const failure = new RegExp(
+      `VF ${first.address} could not be put back as it was and is in quarantine \\(/var/lib/smartnic/quarantine/${first.address}\\): ` +
+        `bind ${first.address} to uio_pci_generic: the kernel has no such driver loaded; modprobe uio_pci_generic`,
+    );
+    refused(await node.cni('DEL', one.call), 100, failure);
+    await del(one); // said once; the pod can go
+    await kubelet.remove(`lab/${one.netnsName}`);
+    await node.restart('device-plugin'); // this one would believe only after half a minute that the pod is gone
+    await kubelet.untilOffered(vfio, 13);
+    assert.match(await node.devicePlugin('explain', first.address), /quarantine/);
+    await lab.sh('modprobe uio_pci_generic');
     await del(one);
-    await machine.end(one);
-    await machine.lab.sh(`echo 7 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
-    await machine.kubelet.untilOffered(vfio, 14);
+    assert.equal(await lab.sh(`basename $(readlink /sys/bus/pci/devices/${first.address}/driver)`), 'uio_pci_generic');
+    await unbindVfs(lab, [first]);
+    await kubelet.untilOffered(vfio, 14);
+    await lab.sh('modprobe -r uio_pci_generic uio');
+  });
+
+  it('tells hooks of a real plug and unplug what they are for, and fails with their words', async () => {
+    const { lab, node } = machine;
+    const log = join(lab.share, 'hooks.log');
+    await lab.sh('cat >/etc/smartnic/hooks.d/10-log; chmod +x /etc/smartnic/hooks.d/10-log', { input: loggingHook });
+    const one = await pod(vfio, { hooks: true, mac: '02:00:00:00:02:00' });
+    await add(one);
+    await del(one);
+    const calls = (await readFile(log, 'utf8')).trimEnd().split('\n');
+    const told = calls.map((line) => JSON.parse(line));
+    assert.deepEqual(
+      told.map(({ version, event, vf, pod: { name }, attachment: { ifname } }) => [version, event, vf.address, name, ifname]),
+      ['before-plug', 'after-plug', 'before-unplug', 'after-unplug'].map((event) => [
+        1,
+        event,
+        one.vfs[0],
+        one.netnsName,
+        'net1',
+      ]),
+    );
+    assert.deepEqual([told[0].mac, told[0].mtu, told[0].vf.driver], ['02:00:00:00:02:00', 1500, 'vfio-pci']);
+    for (const event of ['before-plug', 'after-plug']) {
+      await lab.sh(`echo ${event} >/share/refuse`);
+      refused(await node.cni('ADD', one.call), 100, new RegExp(`hook 10-log at ${event} ended with status 3: no port license`));
+      await lab.sh('rm /share/refuse');
+      await clean();
+    }
+    await lab.sh('rm /etc/smartnic/hooks.d/10-log');
+  });
+
+  it("writes the device's information for Multus at ADD, and takes it away at DEL", async () => {
+    const file = '/var/run/k8s.cni.cncf.io/devinfo/cni/lab-net1';
+    const one = await pod(vfio, { runtimeConfig: { CNIDeviceInfoFile: file } });
+    await add(one);
+    const [address] = one.vfs;
+    assert.deepEqual(JSON.parse(await machine.lab.sh(`cat ${file}`)), {
+      type: 'pci',
+      version: '1.1.0',
+      pci: { 'pci-address': address, 'pf-pci-address': pfs[0].address },
+    });
+    await del(one);
+    assert.equal((await machine.lab.run(`cat ${file}`)).exit, 1);
   });
 
   it('plugs 21 pods at once and leaves nothing of them', async () => {
-    const all: LabPod[] = [];
-    for (let each = 0; each < 14; each++) all.push(await pod(vfio, { maxTxRate: 10 + each }));
-    for (let each = 0; each < 7; each++) all.push(await pod(kernel));
+    const all = await Promise.all([
+      ...Array.from({ length: 14 }, (_, each) => pod(vfio, { maxTxRate: 10 + each })),
+      ...Array.from({ length: 7 }, () => pod(kernel)),
+    ]);
     assert.equal(new Set(all.flatMap(({ vfs }) => vfs)).size, 21);
     const results = await Promise.all(all.map(add));
-    assert.equal(new Set(results.map(({ interfaces }) => interfaces[0].pciID)).size, 21);
     assert.deepEqual(
-      results.map(({ interfaces }) => interfaces[0].pciID),
+      results.map(({ interfaces }) => interfaces[0]?.pciID),
       all.flatMap(({ vfs }) => vfs),
     );
     await Promise.all(all.map(del));
@@ -196,68 +254,37 @@ describe('direct', function () {
     });
   }
 
-  describe('on a switch with representors', () => {
-    before(async () => await startSwitch(machine.lab));
-
-    it('makes the representor a port of the bridge, up, with MTU, VLAN and metadata, and its flows are offloaded', async () => {
-      const { lab, node } = machine;
-      const config = { representor: 'hook', mtu: 1400, vlan: 50 };
-      const [one, two] = [await pod(vfio, config), await pod(vfio, config)];
-      const [a, b] = [await add(one), await add(two)];
-      const [port, other] = [a.interfaces[0].name, b.interfaces[0].name];
-      assert.deepEqual(
-        a.interfaces.map(({ sandbox }: { sandbox?: string }) => sandbox),
-        [undefined, one.netns],
-      );
-      assert.equal(
-        await lab.sh(`cat /sys/class/net/${port}/{phys_port_name,mtu}; ip -br link show dev ${port} | grep -o -w UP`),
-        'pf0vf0\n1400\nUP',
-      );
-      assert.equal(await node.vsctl('iface-to-br', port), 'br0');
-      assert.equal(await node.vsctl('get', 'Port', port, 'tag'), '50');
-      const ids = await node.vsctl('get', 'Interface', port, 'external_ids:smartnic-pci', 'external_ids:attached-mac');
-      assert.equal(ids, `"${one.vfs[0]}"\n"${a.interfaces[1].mac}"`);
-      succeeded(await check(one, a));
-      await lab.sh(`/share/behind ${port} ${one.netnsName} 10.2.0.1/24; /share/behind ${other} ${two.netnsName} 10.2.0.2/24`);
-      await lab.sh(`ip netns exec ${one.netnsName} ping -c 5 -i 0.3 -W 3 10.2.0.2`);
-      assert.match(await lab.sh('ovs-appctl dpctl/dump-flows type=offloaded'), /eth_type\(0x0800\)/);
-      await lab.sh(`ip link set dev ${port} down`);
-      assert.match((await check(one, a)).json.msg, new RegExp(`the representor ${port} is down`));
-      for (const each of [one, two]) await del(each);
-    });
-  });
-
-  describe('when the server is killed', () => {
-    const addSteps = {
-      [vfio]: ['intent written', 'vf set', 'vf bound', 'committed'],
-      [kernel]: ['vf set', 'netdev taken', 'netdev moved'],
-    };
-    const delSteps = {
-      [vfio]: ['deletion noted', 'port removed', 'vf unset', 'vf released', 'cable removed'],
-      [kernel]: ['vf unset', 'netdev back', 'vf released'],
-    };
+  describe('whose VF was removed meanwhile', () => {
     for (const resource of [vfio, kernel]) {
-      for (const step of addSteps[resource] ?? []) {
-        it(`loses no VF of ${resource} when the server is killed in an ADD: "${step}"`, async () => {
-          const one = await pod(resource, { maxTxRate: 100 });
-          assert.equal((await machine.killedAt(step, 'ADD', one.call)).json.code, 11);
-          if (step === 'committed') await del(one);
-          assert.equal(await machine.state(), clean);
-          await add(one);
-          await del(one);
-        });
-      }
-      for (const step of delSteps[resource] ?? []) {
-        it(`loses no VF of ${resource} when the server is killed in a DEL: "${step}"`, async () => {
-          const one = await pod(resource, { maxTxRate: 100 });
-          await add(one);
-          // The executable sends a DEL again; whether it waits long enough for the successor depends on the machine.
-          const { exit, json } = await machine.killedAt(step, 'DEL', one.call);
-          assert.ok(exit === 0 || json.code === 11, JSON.stringify(json));
-          assert.equal(await machine.state(), clean);
-          await del(one);
-        });
-      }
+      it(`lets a pod of ${resource} go, and the VFs that come next are free`, async () => {
+        const one = await pod(resource, { vlan: 9 });
+        const result = await add(one);
+        const pf = machine.vfs.find(({ address }) => address === one.vfs[0])?.pf;
+        await machine.lab.sh(`echo 0 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
+        assert.match((await check(one, result)).json.msg, /is not on the machine any more/);
+        await del(one);
+        await machine.kubelet.remove(`lab/${one.netnsName}`);
+        await machine.lab.sh(`echo 7 >/sys/bus/pci/devices/${pf}/sriov_numvfs`);
+        if (resource === kernel)
+          await bindVfs(
+            machine.lab,
+            machine.vfs.filter((vf) => vf.pf === pf),
+            'igbvf',
+          );
+        await machine.kubelet.untilOffered(resource, resource === vfio ? 14 : 7);
+        assert.equal(await machine.lab.sh('ls /var/lib/smartnic/attachments'), '');
+        if (resource === kernel) await forget(); // these netdevs have other MACs
+        const next = await pod(resource, { vlan: 9 });
+        await add(next);
+        await del(next);
+      });
     }
   });
 });
+
+/** Writes down what it is told; refuses the event that /share/refuse names. */
+const loggingHook = `#!/bin/sh
+input=$(cat)
+[ "$1" != "$(cat /share/refuse 2>/dev/null)" ] || { echo "no port license" >&2; exit 3; }
+echo "$input" >>/share/hooks.log
+`;

@@ -1,16 +1,17 @@
 // The fake kubelet in the guest, as seen from here: it admits pods, asking the real device plugin there for devices, and answers
 // PodResources to the real CNI server.
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
 import type { PodSpec } from '../support/fake-kubelet.ts';
+import { bundle } from './bundle.ts';
 import type { Lab } from './lab.ts';
 
 export interface KubeletOrder {
-  readonly what: 'admit' | 'remove' | 'offered';
+  readonly what: 'admit' | 'give' | 'remove' | 'offered';
   readonly pod: PodSpec;
+  readonly device?: string;
 }
+
+export type KubeletAnswer = { readonly value?: unknown } | { readonly error: string };
 
 /** What a pod was given: one entry per container and resource. */
 export interface Given {
@@ -24,6 +25,8 @@ export interface Given {
 export interface LabKubelet {
   /** `pod` is `namespace/name`; throws what the pod's status would say. */
   admit(pod: string, limits: Readonly<Record<string, number>>): Promise<readonly Given[]>;
+  /** The pod has that device, whatever the device plugin says of it now. */
+  give(pod: string, resource: string, device: string): Promise<void>;
   remove(pod: string): Promise<void>;
   /** Waits until so many of the resource can be allocated. */
   untilOffered(resource: string, count: number): Promise<void>;
@@ -31,73 +34,40 @@ export interface LabKubelet {
 
 /** Before the device plugin, as on a node. It ends with the guest. */
 export async function startLabKubelet(lab: Lab): Promise<LabKubelet> {
-  const folder = join(lab.share, 'kubelet');
-  await mkdir(folder, { recursive: true });
-  await build({
-    entryPoints: [join(import.meta.dirname, 'guest/kubelet.ts')],
-    outfile: join(lab.share, 'kubelet.mjs'),
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    logLevel: 'warning',
-  });
+  const file = await bundle(lab, join(import.meta.dirname, 'guest/kubelet.ts'));
   // The bundle looks for proto/ beside its folder.
   await lab.sh(`
     [ -e /proto ] || ln -s /smartnic/proto /proto
     mkdir -p /var/lib/kubelet
-    setsid node /share/kubelet.mjs /share/kubelet </dev/null >/share/kubelet.log 2>&1 &
+    setsid node ${file} /run/kubelet-orders </dev/null >/share/kubelet.log 2>&1 &
+    for tries in $(seq 600); do [ -S /run/kubelet-orders ] && exit 0; sleep 0.1; done
+    echo "the fake kubelet does not start in the guest" >&2
+    cat /share/kubelet.log >&2
+    exit 1
   `);
-  await until(
-    async () => (await readIfThere(join(folder, 'ready'))) !== undefined,
-    async () => {
-      return `the fake kubelet does not start in the guest: ${await readIfThere(join(lab.share, 'kubelet.log'))}`;
-    },
-  );
-  let count = 0;
   const order = async (
     what: KubeletOrder['what'],
     name: string,
     limits: Readonly<Record<string, number>> = {},
+    more: Pick<KubeletOrder, 'device'> = {},
   ): Promise<unknown> => {
-    count += 1;
-    const [file, answer] = [join(folder, String(count)), join(folder, `${count}.answer`)];
-    await writeFile(`${file}.new`, JSON.stringify({ what, pod: { name, containers: { main: limits } } } satisfies KubeletOrder));
-    await rename(`${file}.new`, `${file}.order`);
-    await until(
-      async () => (await readIfThere(answer)) !== undefined,
-      async () => `the fake kubelet in the guest did not answer ${what} ${name}`,
-    );
-    const { value, error } = JSON.parse((await readIfThere(answer)) ?? '{}') as { value?: unknown; error?: string };
-    await rm(answer);
-    if (error !== undefined) throw new Error(error);
-    return value;
+    const input = JSON.stringify({ what, pod: { name, containers: { main: limits } }, ...more } satisfies KubeletOrder);
+    const answer: KubeletAnswer = JSON.parse(await lab.sh('socat -t 120 - UNIX:/run/kubelet-orders', { input, timeout: 120 }));
+    if ('error' in answer) throw new Error(answer.error);
+    return answer.value;
   };
+  // A node never has no pod at all: of a list without one the device plugin believes nothing.
+  await order('admit', 'kube-system/always');
   return {
     admit: async (pod, limits) => (await order('admit', pod, limits)) as readonly Given[],
+    give: async (pod, resource, device) => {
+      await order('give', pod, { [resource]: 1 }, { device });
+    },
     remove: async (pod) => {
       await order('remove', pod);
     },
     untilOffered: async (resource, wanted) => {
-      let there: unknown;
-      await until(
-        async () => {
-          there = await order('offered', 'any/pod', { [resource]: 1 });
-          return there === wanted;
-        },
-        async () => `${wanted} of ${resource} should be allocatable, but there are ${there}`,
-      );
+      await order('offered', 'any/pod', { [resource]: wanted });
     },
   };
-}
-
-async function until(holds: () => Promise<boolean>, problem: () => Promise<string>): Promise<void> {
-  for (const end = performance.now() + 60_000; !(await holds()); await sleep(50)) {
-    if (performance.now() > end) throw new Error(await problem());
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  return await readFile(path, 'utf8').catch(() => undefined);
 }

@@ -10,6 +10,7 @@ import { ensureLab } from './ensure.ts';
 import type { Share } from './hardware.ts';
 import { type JobOptions, openJobs, type Ran } from './jobs.ts';
 import { lastWords, startMachine } from './qemu.ts';
+import { standsStill } from './stall.ts';
 
 export interface Lab extends AsyncDisposable {
   /** Runs a bash script as root in the guest. Several at once are fine. */
@@ -25,6 +26,8 @@ export interface Lab extends AsyncDisposable {
 
 export interface LabOptions {
   readonly shares?: readonly Share[];
+  /** Default true. */
+  readonly iommu?: boolean;
 }
 
 /** Seconds that a guest may take to come up: 8-16 on an idle machine, 40 on a very busy one. */
@@ -41,12 +44,12 @@ export async function bootLab(options: LabOptions = {}): Promise<Lab> {
     return await bootOnce(options);
   } catch (error) {
     // An emulated machine that lost an early interrupt stands still for good; the next one hardly does the same.
-    console.log(`==> lab: booting again, because the first time ${messageOf(error)}`);
+    console.log(`==> lab: booting again, because the first time: ${messageOf(error)}`);
     return await bootOnce(options);
   }
 }
 
-async function bootOnce({ shares = [] }: LabOptions): Promise<Lab> {
+async function bootOnce({ shares = [], iommu = true }: LabOptions): Promise<Lab> {
   await using undo = new AsyncDisposableStack();
   // Not in the cache: the path of a unix socket has at most 107 bytes.
   const dir = await mkdtemp(join(tmpdir(), 'sn-lab-'));
@@ -55,14 +58,20 @@ async function bootOnce({ shares = [] }: LabOptions): Promise<Lab> {
   await mkdir(share);
   const all = [{ path: share, at: '/share', writable: true } as const, ...(await ours(dir)), ...shares];
   const began = performance.now();
-  const machine = undo.use(await startMachine(dir, all));
+  const machine = undo.use(await startMachine({ dir, shares: all, iommu }));
   const jobs = openJobs(machine.channel, share);
   const ended = machine.ended.then((words) => {
     throw new Error(`the guest is gone: ${words}`);
   });
   ended.catch(() => {}); // whoever waits for something hears of it
-  const up = await Promise.race([jobs.ready, ended, sleep(bootLimit * 1000, 'late' as const, { ref: false })]);
-  if (up === 'late') throw new Error(lastWords(dir, `the guest did not come up within ${bootLimit} s`));
+  const booted = new AbortController();
+  const still = standsStill(machine.pid, booted.signal).then(
+    () => 'it stands still' as const,
+    () => new Promise<never>(() => {}), // it came up, or is gone: others say so
+  );
+  const late = sleep(bootLimit * 1000, `it is not there after ${bootLimit} s` as const, { ref: false });
+  const problem = await Promise.race([jobs.ready, ended, late, still]).finally(() => booted.abort());
+  if (problem !== undefined) throw new Error(lastWords(dir, `the guest did not come up: ${problem}`));
   const bootMs = performance.now() - began;
 
   const run: Lab['run'] = async (script, jobOptions) => await Promise.race([jobs.run(script, jobOptions), ended]);

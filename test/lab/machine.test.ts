@@ -1,33 +1,26 @@
-// What the virtual SmartNIC machine has, and that our program works on it as it ships. One boot for all.
+// What the virtual SmartNIC machine has, and that our program works on it as it ships.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import type { SwitchPort } from '../../host/representor.ts';
 import { succeeded } from '../support/answers.ts';
 import { containerId } from '../support/node.ts';
-import { runFile } from './bundle.ts';
+import { type DirectMachine, endSharedMachine, kernel, sharedDirectMachine, vfio } from './direct-machine.ts';
 import { pfs } from './hardware.ts';
-import { bootLab, type Lab } from './lab.ts';
-import { type LabNode, startLabNode } from './node.ts';
-import { makeSwitchdevNic } from './switchdev.ts';
-import { bindVf, type LabVf, makeVfs } from './vfs.ts';
+import type { Lab } from './lab.ts';
+import type { LabNode } from './node.ts';
+import { bindVfs, type LabVf, unbindVfs } from './vfs.ts';
+
+after(endSharedMachine);
 
 describe('the virtual SmartNIC machine', function () {
   this.timeout(120_000);
+  let machine: DirectMachine;
   let lab: Lab;
   let node: LabNode;
   let vfs: readonly LabVf[];
 
   before(async function () {
-    this.timeout(900_000);
-    lab = await bootLab();
-    vfs = (await Promise.all(pfs.map((pf) => makeVfs(lab, pf, 7)))).flat();
-    node = await startLabNode(lab);
-    const seconds = Object.entries({ guest: lab.bootMs, ...node.startMs }).map(
-      ([name, ms]) => `${name} ${(ms / 1000).toFixed(1)} s`,
-    );
-    console.log(`      up: ${seconds.join(', ')}`);
+    machine = await sharedDirectMachine.call(this);
+    ({ lab, node, vfs } = machine);
   });
-  after(async () => lab?.[Symbol.asyncDispose]());
 
   it('has three PFs with seven VFs each on two NUMA nodes, every VF alone in its IOMMU group', () => {
     assert.equal(vfs.length, 21);
@@ -41,9 +34,10 @@ describe('the virtual SmartNIC machine', function () {
 
   it('shows all VFs to the device plugin, with the pool that offers them', async () => {
     const lines = (await node.devicePlugin('vfs')).split('\n');
-    for (const { address, numaNode, index } of vfs) {
+    for (const { address, numaNode, index, pf } of vfs) {
       const line = lines.find((each) => each.startsWith(address)) ?? '';
-      assert.match(line, new RegExp(`^${address} +\\S+ +${index} +- +${numaNode} +smartnic.io/direct +free$`));
+      const [driver, pool] = [pf === pfs[0].address ? '-' : 'igbvf', pf === pfs[1].address ? kernel : vfio];
+      assert.match(line, new RegExp(`^${address} +\\S+ +${index} +${driver} +${numaNode} +${pool} +free$`));
     }
   });
 
@@ -51,27 +45,30 @@ describe('the virtual SmartNIC machine', function () {
     const vf = pick(vfs, 2);
     const before = await lab.sh('ls /dev/vfio');
     assert.ok(!before.split('\n').includes(`${vf.iommuGroup}`));
-    await bindVf(lab, vf, 'vfio-pci');
+    await bindVfs(lab, [vf], 'vfio-pci');
     assert.equal(await lab.sh(`stat -c %F /dev/vfio/${vf.iommuGroup}`), 'character special file');
     assert.match(
       await node.devicePlugin('explain', vf.address),
       new RegExp(`driver +vfio-pci\\n(.*\\n)*.*group ${vf.iommuGroup}\\n`),
     );
+    await unbindVfs(lab, [vf]);
   });
 
   it('lets DPDK send from a VF on vfio-pci, and the PF gets frames with the MAC that it gave to the VF', async () => {
     const [vf, mac] = [pick(vfs, 3), '52:54:00:bb:00:03'];
     await lab.sh(`ip link set dev "$(ls /sys/bus/pci/devices/${vf.pf}/net)" vf ${vf.index} mac ${mac}`);
-    await bindVf(lab, vf, 'vfio-pci');
+    await bindVfs(lab, [vf], 'vfio-pci');
     const counted = await lab.sh(sendByDpdk(vf, mac), { timeout: 100 });
     const [before, after, ...frames] = counted.split('\n');
     assert.ok(Number(after) - Number(before) > 1000, `the PF counted ${before} and then ${after}`);
     assert.equal(frames.length, 5);
     for (const frame of frames) assert.match(frame, new RegExp(`^${mac} > ${pfs[0].mac}`));
+    await unbindVfs(lab, [vf]);
+    await lab.sh(`ip link set dev "$(ls /sys/bus/pci/devices/${vf.pf}/net)" vf ${vf.index} mac 00:00:00:00:00:00`);
   });
 
   it('plugs pods into the kernel datapath, carries pings and TCP between them, and leaves nothing', async () => {
-    await node.vsctl('add-br', 'br0', '--', 'set', 'Bridge', 'br0', 'datapath_type=system', 'fail-mode=standalone');
+    assert.equal(await node.vsctl('get', 'Bridge', 'br0', 'datapath_type'), 'system');
     const [a, b] = [await plug('pod-a'), await plug('pod-b')];
     await lab.sh(`ip netns exec pod-a ping -n -c 3 -i 0.2 -W 2 ${b.address}`);
     const flows = await lab.sh('ovs-appctl dpctl/dump-flows');
@@ -81,25 +78,6 @@ describe('the virtual SmartNIC machine', function () {
     assert.equal(await node.vsctl('list-ports', 'br0'), '');
     assert.equal(await lab.sh('ip -oneline link show type veth'), '');
     await lab.sh('ip netns delete pod-a; ip netns delete pod-b');
-  });
-
-  it('has a NIC in switchdev mode: representors of one switch, found by our program, offloading between its VFs', async () => {
-    const nic = await makeSwitchdevNic(lab, 2);
-    assert.match(await lab.sh(`devlink dev eswitch show ${nic.name}`), / mode switchdev/);
-    const ports: readonly SwitchPort[] = JSON.parse(await runFile(lab, join(import.meta.dirname, 'guest/switch-ports.ts')));
-    assert.equal(new Set(ports.map(({ switchId }) => switchId)).size, 1);
-    assert.deepEqual(
-      nic.vfs.map(({ representor }) => ports.find(({ netdev }) => netdev === representor)?.name),
-      nic.vfs.map((_, vf) => ({ kind: 'vf', pf: 0, vf })),
-    );
-    await node.vsctl('set', 'Open_vSwitch', '.', 'other_config:hw-offload=true');
-    await node.vsctl('add-br', 'br-nic', '--', 'set', 'Bridge', 'br-nic', 'fail-mode=standalone');
-    for (const { representor } of nic.vfs) await node.vsctl('add-port', 'br-nic', representor);
-    for (const [index, { netns, netdev }] of nic.vfs.entries())
-      await lab.sh(`ip -n ${netns} address add 10.88.0.${index + 1}/24 dev ${netdev}`);
-    await lab.sh('ip netns exec vf0 ping -n -c 5 -i 0.2 -W 2 10.88.0.2');
-    const offloaded = await lab.sh('ovs-appctl dpctl/dump-flows --names type=offloaded');
-    for (const { representor } of nic.vfs) assert.match(offloaded, new RegExp(`in_port\\(${representor}\\).*actions:`));
   });
 
   async function plug(name: string) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { qemuCommand } from './build/qemu.ts';
 import { folderOf } from './cache.ts';
-import { hardwareArguments, type Share } from './hardware.ts';
+import { type Hardware, hardwareArguments } from './hardware.ts';
 import { makeInitrd } from './initrd.ts';
 
 export interface Machine extends AsyncDisposable {
@@ -19,7 +19,7 @@ export interface Machine extends AsyncDisposable {
 }
 
 /** Starts it in a folder of its own and waits until QEMU runs; the guest is then about to boot. */
-export async function startMachine(dir: string, shares: readonly Share[]): Promise<Machine> {
+export async function startMachine({ dir, ...hardware }: Omit<Hardware, 'channel'>): Promise<Machine> {
   await using undo = new AsyncDisposableStack();
   const channel = join(dir, 'channel');
   await writeFile(join(dir, 'initrd'), await makeInitrd());
@@ -28,7 +28,7 @@ export async function startMachine(dir: string, shares: readonly Share[]): Promi
   await once(listener, 'listening');
   const connected = once(listener, 'connection');
 
-  const command = [...qemuCommand(folderOf('qemu')), ...hardwareArguments({ dir, channel, shares })];
+  const command = [...qemuCommand(folderOf('qemu')), ...hardwareArguments({ dir, channel, ...hardware })];
   // Dead when we are, however we die.
   const child = execa('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdin: 'ignore',

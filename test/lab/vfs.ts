@@ -42,15 +42,30 @@ async function listVfs(lab: Lab, pf: Pf): Promise<readonly LabVf[]> {
   return vfs.sort((a, b) => a.index - b.index);
 }
 
-/** Gives a VF to a driver; throws when it is then not bound to it. */
-export async function bindVf(lab: Lab, { address }: LabVf, driver: 'vfio-pci' | 'igbvf'): Promise<void> {
+/** Gives VFs to a driver; throws when one is then not bound to it. No override is left behind. */
+export async function bindVfs(
+  lab: Lab,
+  vfs: readonly Pick<LabVf, 'address'>[],
+  driver: 'vfio-pci' | 'igbvf' | 'uio_pci_generic',
+): Promise<void> {
   await lab.sh(`
     set -e
     modprobe ${driver}
-    cd /sys/bus/pci/devices/${address}
-    [ ! -e driver ] || echo ${address} >driver/unbind
-    echo ${driver} >driver_override
-    echo ${address} >/sys/bus/pci/drivers_probe
-    [ "$(basename "$(readlink driver)")" = ${driver} ] || { echo "${address} has not become ${driver}'s" >&2; exit 1; }
+    for address in ${vfs.map(({ address }) => address).join(' ')}; do
+      cd /sys/bus/pci/devices/$address
+      [ ! -e driver ] || echo $address >driver/unbind
+      echo ${driver} >driver_override
+      echo $address >/sys/bus/pci/drivers_probe
+      echo >driver_override
+      [ "$(basename "$(readlink driver)")" = ${driver} ] || { echo "$address has not become ${driver}'s" >&2; exit 1; }
+    done
   `);
+}
+
+/** Takes VFs from whatever driver has them. */
+export async function unbindVfs(lab: Lab, vfs: readonly Pick<LabVf, 'address'>[]): Promise<void> {
+  const addresses = vfs.map(({ address }) => address).join(' ');
+  await lab.sh(
+    `for vf in ${addresses}; do [ ! -e /sys/bus/pci/devices/$vf/driver ] || echo $vf >/sys/bus/pci/devices/$vf/driver/unbind; done`,
+  );
 }

@@ -1,38 +1,39 @@
-// Runs in the guest: the fake kubelet on /var/lib/kubelet, told what to do by files of the shared folder (test/lab/kubelet.ts).
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+// Runs in the guest: the fake kubelet on /var/lib/kubelet, told what to do through a socket (test/lab/kubelet.ts): a connection, an order.
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { messageOf } from '../../../host/errors.ts';
 import { FakeKubelet } from '../../support/fake-kubelet.ts';
-import type { KubeletOrder } from '../kubelet.ts';
+import type { KubeletAnswer, KubeletOrder } from '../kubelet.ts';
 
-const [folder = '/share/kubelet'] = process.argv.slice(2);
+const [socket = '/run/kubelet-orders'] = process.argv.slice(2);
+/** Milliseconds for the device plugin to offer what is asked for. */
+const patience = 60_000;
+
 const kubelet = new FakeKubelet({ directory: '/var/lib/kubelet' });
 await kubelet.start();
-writeFileSync(join(folder, 'ready'), '');
-for (;;) {
-  for (const name of readdirSync(folder).filter((each) => each.endsWith('.order'))) {
-    const done = await obey(JSON.parse(readFileSync(join(folder, name), 'utf8'))).then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error: messageOf(error) }),
-    );
-    const [draft, answer] = ['.draft', '.answer'].map((ending) => join(folder, name.replace('.order', ending))) as [
-      string,
-      string,
-    ];
-    renameSync(join(folder, name), draft);
-    writeFileSync(draft, JSON.stringify(done));
-    renameSync(draft, answer);
-  }
-  await sleep(20);
-}
+createServer({ allowHalfOpen: true }, async (connection) => {
+  const answer: KubeletAnswer = await obey(JSON.parse(await text(connection))).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error: messageOf(error) }),
+  );
+  connection.end(JSON.stringify(answer));
+}).listen(socket);
 
-async function obey({ what, pod }: KubeletOrder): Promise<unknown> {
+async function obey({ what, pod, device = '' }: KubeletOrder): Promise<unknown> {
+  const [resource = '', count = 0] = Object.entries(Object.values(pod.containers)[0] ?? {})[0] ?? [];
   switch (what) {
+    case 'give':
+      return kubelet.give(pod.name, resource, device);
     case 'admit':
       return await kubelet.admit(pod);
-    case 'offered':
-      return kubelet.allocatable(Object.keys(Object.values(pod.containers)[0] ?? {})[0] ?? '');
+    case 'offered': {
+      const offered = (): number => kubelet.allocatable(resource);
+      return await kubelet
+        .until(`${count} of ${resource} allocatable`, () => offered() === count, patience)
+        .catch((error: unknown) => {
+          throw new Error(`${messageOf(error)}; there are ${offered()}`);
+        });
+    }
     case 'remove':
       return kubelet.remove(pod.name);
   }
