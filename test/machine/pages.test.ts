@@ -78,7 +78,8 @@ describe("the CNI server's pages", function () {
     const listening = await execa('ip', ['netns', 'exec', silent.ovs.netns, 'ss', '--no-header', '--listening', '--tcp']);
     equal(listening.stdout, '');
     await using second = await startNode({ settings: 'metrics: 192.0.2.1:9478' });
-    match(await second.log(), /cannot serve metrics on 192\.0\.2\.1:9478: .*EADDRNOTAVAIL.*choose another address/);
+    const refusal = /cannot serve metrics on 192\.0\.2\.1:9478: .*EADDRNOTAVAIL.*choose another address/;
+    await until(async () => refusal.test(await second.log()), 'it says that the address is not to be had');
     equal((await second.cni('STATUS', { containerId: '', config: network(second, { cniVersion: '1.1.0' }) })).stdout, '');
   });
 });
