@@ -1,6 +1,7 @@
 // The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { claimFile } from '../host/file-lock.ts';
 import { tellHealth } from '../host/forwarder/health-marker.ts';
 import { openForwarder } from '../host/forwarder/open.ts';
@@ -26,11 +27,14 @@ import { sweep } from './sweep.ts';
 
 /** Milliseconds between sweeps that nothing asked for. */
 const slowTick = 60_000;
+/** Milliseconds between two looks at whether the other server has ended. Calls of the runtime wait meanwhile. */
+const turn = 50;
+const signals = ['SIGTERM', 'SIGINT'] as const;
 
 /** Serves until a signal. Throws when it can't start. */
 export async function runServer(settings: Settings): Promise<void> {
   const log = openLog(settings.logLevel);
-  claimState(settings.stateDir);
+  await claimState(settings, log);
   const sweeper = { now: () => {} };
   const databases = openDatabases(settings, log, () => sweeper.now());
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -83,14 +87,21 @@ export async function runServer(settings: Settings): Promise<void> {
     await databases.close();
     process.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+  for (const signal of signals) process.once(signal, () => void stop(signal));
 }
 
 /** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
-function claimState(stateDir: string): void {
+async function claimState({ stateDir, standby }: Settings, log: Logger): Promise<void> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  if (claimFile(join(stateDir, 'lock'))) return;
-  throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
+  const lock = join(stateDir, 'lock');
+  if (claimFile(lock)) return;
+  if (!standby) throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
+  log.info({ stateDir }, 'standing by: another server works here, and we go on when it ends');
+  // As a container's first process we are not ended by signals that we don't listen to.
+  const end = () => process.exit(0);
+  for (const signal of signals) process.once(signal, end);
+  while (!claimFile(lock)) await sleep(turn);
+  for (const signal of signals) process.off(signal, end);
 }
 
 /** Their libraries are only loaded where they are wanted. `pages`: serves them; its result ends that. */

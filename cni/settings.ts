@@ -61,6 +61,8 @@ const shape = z.strictObject({
     .default('127.0.0.1:9478'),
   /** Plug nothing new: ADD and STATUS fail, all else is served. For taking us off a node (SMARTNIC_DRAINING=true). */
   draining: z.boolean().default(false),
+  /** Wait for another server with the same state to end, rather than refuse to start: an upgrade's next one (SMARTNIC_STANDBY=true). */
+  standby: z.boolean().default(false),
   logLevel: z.enum(logLevels).default('info'),
 });
 
@@ -76,6 +78,7 @@ export async function readSettings(env: Environment): Promise<Settings> {
     stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
     metrics: metricsOf(env) ?? settings.metrics,
     draining: env['SMARTNIC_DRAINING'] === 'true' || settings.draining,
+    standby: env['SMARTNIC_STANDBY'] === 'true' || settings.standby,
     nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
   };
 }

@@ -1,6 +1,6 @@
 // The device plugin's process: `run` serves kubelet until a signal; `vfs` and `explain` answer a person and end.
 import { messageOf } from '../host/errors.ts';
-import { serveHttp, verdict } from '../host/http.ts';
+import { keepServing, verdict } from '../host/http.ts';
 import { openKernelQuestions } from '../host/kernel-facts.ts';
 import { openLog } from '../host/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
@@ -37,29 +37,21 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
     kubelet: { kubeletDir, registration, ...ownPod },
   });
   const metrics = makeMetrics(() => plugin.status);
-  const http = await serveHttp(
-    { hostname, port },
-    {
-      '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.metrics() }),
-      '/healthz': () => verdict(livenessProblems(plugin.status, performance.now())),
-      '/readyz': () => verdict(readinessProblems(plugin.status)),
-    },
-  ).catch(async (error: unknown) => {
-    await end(); // or it would go on without its pages
-    throw error;
-  });
+  const ending = new AbortController();
+  const pages = {
+    '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.metrics() }),
+    '/healthz': () => verdict(livenessProblems(plugin.status, performance.now())),
+    '/readyz': () => verdict(readinessProblems(plugin.status)),
+  };
+  void keepServing({ hostname, port }, pages, { signal: ending.signal, log });
   log.info({ address: `${hostname}:${port}`, config, kubeletDir }, 'the device plugin runs');
 
   async function stop(signal: string): Promise<void> {
     log.info({ signal }, 'stopping: ending the streams; pods keep their devices');
-    http.close();
-    http.closeAllConnections();
-    await end();
-    log.info('stopped');
-  }
-  async function end(): Promise<void> {
+    ending.abort();
     await plugin.stop();
     questions[Symbol.dispose]();
+    log.info('stopped');
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
 }

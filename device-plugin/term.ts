@@ -79,11 +79,15 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
     options.opened(service, socket);
     if (way === 'register') await register(socket, kubelet, resource, timing.register);
     // Up to 1.36 at least, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances
-    // side by side), and does not come back to a socket that it knows: so the second wait is short.
+    // side by side), and does not come back to a socket that it knows unless it is told of it again. Pods that it admits meanwhile are
+    // refused for good, so it is told at once; where it can't be told, the second wait is short.
     for (let wait = timing.patience; await streaming(wait); wait = timing.settle) {
       options.registered();
+      const began = performance.now();
       await bell.until(() => over() !== undefined || service.streams === 0, Number.POSITIVE_INFINITY);
       options.waiting(over() ?? 'kubelet closed its stream');
+      const again = way === 'register' && over() === undefined && performance.now() - began > timing.settle;
+      if (again) await register(socket, kubelet, resource, timing.register);
     }
     const silence = `kubelet does not stream ${resource} from ${socket}; is it running, and does it see ${options.directory}?`;
     const refusal = heard.refusal === undefined ? {} : { refusal: heard.refusal };

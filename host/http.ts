@@ -1,6 +1,8 @@
 // /metrics, /healthz and /readyz of a resident process. Answers are short texts: what is wrong, a line each.
 import { createServer, type Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from './errors.ts';
+import type { Logger } from './log.ts';
 
 export interface Page {
   readonly status: number;
@@ -43,6 +45,34 @@ export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Pro
     });
   });
   return server;
+}
+
+/** Milliseconds until an address that is taken is tried again. */
+const pause = 1000;
+
+/**
+ * Serves until `signal`, and resolves at once. An address that somebody else has is no reason to give up: pods need us more than anybody
+ * needs these pages, and in an upgrade our predecessor still has it.
+ */
+export async function keepServing(endpoint: Endpoint, pages: Pages, { signal, log }: Serving): Promise<void> {
+  for (let tries = 1; !signal.aborted; tries++) {
+    try {
+      const server = await serveHttp(endpoint, pages);
+      signal.addEventListener('abort', () => {
+        server.close();
+        server.closeAllConnections();
+      });
+      return log.info(endpoint, 'serving /metrics, /healthz and /readyz');
+    } catch (error) {
+      if (tries === 1) log.error({ error: messageOf(error) }, 'tried again every second');
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+}
+
+interface Serving {
+  readonly signal: AbortSignal;
+  readonly log: Logger;
 }
 
 async function answer(pages: Pages, method: string | undefined, url: string | undefined): Promise<Page> {

@@ -18,6 +18,8 @@ export interface ChurnReport {
   readonly slowest: number;
   /** Texts of events that tell of an ADD that failed and was done again. */
   readonly retried: readonly string[];
+  /** Pods that kubelet refused for good, because just then no plugin was registered. */
+  readonly refused: number;
 }
 
 let churns = 0;
@@ -25,11 +27,14 @@ let churns = 0;
 /** @param width - how many at once. */
 export function startChurn(cluster: Cluster, width: number, wish: PodWish): Churn {
   churns += 1;
-  const state = { ended: false, failure: undefined as unknown, pods: 0, slowest: 0, retried: [] as string[] };
+  const state = { ended: false, failure: undefined as unknown, pods: 0, slowest: 0, retried: [] as string[], refused: 0 };
   const turn = async (name: string) => {
     const began = performance.now();
     await cluster.apply(pod(name, wish));
-    await untilReady(cluster, name);
+    if (!(await readyOrRefused(cluster, name))) {
+      state.refused += 1;
+      return await remove(cluster, name);
+    }
     state.slowest = Math.max(state.slowest, performance.now() - began);
     await requireSingleHands(cluster);
     const events = await eventsOf(cluster, name);
@@ -55,9 +60,20 @@ export function startChurn(cluster: Cluster, width: number, wish: PodWish): Chur
     stop: async () => {
       state.ended = true;
       await all;
-      return { pods: state.pods, slowest: Math.round(state.slowest), retried: state.retried };
+      return { ...state, slowest: Math.round(state.slowest) };
     },
   };
+}
+
+async function readyOrRefused(cluster: Cluster, name: string): Promise<boolean> {
+  try {
+    await untilReady(cluster, name);
+    return true;
+  } catch (error) {
+    const { status } = await cluster.get('-n', 'test', 'pod', name);
+    if (status.reason === 'UnexpectedAdmissionError') return false;
+    throw error;
+  }
 }
 
 /** Throws when a VF has two pods. */

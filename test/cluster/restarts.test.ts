@@ -54,8 +54,12 @@ describe('a node under pod churn', function () {
     await untilRolledOut(cluster);
     await during(churn, 3);
     const report = await churn.stop();
-    console.log(`      ${report.pods} pods came and went; the slowest was Ready after ${report.slowest} ms`);
+    console.log(
+      `      ${report.pods} pods came and went; the slowest was Ready after ${report.slowest} ms, ${report.refused} refused`,
+    );
     assert.deepEqual(report.retried, []);
+    // Kubelet closes the new plugin's connection together with the old one's: some hundredths of a second in which it refuses pods.
+    assert.ok(report.refused <= 1, `kubelet refused ${report.refused} pods`);
     await requireUndisturbed();
   });
 

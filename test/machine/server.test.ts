@@ -81,6 +81,19 @@ describe('the CNI server', function () {
     await first.stop();
   });
 
+  it('stands by where it is told to, and goes on when the other one has ended what runs', async () => {
+    const call = slowCall('net1');
+    const added = node.cni('ADD', call);
+    await called('net1');
+    const first = node.server;
+    const second = node.startServer({ SMARTNIC_STANDBY: 'true' });
+    await until(async () => (await node.log()).includes('standing by'), 'the second one stands by');
+    const coming = first.stop().then(() => node.cni('DEL', call));
+    assert.equal((await added).exit, 0);
+    assert.equal((await coming).exit, 0);
+    await second;
+  });
+
   it('finishes what runs when it is stopped; what comes then waits for the next one', async () => {
     const [running, coming] = [slowCall('net1'), slowCall('net2')];
     const added = node.cni('ADD', running);

@@ -17,10 +17,11 @@ const defaults = {
   allowNoiommu: false,
   metrics: '127.0.0.1:9478',
   draining: false,
+  standby: false,
   logLevel: 'info',
 };
 const keys =
-  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, logLevel';
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, standby, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -46,6 +47,7 @@ describe("the node's configuration", () => {
       forwarder: { kind: 'xvio', portControl: 'ipc:///a', stats: 'ipc:///b' },
       metrics: 'off',
       draining: true,
+      standby: true,
       logLevel: 'silent',
     };
     assert.deepEqual(parseSettings(JSON.stringify(all), 'f'), all);

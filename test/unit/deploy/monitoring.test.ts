@@ -80,7 +80,7 @@ describe('components/monitoring', () => {
     equal(parseOptions(plugin.args.slice(1)).hostname, '::');
     deepEqual(
       cni.env.map(({ name }: Manifest) => name),
-      ['SMARTNIC_METRICS', 'NODE_NAME'],
+      ['SMARTNIC_METRICS', 'NODE_NAME', 'SMARTNIC_STANDBY'],
     );
     match(plugin.image, /smartnic/);
     const { data } = all.find(({ metadata }) => metadata.name === 'smartnic-dashboard');
