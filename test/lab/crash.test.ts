@@ -1,6 +1,6 @@
 // kill -9 of the CNI server at every step of an ADD and of a DEL of `direct`, with both drivers: no VF is lost, none in two hands.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DirectMachine, endSharedMachine, kernel, type LabPod, sharedDirectMachine, vfio } from './direct-machine.ts';
 import { directPods } from './direct-pods.ts';
@@ -108,7 +108,9 @@ describe('a server that is killed while it plugs a VF', function () {
       await add(one);
       await del(one);
       await node.restart('cni');
-      const lines = (await readFile(join(lab.share, 'steps'), 'utf8')).trimEnd().split('\n');
+      const file = join(lab.share, 'steps');
+      const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
+      await rm(file);
       assert.deepEqual([...new Set(lines)].toSorted(), [...new Set([...addSteps, ...delSteps])].toSorted());
     });
 

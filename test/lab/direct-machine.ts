@@ -3,7 +3,7 @@
 import { type CniCall, containerId } from '../support/node.ts';
 import { LabUnavailable } from './ensure.ts';
 import { groupedPf, pfs } from './hardware.ts';
-import { type LabKubelet, startLabKubelet } from './kubelet.ts';
+import { type Given, type LabKubelet, startLabKubelet } from './kubelet.ts';
 import { bootLab, type Lab } from './lab.ts';
 import { type LabNode, startLabNode } from './node.ts';
 import { bindVfs, type LabVf, makeVfs } from './vfs.ts';
@@ -12,8 +12,9 @@ export interface LabPod {
   /** Path of its namespace, whose name is its last part. */
   readonly netns: string;
   readonly netnsName: string;
-  /** The VFs that kubelet gave it. */
+  /** The VFs that kubelet gave it, and all that came with them. */
   readonly vfs: readonly string[];
+  readonly given: readonly Given[];
   readonly call: CniCall;
 }
 
@@ -25,8 +26,8 @@ export interface DirectMachine extends AsyncDisposable {
   readonly vfs: readonly LabVf[];
   /** Name of the netdev of a PF that has no switch. */
   pfNetdev(pf: string): Promise<string>;
-  /** Admits a pod with one VF of the resource, and makes its namespace. */
-  pod(resource: string, config?: object): Promise<LabPod>;
+  /** Admits a pod with one VF of each resource, and makes its namespace. Its network is for the first one. */
+  pod(resources: string | readonly string[], config?: object): Promise<LabPod>;
   /** Ends the pod for kubelet, and its namespace where it still is. */
   end(pod: LabPod): Promise<void>;
   /** Everything that an attachment may change, as text. */
@@ -35,11 +36,13 @@ export interface DirectMachine extends AsyncDisposable {
 
 /** `vfio`: 14 VFs on PF 0, without a driver, and on PF 2, bound to igbvf. `kernel`: seven on PF 1, bound to igbvf. */
 export const [vfio, kernel] = ['smartnic.io/direct', 'smartnic.io/kernel'] as const;
+/** The same VFs as `vfio`, from the other end of the list. */
+export const virtio = 'smartnic.io/virtio-forwarder';
 /** One VF, which is not alone in its IOMMU group. */
 export const grouped = 'smartnic.io/grouped';
 
 const pools = `pools:
-  - { name: vfio, vnicType: direct, selectors: [{ rootDevices: ["${pfs[0].address}", "${pfs[2].address}"] }] }
+  - { name: vfio, vnicType: [direct, virtio-forwarder], selectors: [{ rootDevices: ["${pfs[0].address}", "${pfs[2].address}"] }] }
   - { name: kernel, vnicType: direct, driver: kernel, resourceName: kernel, selectors: [{ rootDevices: ["${pfs[1].address}"] }] }
   - { name: grouped, vnicType: direct, resourceName: grouped, selectors: [{ rootDevices: ["${groupedPf.address}"] }] }
 `;
@@ -88,22 +91,32 @@ export async function startDirectMachine(): Promise<DirectMachine> {
     kubelet,
     vfs,
     pfNetdev: async (pf) => await lab.sh(`ls /sys/bus/pci/devices/${pf}/net`),
-    pod: async (resource, config = {}) => {
+    pod: async (resources, config = {}) => {
+      const [resource = ''] = [resources].flat();
       pods += 1;
       const name = `pod-${pods}`;
-      const [given] = await Promise.all([kubelet.admit(`lab/${name}`, { [resource]: 1 }), node.pod(name)]);
+      const limits = Object.fromEntries([resources].flat().map((each) => [each, 1]));
+      const [given] = await Promise.all([kubelet.admit(`lab/${name}`, limits), node.pod(name)]);
       const driver = resource === kernel ? { driver: 'kernel' } : {};
       return {
         netns: `/run/netns/${name}`,
         netnsName: name,
         vfs: given.flatMap(({ ids }) => ids),
+        given,
         call: {
           containerId: containerId(),
           netns: `/run/netns/${name}`,
           ifname: 'net1',
           args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${name};K8S_POD_UID=uid-${name}`,
           config: {
-            ...{ cniVersion: '1.1.0', name: 'tenant-a', type: 'smartnic', bridge: 'br0', vnicType: 'direct', resource },
+            ...{
+              cniVersion: '1.1.0',
+              name: 'tenant-a',
+              type: 'smartnic',
+              bridge: 'br0',
+              vnicType: resource === virtio ? 'virtio-forwarder' : 'direct',
+              resource,
+            },
             representor: 'none',
             ...driver,
             ...config,

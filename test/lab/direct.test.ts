@@ -273,7 +273,7 @@ describe('direct', function () {
           );
         await machine.kubelet.untilOffered(resource, resource === vfio ? 14 : 7);
         assert.equal(await machine.lab.sh('ls /var/lib/smartnic/attachments'), '');
-        if (resource === kernel) await forget(); // these netdevs have other MACs
+        await forget(); // these have other MACs
         const next = await pod(resource, { vlan: 9 });
         await add(next);
         await del(next);
