@@ -92,6 +92,8 @@ describe('for a person', function () {
   });
 
   it('`doctor` finds this node well, where it is, and what it lacks', async () => {
+    // Waits for ovs-vswitchd, which an earlier test cut off from its database.
+    await node.ovs.vsctl('--timeout=15', 'set', 'Open_vSwitch', '.', 'external_ids:back=yes');
     const found = await lines('doctor', '--cni-bin', '/usr/lib/cni');
     const starting = (start: RegExp) => found.filter((line) => start.test(line)).length;
     equal(starting(/^ok +CNI server +answers on .*cni\.sock$/), 1, found.join('\n'));
