@@ -63,7 +63,15 @@ const switchedVfio: Case = {
   ],
   delSteps: [
     ...['deletion noted', 'before-unplug hooks done', 'port removed', 'representor lowered', 'vf mac set', 'vf unset'],
-    ...['driver override set', 'driver unbound', 'vf released', 'cable removed', 'after-unplug hooks done', 'journal cleared'],
+    ...[
+      'driver override set',
+      'driver unbound',
+      'netdev back',
+      'vf released',
+      'cable removed',
+      'after-unplug hooks done',
+      'journal cleared',
+    ],
   ],
 };
 
