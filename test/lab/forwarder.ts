@@ -81,6 +81,18 @@ export async function reachBehind(lab: Lab, pf: string, mac: string): Promise<vo
   await lab.sh(`bridge fdb add ${mac} dev ${pf} self`);
 }
 
+/**
+ * Tells the bridge where an address is. The emulated cards give a port back the multicasts that it sent, and the bridge would learn their
+ * sender there, as if it had moved behind the card; a real card keeps them.
+ */
+export async function pin(
+  lab: Lab,
+  port: string,
+  { mac, vlan = 0 }: { readonly mac: string; readonly vlan?: number },
+): Promise<void> {
+  await lab.sh(`ovs-appctl fdb/add br0 ${port} ${vlan} ${mac}`);
+}
+
 /** Echo requests, five a second: how many were answered. */
 export async function ping(lab: Lab, netns: string, address: string, count: number): Promise<number> {
   const said = await lab.sh(`ip netns exec ${netns} ping -n -q -i 0.2 -W 5 -c ${count} ${address} || true`, { timeout: 120 });

@@ -1,7 +1,7 @@
 // All vnic types on one bridge of the guest: a pod for each, and one pod that has all three; and a neighbour that pings them.
 import type { CniAnswer } from '../support/node.ts';
 import { type DirectMachine, kernel, type LabPod, virtio } from './direct-machine.ts';
-import { type LabForwarder, reachBehind } from './forwarder.ts';
+import { type LabForwarder, pin, reachBehind } from './forwarder.ts';
 import { pfs } from './hardware.ts';
 
 export interface Plugging {
@@ -36,7 +36,8 @@ export const uplinks = [pfs[1].address, pfs[2].address] as const;
 /** A pod of type normal on the bridge with that address, known to the PFs' switches. Throws what ADD refuses. */
 export async function plugNeighbour({ machine, pod }: Plugging, address: string, vlan: number): Promise<Neighbour> {
   const made = await pod([], normal(address, vlan));
-  const mac: string = (await add(machine, made.call)).interfaces[1].mac;
+  const [port, { mac }] = (await add(machine, made.call)).interfaces;
+  await pin(machine.lab, port.name, { mac, vlan });
   for (const pf of uplinks) await reachBehind(machine.lab, await machine.pfNetdev(pf), mac);
   return { ...made, mac };
 }
@@ -54,12 +55,16 @@ export async function plugAllTypes(plugging: Plugging): Promise<AllTypes> {
     ifname,
     config: { ...(all.call.config as object), ...config },
   });
-  const more = [
-    interfaceOf('net2', { ...addressed(6), name: 'b', vnicType: 'direct', driver: 'kernel', resource: kernel, mac: mac(6) }),
-    interfaceOf('net3', { ...normal(at(5), 0), name: 'c', mac: mac(5) }),
-  ];
-  for (const call of [direct.call, forwarded.call, all.call, ...more]) await add(machine, call);
-  for (const pf of uplinks) await reachBehind(lab, await machine.pfNetdev(pf), mac(5));
+  const passed = { vnicType: 'direct', driver: 'kernel', resource: kernel };
+  const second = interfaceOf('net2', { ...addressed(6), ...passed, name: 'b', mac: mac(6) });
+  const third = interfaceOf('net3', { ...normal(at(5), 0), name: 'c', mac: mac(5) });
+  for (const call of [direct.call, forwarded.call, all.call, second]) await add(machine, call);
+  const [port] = (await add(machine, third)).interfaces;
+  await pin(lab, port.name, { mac: mac(5) });
+  const [directs, forwardeds] = [await machine.pfNetdev(uplinks[0]), await machine.pfNetdev(uplinks[1])];
+  for (const pf of [directs, forwardeds]) await reachBehind(lab, pf, mac(5));
+  for (const host of [3, 6]) await pin(lab, directs, { mac: mac(host) });
+  for (const host of [4, 7]) await pin(lab, forwardeds, { mac: mac(host) });
   await forwarder.consume(forwarded, mac(4));
   await forwarder.consume(all, mac(7));
   // Consumers answer every ARP request there is, so nobody may have to ask.
@@ -73,7 +78,7 @@ export async function plugAllTypes(plugging: Plugging): Promise<AllTypes> {
     await know(lab, netns, dev, [[1, near.mac]]);
   const vfOf = (one: LabPod, resource: string) => one.given.find((each) => each.resource === resource)?.ids[0] ?? '';
   return {
-    ...{ near, more },
+    ...{ near, more: [second, third] },
     targets: [
       { pod: other, type: 'normal', address: at(2), vf: '' },
       { pod: direct, type: 'direct', address: at(3), vf: vfOf(direct, kernel) },
