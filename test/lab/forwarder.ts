@@ -42,8 +42,7 @@ export async function startForwarder({ lab, node }: Pick<DirectMachine, 'lab' | 
     left: async () =>
       await lab.sh(`
         pgrep -a dpdk-testpmd
-        ls -A /run/smartnic/forwarder/relays /var/lib/smartnic/forwarder
-        find /run/smartnic/vhost -mindepth 2
+        find /run/smartnic/forwarder/relays /var/lib/smartnic/forwarder /run/smartnic/vhost ! -type d
         exit 0
       `),
     kill: async () => {
