@@ -40,7 +40,7 @@ describe('the documentation', () => {
     const source = ['cni', 'device-plugin', 'host', 'vnic'].map(sourceOf).join('\n');
     /** Not our words: kubelet's, the scheduler's, the runtime's. */
     const foreign =
-      /^(FailedScheduling|UnexpectedAdmissionError|failed to find plugin|hostPath type|ErrImage|CrashLoop|Readiness|Liveness)/;
+      /^(FailedScheduling|UnexpectedAdmissionError|no healthy devices present|failed to find plugin|hostPath type|ErrImage|CrashLoop|Readiness|Liveness)/;
     const rows = [...read('docs/troubleshooting.md').matchAll(/^\| (`.*?) \|/gm)].map(([, cell = '']) => cell);
     const quotes = rows.flatMap((cell) => [...cell.matchAll(/`([^`]*)`/g)].map(([, quote = '']) => quote));
     const ours = quotes.filter((quote) => !foreign.test(quote) && !/^(kubectl|ErrImage)/.test(quote));
