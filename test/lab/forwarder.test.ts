@@ -216,7 +216,9 @@ describe('virtio-forwarder', function () {
 
     it('in an ADD, at each of its steps, it leaves nothing, and the pod can be plugged', async () => {
       assert(
-        ['vf claimed', 'intent written', 'vf bound', 'forwarder attached', 'committed'].every((step) => steps.ADD.includes(step)),
+        ['device claimed', 'intent written', 'vf bound', 'forwarder attached', 'committed'].every((step) =>
+          steps.ADD.includes(step),
+        ),
       );
       const one = await pod(virtio, config);
       for (const step of steps.ADD) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { succeeded } from '../support/answers.ts';
 import { containerId } from '../support/node.ts';
-import { type DirectMachine, endSharedMachine, kernel, sharedDirectMachine, vfio } from './direct-machine.ts';
+import { type DirectMachine, endSharedMachine, kernel, sharedDirectMachine, vfio, virtio } from './direct-machine.ts';
 import { pfs } from './hardware.ts';
 import type { Lab } from './lab.ts';
 import type { LabNode } from './node.ts';
@@ -36,7 +36,7 @@ describe('the virtual SmartNIC machine', function () {
     const lines = (await node.devicePlugin('vfs')).split('\n');
     for (const { address, numaNode, index, pf } of vfs) {
       const line = lines.find((each) => each.startsWith(address)) ?? '';
-      const [driver, pool] = [pf === pfs[0].address ? '-' : 'igbvf', pf === pfs[1].address ? kernel : vfio];
+      const [driver, pool] = [pf === pfs[0].address ? '-' : 'igbvf', pf === pfs[1].address ? kernel : `${vfio},${virtio}`];
       assert.match(line, new RegExp(`^${address} +\\S+ +${index} +${driver} +${numaNode} +${pool} +free$`));
     }
   });
