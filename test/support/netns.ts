@@ -30,3 +30,11 @@ export async function makeNetns(): Promise<TestNetns> {
     },
   };
 }
+
+/** Those of this process that are still there. */
+export async function netnsLeft(): Promise<readonly string[]> {
+  const { stdout } = await execa('ip', ['netns', 'list']);
+  return stdout
+    .split('\n')
+    .flatMap((line) => /^sn-t\d+-\d+/.exec(line)?.filter((name) => name.startsWith(`sn-t${process.pid}-`)) ?? []);
+}

@@ -72,7 +72,7 @@ export async function startSlotNode(options: NodeOptions & { readonly server?: b
       const name = `pod-${pods++}`;
       const [given] = await kubelet.admit({ name: `shop/${name}`, containers: { main: { [resource]: 1 } } });
       const slot = given?.ids[0] ?? '';
-      const netns = await node.pod();
+      const netns = kept.use(await node.pod());
       return {
         ...{ name: `shop/${name}`, netns, slot, directory: socketPlace(slot).hostDirectory, socket: socketPlace(slot).hostPath },
         call: {
