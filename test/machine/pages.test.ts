@@ -39,7 +39,8 @@ describe("the CNI server's pages", function () {
     const config = network(node);
     await using _ = await attach(node, config);
     const refused = { ...network(node), bridge: 'none' };
-    equal((await node.cni('ADD', { containerId: containerId(), netns: (await node.pod()).path, config: refused })).json.code, 7);
+    await using pod = await node.pod();
+    equal((await node.cni('ADD', { containerId: containerId(), netns: pod.path, config: refused })).json.code, 7);
     equal(await metric('smartnic_cni_request_seconds_count{command="ADD",code="0"}'), 1);
     equal(await metric('smartnic_cni_request_seconds_count{command="ADD",code="7"}'), 1);
     ok((await metric('smartnic_cni_request_seconds_sum{command="ADD",code="0"}')) < 10);
