@@ -102,8 +102,8 @@ function groupNode(vf: Vf): DeviceNode {
   const group = vf.iommuGroup;
   if (group === undefined) {
     throw new Error(
-      `${vf.address} is in no IOMMU group, so there is no /dev/vfio node to give: switch the IOMMU on (intel_iommu=on or amd_iommu=on ` +
-        `on the kernel's command line), or bind the VF to vfio-pci in no-IOMMU mode before it is offered`,
+      `${vf.address} is in no IOMMU group, so there is no /dev/vfio node to give: switch the IOMMU on (VT-d or AMD-Vi in the firmware, and ` +
+        `for Intel intel_iommu=on on the kernel's command line), or bind the VF to vfio-pci in no-IOMMU mode before it is offered`,
     );
   }
   return node(`/dev/vfio/${group.noiommu ? 'noiommu-' : ''}${group.id}`, `/dev/vfio/${group.id}`);

@@ -130,8 +130,8 @@ function requireIsolation(address: string, group: IommuGroup | undefined, noiomm
   if (group === undefined || group.noiommu) {
     if (noiommu) return;
     throw new Error(
-      `VF ${address}: no IOMMU keeps it from the machine's memory; switch it on (intel_iommu=on or amd_iommu=on on the kernel's command ` +
-        `line), or accept that with "allowNoiommu: true" in the node's configuration`,
+      `VF ${address}: no IOMMU keeps it from the machine's memory; switch it on (VT-d or AMD-Vi in the firmware, and for Intel intel_iommu=on ` +
+        `on the kernel's command line), or accept that with "allowNoiommu: true" in the node's configuration`,
     );
   }
   const others = group.members.filter((member) => member !== address);

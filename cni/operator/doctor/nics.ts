@@ -76,7 +76,7 @@ function examineVfio({ host }: Patient): Finding {
 function examineIommu({ settings }: Patient, vfs: readonly Vf[]): Finding {
   const { ok, warn, fail } = about('IOMMU');
   if (vfs.some(({ iommuGroup }) => iommuGroup === undefined || iommuGroup.noiommu)) {
-    const how = "switch VT-d or AMD-Vi on in the firmware, and write intel_iommu=on or amd_iommu=on on the kernel's command line";
+    const how = "switch VT-d or AMD-Vi on in the firmware, and for Intel write intel_iommu=on on the kernel's command line";
     return settings.allowNoiommu
       ? warn('off, and allowed to be off: pods with a VF can read all memory', how)
       : fail('off: VFs are refused to user space', how);

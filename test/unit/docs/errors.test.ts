@@ -1,0 +1,64 @@
+// That errors are quoted as the code says them, and that whoever gets an error finds it in a guide.
+import { deepEqual, ok } from 'node:assert/strict';
+import { errorsOf, isSaidIn, sourceOf, sourcesBelow } from '../../support/messages.ts';
+import { codeIn, read, rowsOf, sectionOf } from '../../support/pages.ts';
+
+const source = ['cni', 'device-plugin', 'host', 'vnic'].flatMap(sourcesBelow).map(sourceOf).join('\n');
+
+/** Quotes by guide: what stands in backticks in the first column of its tables. */
+const quoted = {
+  'docs/troubleshooting.md': quotesOf(read('docs/troubleshooting.md')),
+  'docs/sriov-guide.md': quotesOf(sectionOf('docs/sriov-guide.md', '## 8. Troubleshooting by error text')),
+  'docs/virtio-forwarder.md': quotesOf(sectionOf('docs/virtio-forwarder.md', '## 7. Troubleshooting by error text')),
+};
+
+/** Not our words: kubelet's, the scheduler's, the runtime's, the kernel's; and commands. */
+const foreign =
+  /^(FailedScheduling|UnexpectedAdmissionError|no healthy devices present|failed to find plugin|hostPath type|ErrImage|CrashLoop|Readiness|Liveness|kubectl|Permission denied|Cannot get hugepage|forwarder-down$|vfs$)/;
+
+function quotesOf(text: string): readonly string[] {
+  return rowsOf(text).flatMap(([cell = '']) => codeIn(cell));
+}
+
+describe('the guides', () => {
+  for (const [page, quotes] of Object.entries(quoted))
+    it(`${page} quotes errors as the code says them`, () => {
+      const ours = quotes.filter((quote) => !foreign.test(quote));
+      ok(ours.length > 10);
+      deepEqual(
+        ours.filter((quote) => !isSaidIn(source, quote)),
+        [],
+      );
+    });
+
+  /** What a pod with a VF or a socket can be refused with. */
+  const files = [
+    ...['direct', 'vf', 'virtio-forwarder'].map((name) => `vnic/${name}.ts`),
+    ...['vf-claim', 'reservation', 'hook-calls'].map((name) => `cni/${name}.ts`),
+    ...['driver', 'vf-settings', 'vf-netdev', 'hooks', 'podresources'].map((name) => `host/${name}.ts`),
+    ...['ovs-dpdk', 'testpmd', 'supervisor/relay', 'supervisor/relays'].map((name) => `host/forwarder/${name}.ts`),
+    ...['xvio/xvio', 'xvio/refusals', 'xvio/messages'].map((name) => `host/forwarder/${name}.ts`),
+  ];
+  const all = Object.values(quoted).flat();
+  for (const file of files)
+    it(`know every error of ${file}`, () => {
+      const errors = errorsOf(file).filter((text) => !partsOfOthers.some((part) => part.test(text)));
+      deepEqual(
+        errors.filter((text) => !all.some((quote) => quote.length > 10 && isSaidIn(text, quote))),
+        [],
+      );
+    });
+});
+
+/** Behind or before other words, which the guides quote; and what a user can't do anything about. */
+const partsOfOthers = [
+  /this is a fault of smartnic$/,
+  /^representor: "…": …$/,
+  /^…: was allocated as …, …$/,
+  /^… \(it is pod …'s\)$/,
+  /^it is not where it was moved to$/,
+  /^…: error ……: …$/,
+  /^set … of VF … of PF …: … \(…\)$/,
+  /^nothing came within … ms$/,
+  /^it answered with status …$|^its answer has no …$/,
+];

@@ -1,0 +1,140 @@
+// That what a reader copies out of the documentation is taken by the programs: YAML, JSON and shell of every page, and every key of its tables.
+import { deepEqual, ok } from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { parseAnnotation } from '../../../cni/annotation.ts';
+import { parseNetworkConfig } from '../../../cni/config.ts';
+import { parseSettings } from '../../../cni/settings.ts';
+import { parseConfig } from '../../../device-plugin/config.ts';
+import { knownKeys } from '../../../device-plugin/pools-schema.ts';
+import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, top } from '../../support/pages.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever stands in a page
+type Document = any;
+
+const network = (text: string) => parseNetworkConfig(JSON.parse(text), { lenient: false });
+
+/** What a document is by its keys, and who reads it. @throws when it is wrong. */
+const readers: readonly (readonly [string, (document: Document, page: string) => void])[] = [
+  ['pools', (document) => parseConfig('pools.yaml', JSON.stringify(document))],
+  ['forwarder', (document) => parseSettings(JSON.stringify(document), 'config.yaml')],
+  ['plugins', ({ plugins, ...list }) => plugins.map((each: object) => network(JSON.stringify({ ...list, ...each })))],
+  ['data', ({ data }) => readConfigMap(data)],
+  ['components', ({ resources, components }) => [...resources, ...components].forEach(requireFolder)],
+  ['patches', ({ patches }) => patches.map(({ patch }: Document) => requireContainers(patch))],
+  ['spec', ({ spec, metadata }, page) => ('config' in spec ? network(spec.config) : readPod(metadata, spec, page))],
+  ['metadata', ({ metadata, spec }, page) => readPod(metadata, spec, page)],
+  ['event', ({ version }) => ok(version === 1)],
+];
+
+function readConfigMap(data: Readonly<Record<string, string>>): void {
+  parseConfig('pools.yaml', data['pools.yaml'] ?? '');
+  parseSettings(data['config.yaml'] ?? '', 'config.yaml');
+}
+
+/** Of a kustomization beside a checkout of ours. */
+function requireFolder(path: string): void {
+  ok(existsSync(join(top, path.replace('../smartnic/', ''), 'kustomization.yaml')), path);
+}
+
+function requireContainers(patch: string): void {
+  const { spec } = parseOne(patch);
+  for (const { name } of spec.template.spec.containers) ok(['device-plugin', 'cni'].includes(name), name);
+}
+
+function readPod(metadata: Document, spec: Document, page: string): void {
+  const type = metadata.annotations?.['smartnic.io/vnic-type'];
+  if (type !== undefined) parseAnnotation(type);
+  const names = documentsOf(page).flatMap(({ metadata: each, spec: its }) => (its?.config === undefined ? [] : [each.name]));
+  const asked: string | undefined = metadata.annotations?.['k8s.v1.cni.cncf.io/networks'];
+  for (const each of asked?.split(',') ?? []) ok(names.includes(each.trim().split('@')[0]), `${page} makes no network ${each}`);
+  const volumes = (spec?.volumes ?? []).map(({ name }: Document) => name);
+  for (const { volumeMounts } of spec?.containers ?? [])
+    for (const { name } of volumeMounts ?? []) ok(volumes.includes(name), `there is no volume ${name}`);
+}
+
+function documentsIn(text: string): readonly Document[] {
+  return parseAllDocuments(text).map((document) => {
+    const [error] = [...document.errors, ...document.warnings];
+    if (error !== undefined) throw error;
+    return document.toJS();
+  });
+}
+
+function parseOne(text: string): Document {
+  return documentsIn(text)[0];
+}
+
+function documentsOf(page: string): readonly Document[] {
+  return blocksOf(page)
+    .filter(({ language }) => language === 'yaml')
+    .flatMap(({ text }) => documentsIn(text));
+}
+
+function read(page: string, document: Document): void {
+  const [, reader] = readers.find(([key]) => key in document) ?? [];
+  ok(reader, `nobody reads ${JSON.stringify(document)}`);
+  reader(document, page);
+}
+
+const checks: Readonly<Record<string, (page: string, block: Block) => void>> = {
+  yaml: (page, { text }) => {
+    for (const document of documentsIn(text)) read(page, document);
+  },
+  json: (page, { text }) => read(page, JSON.parse(text)),
+  sh: (_, { text }) => {
+    const { status, stderr } = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
+    deepEqual([status, stderr], [0, '']);
+    // A placeholder like <pf> would be a redirection.
+    for (const line of text.split('\n')) ok(!/<[a-z]/.test(line.replace(/#.*/, '')), line);
+  },
+};
+
+describe('what a reader copies', () => {
+  for (const page of pages)
+    for (const block of blocksOf(page)) {
+      const check = checks[block.language];
+      if (check !== undefined) it(`${block.at}: ${block.language} is taken`, () => check(page, block));
+    }
+});
+
+describe('the tables of keys', () => {
+  const keysOf = (page: string, heading: string) => rowsOf(sectionOf(page, heading)).flatMap(([cell = '']) => codeIn(cell));
+  /** As the refusal of an unknown key lists them. */
+  const offered = (attempt: () => void): readonly string[] => {
+    try {
+      attempt();
+    } catch (error) {
+      return /known keys: (.*)$/.exec(String(error))?.[1]?.split(', ') ?? [];
+    }
+    return [];
+  };
+  const ofNetworks = offered(() => network('{ "name": "n", "type": "smartnic", "bridge": "b", "nonsense": 1 }'));
+  const ofNodes = offered(() => parseSettings('nonsense: 1', 'config.yaml'));
+
+  it("have every key of a network's configuration, and no other", () => {
+    const always = ['name', 'type'];
+    deepEqual(
+      keysOf('README.md', "### The network's configuration").toSorted(),
+      ofNetworks.filter((key) => !always.includes(key)).toSorted(),
+    );
+    for (const key of rowsOf(sectionOf('docs/sriov-guide.md', '## 5. The network')).flatMap(([cell = '']) => codeIn(cell)))
+      ok(ofNetworks.includes(key), key);
+  });
+
+  it("have every key of a node's configuration, and no other", () => {
+    const keys = keysOf('README.md', "### The node's configuration").map((key) => key.split('.')[0] ?? key);
+    deepEqual([...new Set(keys)].toSorted(), ofNodes.toSorted());
+  });
+
+  it('have every key of pools and selectors, and no other', () => {
+    const keys = keysOf('docs/device-plugin.md', '## Pools');
+    const all = ['', 'pools.0', 'pools.0.selectors.0'].flatMap((path) => knownKeys(path === '' ? [] : path.split('.')));
+    deepEqual(
+      new Set(keys.map((key) => key.replace(/^pools\[\]\./, '')).filter((key) => /^[a-zA-Z]+$/.test(key))),
+      new Set(all.filter((key) => key !== 'pools')),
+    );
+  });
+});
