@@ -49,21 +49,69 @@ describe('a cluster whose main network is ours', function () {
     await ping(cluster, 'a', status.podIP);
   });
 
-  it("answers cnitool's sequences: add, check, status, gc, del twice", async () => {
-    const said = await cluster.sh(`
-      mkdir -p /run/cnitool && ip netns add cnitool && export NETCONFPATH=/run/cnitool
-      trap 'ip netns delete cnitool' EXIT
-      echo '${JSON.stringify(ownNetwork)}' > /run/cnitool/tool.conflist
-      cnitool add tool /run/netns/cnitool
-      for verb in check status; do cnitool $verb tool /run/netns/cnitool; done
-      ip netns exec cnitool ip -o -4 address show eth0
-      ovs-vsctl --bare --columns=name find Interface external_ids:smartnic-network=tool
-      cnitool gc tool /run/netns/cnitool
-      echo left: $(ovs-vsctl --bare --columns=name find Interface external_ids:smartnic-network=tool)
-      for verb in add check del del; do cnitool $verb tool /run/netns/cnitool; done
-      echo left: $(ovs-vsctl --bare --columns=name find Interface external_ids:smartnic-network=tool)`);
-    assert.match(said, /inet 10\.3\.0\.\d+\/24/);
-    assert.deepEqual(said.match(/left:.*/g), ['left:', 'left:']);
+  describe('asked by cnitool', () => {
+    const cnitool = async (verb: string) =>
+      await cluster.sh(`NETCONFPATH=/run/cnitool cnitool ${verb} tool /run/netns/cnitool 2>&1`);
+    const ports = async () =>
+      await cluster.sh('ovs-vsctl --bare --columns=name find Interface external_ids:smartnic-network=tool');
+    beforeEach(async () => {
+      await cluster.sh(`mkdir -p /run/cnitool && ip netns add cnitool
+        echo '${JSON.stringify(ownNetwork)}' > /run/cnitool/tool.conflist`);
+    });
+    afterEach(async () => {
+      await cnitool('del');
+      await cluster.sh('[ ! -e /run/netns/cnitool ] || ip netns delete cnitool');
+      assert.equal(await ports(), '');
+    });
+
+    it('adds, checks and tells its status; deletes what is gone already as well', async () => {
+      await cnitool('add');
+      assert.match(await cluster.sh('ip netns exec cnitool ip -o -4 address show eth0'), /inet 10\.3\.0\.\d+\/24/);
+      for (const verb of ['check', 'status', 'del']) await cnitool(verb);
+      assert.equal(await ports(), '');
+      await cnitool('del');
+    });
+
+    it('adds once only, and leaves the interface that is there', async () => {
+      await cnitool('add');
+      await assert.rejects(cnitool('add'), /is attached to network tool already/);
+      await cnitool('check');
+    });
+
+    const changes = {
+      address: ['ip -n cnitool address flush dev eth0', /eth0 in \/run\/netns\/cnitool has lost its address 10\.3\.0\.\d+/],
+      port: ['ovs-vsctl del-port $(ovs-vsctl --bare --columns=name find Interface external_ids:smartnic-network=tool)', /port/],
+      interface: ['ip -n cnitool link delete eth0', /eth0/],
+    } as const;
+    for (const [what, [change, words]] of Object.entries(changes))
+      it(`tells at a check that the ${what} is gone`, async () => {
+        await cnitool('add');
+        await cluster.sh(change);
+        await assert.rejects(cnitool('check'), words);
+      });
+
+    it('collects what is not in the list of the valid, and what has lost its namespace', async () => {
+      await cnitool('add');
+      await cnitool('gc');
+      assert.equal(await ports(), '');
+      await cnitool('add');
+      await cluster.sh('ip netns delete cnitool');
+      await cnitool('gc');
+      assert.equal(await ports(), '');
+    });
+
+    it('says at status and add that ovs-vswitchd is down, and deletes all the same', async () => {
+      await cnitool('add');
+      await cluster.stop('ovs-vswitchd');
+      try {
+        await assert.rejects(cnitool('status'), /ovs-vswitchd/);
+        await cnitool('del');
+        await assert.rejects(cnitool('add'), /ovs-vswitchd/);
+      } finally {
+        await startVswitchd(cluster);
+      }
+      await cnitool('status');
+    });
   });
 
   it('leaves nothing of deleted pods', async () => {
