@@ -15,11 +15,14 @@ export function programsFolder(): string {
   return join(cache, `programs-${hash.digest('hex').slice(0, 8)}`);
 }
 
-/** The folder of another version's kubelet, such as `1.35.4`, there or not. */
-export function kubeletFolder(version: string): string {
-  return join(cache, `kubelet-${version}`);
+/** Of another version than the rest: `KUBELET=1.35.4`. */
+export const kubeletVersion = process.env['KUBELET'];
+
+/** The folder of that kubelet, there or not. */
+export function kubeletFolder(): string {
+  return kubeletVersion === undefined ? programsFolder() : join(cache, `kubelet-${kubeletVersion}`);
 }
 
-export function isBuilt(kubelets: readonly string[] = []): boolean {
-  return [programsFolder(), ...kubelets.map(kubeletFolder)].every((folder) => existsSync(folder));
+export function isBuilt(): boolean {
+  return existsSync(programsFolder()) && existsSync(kubeletFolder());
 }

@@ -1,8 +1,6 @@
 // One real Kubernetes node in private namespaces: etcd, API server, controllers, scheduler, containerd, kubelet, and Multus for who wants it.
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -12,6 +10,7 @@ import { kubeletFolder, programsFolder } from './cache.ts';
 import { type Component, components, configurations, type Place } from './components.ts';
 import { ensurePrograms } from './ensure.ts';
 import { ensureImages } from './images.ts';
+import { nameCluster, sweepLeftovers } from './leftovers.ts';
 import { bootNamespaces, enter, makeCgroups, type Namespaces, removeCgroups } from './namespaces.ts';
 import { makePki } from './pki.ts';
 
@@ -48,10 +47,8 @@ interface RunOptions {
 }
 
 export interface ClusterOptions {
-  /** Absent: one of its own, removed at the end unless SMARTNIC_KEEP is set. */
+  /** A new folder. Absent: one in /tmp. Removed at the end unless SMARTNIC_KEEP is set. */
   readonly dir?: string;
-  /** Another version's kubelet, `1.35.4`. */
-  readonly kubelet?: string | undefined;
   /** Prepares the node before kubelet starts: Open vSwitch, the network. At each reboot as well. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
   /** Folders that stand in the place of one of /sys: `bus+pci` for /sys/bus/pci. */
@@ -62,15 +59,17 @@ export interface ClusterOptions {
 const control = ['controller-manager', 'scheduler'] as const;
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { kubelet: version, says = () => {} } = options;
-  await ensurePrograms(version === undefined ? [] : [version]);
+  const { says = () => {} } = options;
+  await ensurePrograms();
   await using undo = new AsyncDisposableStack();
-  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'sn-cl-')));
+  for (const name of await sweepLeftovers()) says(`removed what a killed cluster left: ${name}`);
+  const { folder, cgroup } = nameCluster();
+  const dir = options.dir ?? folder;
   if (process.env['SMARTNIC_KEEP'] === undefined)
     undo.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   const path = [programsFolder(), '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'].join(':');
-  const cgroup = `smartnic-${createHash('sha256').update(dir).digest('hex').slice(0, 8)}`;
-  const place: Place = { dir, cgroup, kubelet: version === undefined ? 'kubelet' : join(kubeletFolder(version), 'kubelet') };
+  const place: Place = { dir, cgroup, kubelet: join(kubeletFolder(), 'kubelet') };
+  await mkdir(dir, { mode: 0o700 });
   await layOut(dir, place, options.sys ?? {});
   says('certificates');
   const tars = await ensureImages();

@@ -8,7 +8,7 @@ export interface Place {
   readonly dir: string;
   /** Name of its cgroups. */
   readonly cgroup: string;
-  /** Kubelet's program: a name in PATH or a path. */
+  /** Path of kubelet's program. */
   readonly kubelet: string;
 }
 

@@ -10,13 +10,13 @@ export class ClusterUnavailable extends Error {
   override readonly name = 'ClusterUnavailable';
 }
 
-/** Builds what is missing (a quarter of an hour the first time), printing how far it is. @param kubelets - further versions, `1.35.4`. */
-export async function ensurePrograms(kubelets: readonly string[] = []): Promise<void> {
-  if (isBuilt(kubelets)) return;
+/** Builds what is missing (a quarter of an hour the first time), printing how far it is. */
+export async function ensurePrograms(): Promise<void> {
+  if (isBuilt()) return;
   mkdirSync(cache, { recursive: true });
   console.log(`==> cluster: programs to be built in ${cache} (another build is waited for)`);
   // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
-  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts'), ...kubelets];
+  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
   const { exitCode } = await execa('flock', [join(cache, 'lock'), ...builder], {
     stdio: ['ignore', 'inherit', 'inherit'],
     reject: false,

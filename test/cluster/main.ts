@@ -1,6 +1,6 @@
 // The cluster by hand: `node test/cluster/main.ts build`, `... up [DIR]`, and from another terminal `... sh DIR COMMAND…`; `... remove`.
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { noPackages } from '../lab/exit.ts';
@@ -14,7 +14,7 @@ const [command = '', ...rest] = process.argv.slice(2);
 
 const commands: Readonly<Record<string, () => Promise<number>>> = {
   build: async () => {
-    await ensurePrograms((process.env['KUBELETS'] ?? '').split(',').filter((each) => each !== ''));
+    await ensurePrograms();
     return 0;
   },
   up,
@@ -29,7 +29,7 @@ const commands: Readonly<Record<string, () => Promise<number>>> = {
 async function up(): Promise<number> {
   const began = performance.now();
   const dir = rest[0] === undefined ? {} : { dir: resolve(rest[0]) };
-  if (dir.dir !== undefined) await mkdir(dir.dir, { recursive: true });
+  if (dir.dir !== undefined && existsSync(dir.dir)) throw new Error(`${dir.dir} is there already; a new folder is wanted`);
   const says = (text: string) => console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
   await using cluster = await startCluster({ ...dir, says, prepare: prepareNode('multus') });
   await cluster.nodeReady();

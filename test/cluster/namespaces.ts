@@ -45,7 +45,7 @@ export function enter(dir: string, pid: number, path: string): readonly string[]
 }
 
 /** Mount points of the machine's cgroup hierarchies. */
-async function hierarchies(): Promise<readonly string[]> {
+export async function hierarchies(): Promise<readonly string[]> {
   const mounts = await readFile('/proc/mounts', 'utf8');
   return [...mounts.matchAll(/^\S+ (\/sys\/fs\/cgroup\S*) cgroup2? /gm)].flatMap(([, path]) => path ?? []);
 }

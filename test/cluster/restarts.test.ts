@@ -17,7 +17,7 @@ describe('a node under pod churn', function () {
 
   before(async () => {
     using nic = makeNic();
-    cluster = await startCluster({ prepare: prepareNode('multus'), sys: nic.folders, kubelet: process.env['KUBELET'] });
+    cluster = await startCluster({ prepare: prepareNode('multus'), sys: nic.folders });
     await cluster.nodeReady();
     await cluster.apply(networkAttachmentDefinitions);
     await importOurImage(cluster);

@@ -26,8 +26,15 @@ const debian = {
 /** For `npm run build:image`, where there is no container engine. */
 const imageTools = { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap', 'python3-pip': '/usr/bin/pip3' };
 
+/** Go of any version: an older one fetches the one that is needed (test/cluster/build/toolchain.ts). */
+const goPlaces = [...(process.env.PATH ?? '').split(':').filter((folder) => folder !== ''), '/usr/local/go/bin', '/usr/bin'];
+
 /** For the programs of `npm run test:cluster`: runc is linked with libseccomp. */
-const clusterTools = { 'libseccomp-dev': '/usr/include/seccomp.h', pkgconf: '/usr/bin/pkg-config' };
+const clusterTools = {
+  'libseccomp-dev': '/usr/include/seccomp.h',
+  pkgconf: '/usr/bin/pkg-config',
+  'golang-go': goPlaces.map((folder) => join(folder, 'go')).find((file) => existsSync(file)) ?? '/usr/bin/go',
+};
 
 /** The project's packages, by the lock file. */
 export function installPackages() {
