@@ -138,7 +138,10 @@ export function parseNetworkConfig(
   if (parsed.success) return parsed.data;
   if (lenient) return salvage(raw, parsed.error);
   const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0);
-  throw new CniError(unknown ? codes.unsupportedField : codes.invalidConfig, explain(parsed.error, raw, { known: knownKeys }));
+  throw new CniError(
+    unknown ? codes.unsupportedField : codes.invalidConfig,
+    explain(parsed.error, raw, { known: { '': knownKeys } }),
+  );
 }
 
 const knownKeys = Object.keys(networkConfig.shape).filter((key) => !(key in injected));

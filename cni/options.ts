@@ -1,5 +1,5 @@
 // The command line of the CNI server and its commands for a person. Text to record; `--help` is written from the same table.
-import { parseArgs } from 'node:util';
+import { parseFlags } from '../host/flags.ts';
 
 const commands = {
   run: 'serve the container runtime (the default)',
@@ -18,7 +18,7 @@ export interface Options {
 
 /** @throws Error that names the word it does not understand. */
 export function parseOptions(args: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseFlags({
     args: [...args],
     allowPositionals: true,
     options: {

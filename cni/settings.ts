@@ -1,14 +1,14 @@
 // The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../host/errors.ts';
 import { explain } from '../host/explain.ts';
-import { forwarderShape } from '../host/forwarder/settings.ts';
+import { forwarderKeys, forwarderShape } from '../host/forwarder/settings.ts';
 import { parseEndpoint } from '../host/http.ts';
 import { logLevels } from '../host/log.ts';
 import { parseOvsdbAddress } from '../host/ovsdb.ts';
+import { parseYaml } from '../host/yaml.ts';
 import type { Environment } from './request.ts';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
@@ -22,6 +22,15 @@ const ovsdbAddress = z.string().superRefine((text, context) => {
   }
 });
 
+const ovsdbTls = z.strictObject({ key: absolute, cert: absolute, ca: absolute });
+const kubernetes = z.strictObject({
+  /** Path of a kubeconfig; absent in a pod: its service account. */
+  kubeconfig: absolute.optional(),
+  /** Read no pods at all, also where a service account is there. */
+  disabled: z.boolean().default(false),
+});
+const sections = { ovsdbTls: Object.keys(ovsdbTls.shape), kubernetes: Object.keys(kubernetes.shape) };
+
 const shape = z.strictObject({
   /** Where the runtime's executable finds us; its directory is made 0700. */
   socket: absolute.default('/run/smartnic/cni.sock'),
@@ -29,17 +38,10 @@ const shape = z.strictObject({
   /** For networks that name none. */
   ovsdb: ovsdbAddress.default('unix:/var/run/openvswitch/db.sock'),
   /** TLS files for ssl: addresses. */
-  ovsdbTls: z.strictObject({ key: absolute, cert: absolute, ca: absolute }).optional(),
+  ovsdbTls: ovsdbTls.optional(),
   /** This node's name in the cluster. */
   nodeName: z.string().min(1).optional(),
-  kubernetes: z
-    .strictObject({
-      /** Path of a kubeconfig; absent in a pod: its service account. */
-      kubeconfig: absolute.optional(),
-      /** Read no pods at all, also where a service account is there. */
-      disabled: z.boolean().default(false),
-    })
-    .default({ disabled: false }),
+  kubernetes: kubernetes.default({ disabled: false }),
   /** Seconds that an IPAM plugin may take for one command. */
   ipamTimeout: seconds.default(30),
   /** Seconds that ovs-vswitchd may take to make a port. */
@@ -88,28 +90,14 @@ function metricsOf({ SMARTNIC_METRICS: metrics }: Environment): string | undefin
 }
 
 export function parseSettings(text: string, path: string): z.output<typeof shape> {
-  const value = parseYaml(text, path);
+  const value = parseYaml(text, path) ?? {};
   const parsed = shape.safeParse(value);
-  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: Object.keys(shape.shape) })}`);
+  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: knownIn(value) })}`);
   return parsed.data;
 }
 
-/** An error is one line: the place, and what is wrong there. */
-function parseYaml(text: string, path: string): unknown {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [error] = document.errors;
-  if (error === undefined) return resolve(document, path);
-  const what = error.code === 'MULTIPLE_DOCS' ? 'a second document begins here; one is allowed' : error.message;
-  throw new Error(`${path}:${lines.linePos(error.pos[0]).line}: is not YAML: ${what}`);
-}
-
-function resolve(document: Document, path: string): unknown {
-  try {
-    return document.toJS() ?? {};
-  } catch (error) {
-    throw new Error(`${path}: is not YAML: ${messageOf(error)}`, { cause: error });
-  }
+function knownIn(value: unknown) {
+  return { '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) };
 }
 
 async function readText(path: string, named: boolean): Promise<string> {

@@ -23,6 +23,11 @@ const limits = '--max-semi-space-size=1 --max-old-space-size=64 --optimize-for-s
 const flags = `${limits} --no-opt --no-maglev`;
 const shebang = `#!/usr/bin/env -S UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${flags}`;
 
+/** An older Node would only say that something is not a function. */
+const needsNode =
+  `if (parseInt(process.versions.node) < 24) { console.error('smartnic needs Node 24 or newer, this is ' + process.version + '; ' + ` +
+  `'put its folder first on the PATH'); process.exit(1); }`;
+
 /** zod brings its messages in fifty languages; ours are in host/explain.ts. */
 const oneLanguage = {
   name: 'one language',
@@ -61,7 +66,11 @@ await build({
   keepNames: true,
   external: ['koffi'],
   plugins: [oneLanguage],
-  banner: { js: `${shebang}\nimport { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
+  banner: {
+    js: [shebang, needsNode, `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`].join(
+      '\n',
+    ),
+  },
   logLevel: 'warning',
 });
 copyKoffi();

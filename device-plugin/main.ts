@@ -75,6 +75,7 @@ async function print(text: string): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`smartnic-device-plugin: ${messageOf(error)}\n`);
+  const serves = process.argv[2] === undefined || process.argv[2] === 'run';
+  process.stderr.write(`${serves ? 'smartnic-device-plugin' : 'smartnic'}: ${messageOf(error)}\n`);
   process.exitCode = 1;
 });

@@ -1,5 +1,5 @@
 // The command line of the device plugin and its commands for a person. Text to record; `--help` is written from the same table.
-import { parseArgs } from 'node:util';
+import { parseFlags } from '../host/flags.ts';
 import { type Endpoint, parseEndpoint } from '../host/http.ts';
 import { type LogLevel, logLevels } from '../host/log.ts';
 import { type Registration, registrations } from './kubelet.ts';
@@ -43,7 +43,7 @@ export interface Options {
 /** @throws Error that names the word it does not understand. */
 export function parseOptions(args: readonly string[]): Options {
   const text = (name: keyof typeof flags) => ({ type: 'string', default: flags[name].default }) as const;
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseFlags({
     args: [...args],
     allowPositionals: true,
     options: {

@@ -49,7 +49,7 @@ export function openPositions(file: string, text: string): Positions {
   return {
     value: () => {
       try {
-        return document.toJS();
+        return document.toJS() ?? {};
       } catch (error) {
         throw new ConfigError([`${at(1)}: ${messageOf(error)}; write the values out instead of using aliases`]);
       }

@@ -3,16 +3,19 @@ import type { z } from 'zod';
 
 type Issue = z.core.$ZodIssue;
 
-/** One sentence per finding, joined by `; `. `known` lists the keys to offer when an unknown one stands at the top. */
+/** The keys to offer for an unknown one, by the path of the object it stands in; `''`: at the top. */
+type Known = Readonly<Record<string, readonly string[]>>;
+
+/** One sentence per finding, joined by `; `. */
 export function explain(
   error: Pick<z.core.$ZodError, 'issues'>,
   input: unknown,
-  { known }: { readonly known?: readonly string[] } = {},
+  { known = {} }: { readonly known?: Known } = {},
 ): string {
   return error.issues.map((issue) => explainIssue(issue, input, known)).join('; ');
 }
 
-function explainIssue(issue: Issue, input: unknown, known: readonly string[] | undefined): string {
+function explainIssue(issue: Issue, input: unknown, known: Known): string {
   if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, known);
   // A union's own text is only "Invalid input", unless its schema brings a better one: the branch that got furthest says more.
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
@@ -28,9 +31,10 @@ function explainIssue(issue: Issue, input: unknown, known: readonly string[] | u
   return issue.message.startsWith(show(value)) ? `${key}: ${issue.message}` : `${key}: ${show(value)} ${expectation(issue)}`;
 }
 
-function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], known: readonly string[] | undefined): string {
+function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], known: Known): string {
   const where = path.length === 0 ? '' : ` in ${keyOf(path)}`;
-  const offer = known !== undefined && path.length === 0 ? `; known keys: ${known.join(', ')}` : '';
+  const there = known[path.map(String).join('.')];
+  const offer = there === undefined ? '' : `; known keys: ${there.join(', ')}`;
   return `unknown key ${keys.map((key) => `"${key}"`).join(', ')}${where}${offer}`;
 }
 

@@ -98,7 +98,7 @@ async function ask<T>(
   } catch (cause) {
     const hint = 'is kubelet running, and its pod-resources directory mounted here?';
     throw new Unavailable(
-      `cannot ask kubelet for its pods' devices (PodResources ${method} on ${path}): ${messageOf(cause)}; ${hint}`,
+      `cannot ask kubelet for its pods' devices (PodResources ${method} on ${path}): ${wordsOf(cause)}; ${hint}`,
       {
         cause,
       },
@@ -106,6 +106,12 @@ async function ask<T>(
   } finally {
     client.close();
   }
+}
+
+/** grpc-js wraps what the kernel said: `14 UNAVAILABLE: No connection established. Last error: Error: connect ENOENT /p. Resolution note: `. */
+function wordsOf(error: unknown): string {
+  const text = messageOf(error);
+  return /Last error: (?:Error: )?(.*?)\. Resolution note: /.exec(text)?.[1] ?? text;
 }
 
 /**

@@ -1,7 +1,7 @@
 // Puts smartnic on a node and takes it off again: the init container, and the container of components/uninstall.
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { messageOf } from '../../host/errors.ts';
+import { parseFlags } from '../../host/flags.ts';
 import { leftovers } from './leftovers.ts';
 import { putFile } from './put-file.ts';
 import { uninstall } from './uninstall.ts';
@@ -18,7 +18,7 @@ const usage = `usage: smartnic-install COMMAND
 const executable = join(import.meta.dirname, 'smartnic');
 
 async function main(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseFlags({
     args: [...args],
     allowPositionals: true,
     options: {

@@ -29,9 +29,17 @@ const testpmd = z.strictObject({
 
 const ovsDpdk = z.strictObject({ kind: z.literal('ovs-dpdk') });
 
-export const forwarderShape = z.discriminatedUnion('kind', [xvio, testpmd, ovsDpdk], {
-  error: 'needs a kind: xvio, testpmd or ovs-dpdk',
-});
+const kinds = [xvio, testpmd, ovsDpdk] as const;
+const names = kinds.map(({ shape }) => shape.kind.value);
+
+export const forwarderShape = z.discriminatedUnion('kind', kinds, { error: `is not one of ${names.join(', ')}` });
+
+/** What may stand in the section `forwarder` of that document, by the kind it names. */
+export function forwarderKeys(document: unknown): readonly string[] {
+  const named = z.looseObject({ forwarder: z.looseObject({ kind: z.string() }) }).safeParse(document);
+  const kind = kinds.find(({ shape }) => shape.kind.value === named.data?.forwarder.kind);
+  return Object.keys(kind?.shape ?? {});
+}
 
 export type ForwarderSettings = Readonly<z.output<typeof forwarderShape>>;
 export type XvioSettings = Extract<ForwarderSettings, { kind: 'xvio' }>;

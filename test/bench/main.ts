@@ -1,7 +1,8 @@
 // `npm run bench [-- --json FILE] [NAME…]`: runs the benchmarks one after the other and prints a table; says what was measured also
 // where a goal is missed, and ends well all the same: a figure is told, not tested.
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { messageOf } from '../../host/errors.ts';
+import { parseFlags } from '../../host/flags.ts';
 import { run as devicePlugin } from './device-plugin.ts';
 import { run as direct } from './direct.ts';
 import type { Bench, Figure } from './figure.ts';
@@ -17,12 +18,7 @@ const benches: Readonly<Record<string, Bench>> = {
   direct,
 };
 
-const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
-const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
-if (unknown !== undefined) {
-  console.error(`there is no benchmark "${unknown}"; there are: ${Object.keys(benches).join(', ')}`);
-  process.exit(2);
-}
+const { values, positionals } = wanted();
 
 const figures: Figure[] = [];
 for (const [name, bench] of Object.entries(benches)) {
@@ -38,3 +34,15 @@ for (const { name, value, unit, goal = '', met } of figures) {
 }
 if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 process.exit(0);
+
+function wanted() {
+  try {
+    const typed = parseFlags({ options: { json: { type: 'string' } }, allowPositionals: true });
+    const unknown = typed.positionals.find((name) => !Object.hasOwn(benches, name));
+    if (unknown === undefined) return typed;
+    throw new Error(`there is no benchmark "${unknown}"; there are: ${Object.keys(benches).join(', ')}`);
+  } catch (error) {
+    console.error(`bench: ${messageOf(error)}`);
+    process.exit(2);
+  }
+}

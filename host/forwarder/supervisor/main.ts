@@ -1,13 +1,13 @@
 // The supervisor of testpmd relays: a process of its own, so that traffic outlives the CNI server. Its relays outlive it as well.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../../errors.ts';
 import { explain } from '../../explain.ts';
 import { claimFile } from '../../file-lock.ts';
 import { openLog } from '../../log.ts';
-import { forwarderShape, supervisorSocket, type TestpmdSettings } from '../settings.ts';
+import { parseYaml } from '../../yaml.ts';
+import { forwarderKeys, forwarderShape, supervisorSocket, type TestpmdSettings } from '../settings.ts';
 import type { Answer, Request } from './protocol.ts';
 import { openRelays, type Relays } from './relays.ts';
 import { serve } from './server.ts';
@@ -49,12 +49,24 @@ async function answer(relays: Relays, request: Request): Promise<Answer> {
 
 /** The section `forwarder` alone: the rest of the node's configuration is the CNI server's. */
 function readSettings(path: string): TestpmdSettings {
-  const value: unknown = parse(readFileSync(path, 'utf8'));
+  const value = parseYaml(readText(path), path) ?? {};
   const parsed = z.object({ forwarder: forwarderShape }).safeParse(value);
-  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value)}`);
+  if (!parsed.success)
+    throw new Error(`${path}: ${explain(parsed.error, value, { known: { forwarder: forwarderKeys(value) } })}`);
   const { forwarder } = parsed.data;
   if (forwarder.kind === 'testpmd') return forwarder;
   throw new Error(`${path}: forwarder.kind: is ${forwarder.kind}, which needs no supervisor; write testpmd or don't start it`);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(
+      `${path}: the node's configuration can't be read: ${messageOf(error)}; its section "forwarder" says how relays are started`,
+      { cause: error },
+    );
+  }
 }
 
 main().catch((error: unknown) => {

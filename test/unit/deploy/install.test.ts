@@ -56,6 +56,18 @@ describe('the install step', () => {
   });
 });
 
+describe('what is shipped', () => {
+  for (const name of ['smartnic', 'smartnic-cni', 'smartnic-device-plugin', 'smartnic-forwarder'])
+    it(`${name}.mjs says on an older Node that it needs a newer one`, async () => {
+      const older = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })';
+      const args = ['--import', `data:text/javascript,${encodeURIComponent(older)}`, join(dirname(program), `${name}.mjs`)];
+      await rejects(execa(process.execPath, args), {
+        exitCode: 1,
+        stderr: /^smartnic needs Node 24 or newer, this is v\S+; put its folder/,
+      });
+    });
+});
+
 describe('the uninstaller', () => {
   let root: string;
   const put = (path: string, text = '') => {

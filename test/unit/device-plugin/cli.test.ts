@@ -147,7 +147,11 @@ describe('the command line', () => {
     [['vf'], /unknown command "vf"; known are run, vfs, explain/],
     [['explain'], /explain needs the PCI address of a VF/],
     [['vfs', 'x'], /vfs does not take "x"/],
-    [['--nonsense'], /Unknown option '--nonsense'/],
+    [['--nonsense'], /^Error: unknown flag --nonsense; there are: --help, --config, /],
+    [['vfs', '-x'], /^Error: unknown flag -x; there are: /],
+    [['--config'], /^Error: --config needs a value$/],
+    [['--config', '--root', '/'], /^Error: --config needs a value$/],
+    [['--help=yes'], /^Error: --help takes no value$/],
   ];
   for (const [args, words] of refused)
     it(`refuses ${args.join(' ')} and says why`, () => throws(() => parseOptions(args), words));

@@ -190,7 +190,7 @@ const broken: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   ],
   'a forwarder that is no path': [pool('forwarder: here'), ['pools.yaml:5: pools.0.forwarder: "here" is not an absolute path']],
   'a list where a map belongs': ['- name: a', ['pools.yaml:1: the document: ']],
-  'no text at all': ['', ['pools.yaml:1: the document: ']],
+  'no text at all': ['', ['pools.yaml:1: pools: is missing; add it']],
 };
 
 describe('a configuration with', () => {

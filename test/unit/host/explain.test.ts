@@ -38,6 +38,7 @@ describe('the explanation of what is wrong with something from outside', () => {
     [{ list: [{ on: true }, { on: 1 }] }, 'list.1.on: 1 is not a boolean'],
     [{ list: [{}] }, 'list.0.on: is missing'],
     [{ list: [{ on: true, off: 1 }] }, 'unknown key "off" in list.0'],
+    [{ list: [{ on: true }, { on: true, off: 1 }] }, 'unknown key "off" in list.1; known keys: on'],
     [{ labels: { '': 'x' } }, 'labels: has a key that is not allowed: ""'],
     [{ labels: { a: 5 } }, 'labels.a: 5 is not a string'],
     [{ either: 5 }, 'either: 5 is not an object'],
@@ -53,7 +54,7 @@ describe('the explanation of what is wrong with something from outside', () => {
     it(`of ${JSON.stringify(input)} is: ${sentence}`, () => {
       const { error } = shape.safeParse(input);
       assert.ok(error);
-      assert.equal(explain(error, input, { known: ['count', 'word'] }), sentence);
+      assert.equal(explain(error, input, { known: { '': ['count', 'word'], 'list.1': ['on'] } }), sentence);
     });
   }
 

@@ -14,8 +14,8 @@ describe('cutting OVSDB messages out of a byte stream', () => {
         const split = messageSplitter(1_000_000);
         const found = pieces(stream, cuts).flatMap((piece) => split(piece));
         assert.deepEqual(
-          found.map((each) => JSON.parse(each)),
-          written.map(([, each]) => JSON.parse(JSON.stringify(each))),
+          found,
+          written.map(([, each]) => JSON.stringify(each)),
         );
       }),
     );

@@ -66,7 +66,9 @@ describe("kubelet's word on who has what", () => {
   it('is unavailable, with the path and what to do, when nobody listens', async () => {
     await assert.rejects(
       findPodDevices({ root }, pod, { socket: '/nowhere.sock' }),
-      (error) => error instanceof Unavailable && /PodResources Get on .*\/nowhere.sock.*is kubelet running/.test(error.message),
+      (error) =>
+        error instanceof Unavailable &&
+        /PodResources Get on \S*\/nowhere.sock\): connect ENOENT \S*\/nowhere.sock; is kubelet running/.test(error.message),
     );
   });
 

@@ -1,0 +1,24 @@
+// Flags of a command line, by Node's parseArgs, with errors for the person who typed them.
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { messageOf } from './errors.ts';
+
+/** @throws Error that names the flag, and for an unknown one those that there are. */
+export function parseFlags<const T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    throw new Error(inWords(messageOf(error), Object.keys(config.options ?? {})), { cause: error });
+  }
+}
+
+/** Node's messages go on to speak of positional arguments; only their beginnings are of use here. */
+function inWords(message: string, known: readonly string[]): string {
+  const flag = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message)?.[1];
+  if (message.startsWith('Unknown option')) {
+    const there = known.map((name) => `--${name}`).join(', ');
+    return `unknown flag ${flag}; ${there === '' ? 'there are none' : `there are: ${there}`}`;
+  }
+  if (/argument missing|is ambiguous/.test(message)) return `${flag} needs a value`;
+  if (/does not take an argument/.test(message)) return `${flag} takes no value`;
+  return message;
+}
