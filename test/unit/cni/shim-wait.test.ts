@@ -1,12 +1,13 @@
 // How long the shim waits for a server that is away, restarting, dying or stuck, and when it asks again.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startDaemon } from '../../support/daemon.ts';
 import { answer, describeShim, type Ended, serve, start } from '../../support/shim.ts';
+import { until } from '../../support/until.ts';
 
 describeShim('the wait of the shim', (shim) => {
   let directory: string;
@@ -199,6 +200,8 @@ describeShim('the wait of the shim', (shim) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       for (const place of places) {
         const { child, ended } = start(shim.path, { command: 'ADD', ...place });
+        // On a busy machine a program with sanitizers takes a while to get that far.
+        await until(async () => catchesSigterm(child.pid), 'the executable listens for signals');
         await sleep(100);
         child.kill(signal);
         const result = await ended;
@@ -234,4 +237,10 @@ function refused(path: string): Promise<boolean> {
     const connection = connect(path, () => resolve(false)).on('error', () => resolve(true));
     connection.on('connect', () => connection.destroy());
   });
+}
+
+/** proc_pid_status(5), SigCgt: a hexadecimal mask with a bit for each signal, from 1. */
+function catchesSigterm(pid: number | undefined): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  return (BigInt(`0x${mask}`) & (1n << 14n)) !== 0n;
 }
