@@ -8,7 +8,7 @@ import { del } from './del.ts';
 import { CniError, coded, codes, renderError } from './errors.ts';
 import { gc } from './gc.ts';
 import { isRecord } from './json.ts';
-import { type Command, type Environment, parseRequest, type Request } from './request.ts';
+import { argsIfReadable, type Command, type Environment, parseRequest, type Request } from './request.ts';
 import { renderResult } from './result.ts';
 import { status } from './status.ts';
 import { newestVersion, renderVersions } from './versions.ts';
@@ -51,7 +51,9 @@ const handlers: Readonly<
 export async function answer(context: Context, { env, stdin }: Invocation): Promise<Answer> {
   const began = performance.now();
   const command = env['CNI_COMMAND'];
-  const who = { command, containerId: env['CNI_CONTAINERID'], ifname: env['CNI_IFNAME'], trace: env['TRACEPARENT'] };
+  const { podNamespace, podName } = argsIfReadable(env['CNI_ARGS'] ?? '');
+  const pod = podNamespace && podName ? `${podNamespace}/${podName}` : undefined;
+  const who = { command, pod, containerId: env['CNI_CONTAINERID'], ifname: env['CNI_IFNAME'], trace: env['TRACEPARENT'] };
   try {
     if (command === 'VERSION') return { ...nothing, exit: 0, stdout: renderVersions() };
     const done = await dispatch(context, parseRequest(env, stdin));

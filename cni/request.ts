@@ -186,7 +186,8 @@ export function parseArgs(text: string): Args {
   return args.mac === undefined ? args : { ...args, mac: parseMac(args.mac) };
 }
 
-function argsIfReadable(text: string): Args {
+/** Nothing of what can't be read. */
+export function argsIfReadable(text: string): Args {
   try {
     return parseArgs(text);
   } catch {
