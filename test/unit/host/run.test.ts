@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { run } from '../../../host/run.ts';
 
 const sh = (script: string, options = {}) => run('/bin/sh', ['-c', script], options);
@@ -51,6 +54,25 @@ describe('running a program', () => {
   it('throws for a program that is not there, is not executable or was killed, naming it and the reason', async () => {
     await assert.rejects(run('/no/such/program', []), /\/no\/such\/program: .*ENOENT/);
     await assert.rejects(run('/etc/passwd', []), /\/etc\/passwd: .*EACCES/);
+    await assert.rejects(run('/etc/passwd', []), /; it is not executable, or lies on a file system mounted noexec$/);
     await assert.rejects(sh('echo why >&2; kill -9 $$'), { message: '/bin/sh died of signal 9: why' });
+  });
+
+  it('says of a file that can not be started what it lacks', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sn-run-'));
+    const script = (text: string) => {
+      const path = join(directory, 'script');
+      writeFileSync(path, text, { mode: 0o755 });
+      return path;
+    };
+    try {
+      await assert.rejects(run(script('#!/no/shell\n'), []), /script: ENOENT .*; the file is there, but not what runs it/);
+      await assert.rejects(
+        run(script('echo without a first line\n'), []),
+        /script: ENOEXEC .*; .* nor a script whose first line/,
+      );
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });
