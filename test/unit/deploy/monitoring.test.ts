@@ -1,14 +1,12 @@
 // That Prometheus finds our pages, and that the dashboard asks for metrics and labels that there are.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { parseSettings } from '../../../cni/settings.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
 import { type Manifest, readManifests, renderWith } from '../../support/manifests.ts';
+import { codeIn, read, rowsOf } from '../../support/pages.ts';
 
-const top = join(import.meta.dirname, '../../..');
-const dashboard = JSON.parse(readFileSync(join(top, 'deploy/components/monitoring/dashboard.json'), 'utf8'));
+const dashboard = JSON.parse(read('deploy/components/monitoring/dashboard.json'));
 const panels: readonly Manifest[] = dashboard.panels.filter(({ type }: Manifest) => type !== 'row');
 
 /** Labels by metric, as the code declares them. */
@@ -17,7 +15,7 @@ function declared(): ReadonlyMap<string, readonly string[]> {
   collectDefaultMetrics({ register: registry });
   const ours = ['cni/metrics.ts', 'device-plugin/metrics.ts'].flatMap((file) => {
     const declaration = /^\s+(?:name: ')?(smartnic_\w+)(?:'|:)[\s\S]*?label(?:s|Names): \[([^\]]*)\]/gm;
-    return [...readFileSync(join(top, file), 'utf8').matchAll(declaration)].map(
+    return [...read(file).matchAll(declaration)].map(
       ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map(([, label = '']) => label)] as const,
     );
   });
@@ -32,6 +30,14 @@ describe('the dashboard', () => {
   it('is read off declarations of both programs', () => {
     deepEqual(metrics.get('smartnic_vfs'), ['resource', 'pool', 'state']);
     deepEqual(metrics.get('smartnic_cni_request_seconds'), ['command', 'code']);
+  });
+
+  it('is about metrics that the guides list, all of them', () => {
+    const listed = ['docs/cni-server.md', 'docs/device-plugin.md'].flatMap((page) =>
+      rowsOf(read(page)).flatMap(([cell = '']) => codeIn(cell)),
+    );
+    const ours = [...metrics.keys()].filter((name) => name.startsWith('smartnic_'));
+    deepEqual(listed.filter((name) => name.startsWith('smartnic_')).toSorted(), ours.toSorted());
   });
 
   for (const { title, targets } of panels)
