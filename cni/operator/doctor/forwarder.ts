@@ -1,8 +1,9 @@
 // Can `virtio-forwarder` ports be relayed?
 import { openBackEnd } from '../../../host/forwarder/open.ts';
 import type { TestpmdSettings } from '../../../host/forwarder/settings.ts';
-import { listDirectory, onHost, readInteger } from '../../../host/sysfs.ts';
+import { listDirectory, onHost, readInteger, readText } from '../../../host/sysfs.ts';
 import { within } from '../../../host/within.ts';
+import { socketDirectory } from '../../../vnic/virtio-forwarder.ts';
 import { about, type Examination, type Finding, type Patient } from './finding.ts';
 
 export const examineForwarder: Examination = async (patient) => {
@@ -14,6 +15,7 @@ export const examineForwarder: Examination = async (patient) => {
   const problem = await within(5000, backEnd.health(), () => 'it has not answered within 5 s');
   return [
     problem === undefined ? ok('is well') : fail(problem, remedies[forwarder.kind]),
+    examineSockets(patient),
     ...(forwarder.kind === 'testpmd' && forwarder.hugepages ? [examineHugepages(patient, forwarder)] : []),
   ];
 };
@@ -23,6 +25,19 @@ const remedies = {
   testpmd: 'start smartnic-forwarder with this configuration; its log says why a relay is down',
   'ovs-dpdk': 'start ovs-vswitchd of openvswitch-switch-dpdk with other_config:dpdk-init=true',
 } as const;
+
+/** A symbolic link that a container puts in its socket's place leads the forwarder where the container itself can't go. */
+function examineSockets({ host }: Patient): Finding {
+  const { ok, warn } = about('sockets');
+  // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options; of several on one place the last one counts.
+  const mounts = (readText(onHost(host, '/proc/self/mountinfo')) ?? '').split('\n').map((line) => line.split(' '));
+  const options = mounts.findLast(([, , , , place]) => place === socketDirectory)?.[5]?.split(',') ?? [];
+  if (options.includes('nosymfollow')) return ok(`symbolic links in ${socketDirectory} lead nowhere`);
+  return warn(
+    `symbolic links in ${socketDirectory} are followed: a container could lead the forwarder to another one's socket`,
+    'mount a tmpfs there with the option nosymfollow: docs/security.md',
+  );
+}
 
 function examineHugepages({ host }: Patient, { memory }: TestpmdSettings): Finding {
   const { ok, warn, fail } = about('hugepages');

@@ -155,7 +155,7 @@ describe('the doctor', () => {
   it('looks for the forwarder only where one is configured, and for its hugepages', async () => {
     match((await node().examine(examineForwarder)).join(), /^ok forwarder: none is configured/);
     const { tree, examine } = node([], 'forwarder: { kind: testpmd, directory: /nowhere, memory: 256 }');
-    const [away = '', none = ''] = await examine(examineForwarder);
+    const [away = '', , none = ''] = await examine(examineForwarder);
     match(
       away,
       /^fail forwarder testpmd: the forwarder's supervisor did not answer on \/nowhere\/supervisor\.sock.* -> start smartnic-forwarder/,
@@ -166,12 +166,29 @@ describe('the doctor', () => {
       ['free_hugepages', '100'],
     ] as const)
       tree.write(`/sys/kernel/mm/hugepages/hugepages-2048kB/${file}`, text);
-    match((await examine(examineForwarder))[1] ?? '', /^warn hugepages: 200 of 1024 MiB are free, a further relay takes 256/);
+    match((await examine(examineForwarder))[2] ?? '', /^warn hugepages: 200 of 1024 MiB are free, a further relay takes 256/);
     tree.write('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages', '512');
-    match((await examine(examineForwarder))[1] ?? '', /^ok hugepages: 1024 of 1024 MiB are free/);
+    match((await examine(examineForwarder))[2] ?? '', /^ok hugepages: 1024 of 1024 MiB are free/);
     rmSync(join(tree.root, 'sys/kernel/mm'), { recursive: true });
     const small = node([], 'forwarder: { kind: testpmd, directory: /nowhere, hugepages: false }');
-    equal((await small.examine(examineForwarder)).length, 1);
+    equal((await small.examine(examineForwarder)).length, 2);
+  });
+
+  it('warns of sockets whose directory follows symbolic links', async () => {
+    const { tree, examine } = node([], 'forwarder: { kind: testpmd, directory: /nowhere }');
+    const sockets = async () => (await examine(examineForwarder))[1] ?? '';
+    match(
+      await sockets(),
+      /^warn sockets: symbolic links in \/run\/smartnic\/vhost are followed: .* -> mount a tmpfs there .*nosymfollow/,
+    );
+    const mounts = [
+      '31 1 0:26 / /run rw,nosuid,nodev - tmpfs tmpfs rw',
+      '100 31 0:46 / /run/smartnic/vhost rw,relatime - tmpfs tmpfs rw,mode=755',
+    ];
+    tree.write('/proc/self/mountinfo', `${mounts.join('\n')}\n`);
+    match(await sockets(), /^warn sockets: /);
+    tree.write('/proc/self/mountinfo', `${mounts.join('\n').replace('relatime', 'relatime,nosymfollow')}\n`);
+    equal(await sockets(), 'ok sockets: symbolic links in /run/smartnic/vhost lead nowhere -> ');
   });
 
   it('prints a line per finding, what to do below it, and counts them', () => {
