@@ -17,11 +17,18 @@ const types: Readonly<Record<string, VnicType>> = { pci: 'direct', 'vhost-user':
 
 /** What the device plugin allocated it for; undefined where no file says so. */
 export function findAllocatedType(host: Machine, resource: string, address: string): VnicType | undefined {
-  const text = readText(
-    onHost(host, `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${address}-device.json`),
-  );
-  const info: unknown = text === undefined ? undefined : JSON.parse(text);
+  const path = `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${address}-device.json`;
+  const text = readText(onHost(host, path));
+  const info = text === undefined ? undefined : parse(text, path);
   return isRecord(info) ? types[String(info['type'])] : undefined;
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${messageOf(error)}; remove it, the device plugin writes it anew`, { cause: error });
+  }
 }
 
 /** Throws CniError 7 for a path outside of the directory that runtimes use. */

@@ -178,6 +178,11 @@ describe("the pod's vf as kubelet tells it", () => {
     const file = join(folder, `smartnic.io-direct-${first}-device.json`);
     writeFileSync(file, JSON.stringify({ type: 'vhost-user' }));
     await assert.rejects(reserved('web'), /which the device plugin gives out for virtio-forwarder, but this interface is direct/);
+    writeFileSync(file, '{ "type": ');
+    await assert.rejects(
+      reserved('web'),
+      /devinfo\/dp\/smartnic\.io-direct-\S+-device\.json is not JSON: .*; remove it, the device plugin/,
+    );
     writeFileSync(file, JSON.stringify({ type: 'pci' }));
     assert.equal(await reserved('web'), first);
   });
