@@ -26,7 +26,11 @@ function explainIssue(issue: Issue, input: unknown, known: Known): string {
     return `${keyOf(issue.path.slice(0, -1))}: has a key that is not allowed: ${show(issue.path.at(-1))}`;
   const value = valueAt(input, issue.path);
   const key = keyOf(issue.path);
-  if (value === undefined) return `${key}: is missing`;
+  if (value === undefined) {
+    // Of a discriminator zod tells the words that there are.
+    const words = 'options' in issue && Array.isArray(issue.options) ? `; it is one of ${issue.options.join(', ')}` : '';
+    return `${key}: is missing${words}`;
+  }
   // What another parser said may begin with the value already.
   return issue.message.startsWith(show(value)) ? `${key}: ${issue.message}` : `${key}: ${show(value)} ${expectation(issue)}`;
 }

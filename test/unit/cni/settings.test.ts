@@ -68,7 +68,7 @@ describe("the node's configuration", () => {
     ['forwarder: {kind: testpmd, workerCores: []}', 'f: forwarder.workerCores: [] is empty'],
     ['forwarder: {kind: ovs-dpdk, memory: 1}', 'f: unknown key "memory" in forwarder; known keys: kind'],
     ['forwarder: {kind: xvio, endpoint: x}', 'f: unknown key "endpoint" in forwarder; known keys: kind, portControl, stats'],
-    ['forwarder: {}', 'f: forwarder.kind: is missing'],
+    ['forwarder: {}', 'f: forwarder.kind: is missing; it is one of xvio, testpmd, ovs-dpdk'],
     ['metrics: 9478', 'f: metrics: 9478 is not a string'],
     ['metrics: "9478"', 'f: metrics: "9478" is not HOST:PORT; write 127.0.0.1:9478, or off'],
     ['metrics: localhost:99999', 'f: metrics: "localhost:99999" is not HOST:PORT; write 127.0.0.1:9478, or off'],
