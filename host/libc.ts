@@ -36,6 +36,9 @@ const setsockoptRaw: KoffiFunc<(fd: number, level: number, name: number, value: 
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t size)',
 );
 const flockRaw: KoffiFunc<(fd: number, operation: number) => number> = libc.func('int flock(int fd, int operation)');
+const mountRaw: KoffiFunc<(source: string, target: string, type: string | null, flags: number, data: null) => number> = libc.func(
+  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+);
 const sendRaw: KoffiFunc<(fd: number, bytes: Bytes, size: number, flags: number) => number> = libc.func(
   'long send(int fd, const void *bytes, size_t size, int flags)',
 );
@@ -96,6 +99,11 @@ export function lockFile(fd: number, attempt: string): boolean {
   const errno = koffi.errno();
   if (errnoName(errno) === 'EAGAIN') return false;
   throw new SystemError(attempt, errno);
+}
+
+/** Gives a mount that is there other flags. Only mounts.ts has a use for it. */
+export function remount(target: string, flags: number): void {
+  succeed(mountRaw('none', target, null, flags, null), `mount ${target} with other flags`);
 }
 
 /** Sends one datagram from the calling thread. */

@@ -2,7 +2,7 @@
 // Where Open vSwitch itself is the forwarder there is no vf: the pod has a slot, which is nothing but the socket's directory.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Forwarder, PairName } from '../host/forwarder/forwarder.ts';
+import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import { existsOnHost, onHost } from '../host/sysfs.ts';
 import { direct } from './direct.ts';
@@ -72,9 +72,6 @@ async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
     takesIp: false,
   };
 }
-
-/** Below it each vf and each slot has a directory of its own. */
-export const socketDirectory = '/run/smartnic/vhost';
 
 /** Where a socket lies: its directory and path on the host, and the same two as its container sees them. */
 export interface SocketPlace {

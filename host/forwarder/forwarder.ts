@@ -2,6 +2,9 @@
 // node has stands in its configuration (settings.ts). Not the keeping of pairs over restarts: keeper.ts.
 import type { NewPort } from '../ovs-bridge.ts';
 
+/** Below it each vf and each slot has a directory of its own, which its container owns. */
+export const socketDirectory = '/run/smartnic/vhost';
+
 /** A socket and the device that it is relayed to. */
 export interface Pair {
   /** The vf's PCI address `dddd:bb:dd.f`; a slot's name; or the name of a netdev that stands for a vf, which testpmd relays to as well. */

@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { messageOf } from '../../errors.ts';
 import { explain } from '../../explain.ts';
 import { claimFile } from '../../file-lock.ts';
-import { openLog } from '../../log.ts';
+import { type Logger, openLog } from '../../log.ts';
+import { forbidSymlinks } from '../../mounts.ts';
 import { parseYaml } from '../../yaml.ts';
+import { socketDirectory } from '../forwarder.ts';
 import { forwarderKeys, forwarderShape, supervisorSocket, type TestpmdSettings } from '../settings.ts';
 import type { Answer, Request } from './protocol.ts';
 import { openRelays, type Relays } from './relays.ts';
@@ -19,6 +21,7 @@ async function main(): Promise<void> {
   // Before any relay is looked at: a second supervisor would start what the first one's are about to be.
   if (!claimFile(join(settings.directory, 'lock')))
     throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
+  closeToSymlinks(log);
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const relays = openRelays({ settings, log, bootId });
   const path = supervisorSocket(settings);
@@ -29,6 +32,19 @@ async function main(): Promise<void> {
       log.info({ signal }, 'stopping; the relays go on');
       process.exit(0);
     });
+  }
+}
+
+/** A container owns its socket's directory; a link in the socket's place would lead a relay to another container's. */
+function closeToSymlinks(log: Logger): void {
+  try {
+    forbidSymlinks(socketDirectory);
+    log.info({ path: socketDirectory }, 'symbolic links below it lead nowhere');
+  } catch (error) {
+    log.warn(
+      { error: messageOf(error) },
+      "a container's symbolic link could lead a relay to another one's socket; see docs/security.md",
+    );
   }
 }
 

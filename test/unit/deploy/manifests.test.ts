@@ -8,9 +8,9 @@ import { imageName, nodeVersion } from '../../../deploy/image/names.ts';
 import { parseConfig } from '../../../device-plugin/config.ts';
 import { deviceInfoDir } from '../../../device-plugin/device-info.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
+import { socketDirectory } from '../../../host/forwarder/forwarder.ts';
 import { supervisorSocket } from '../../../host/forwarder/settings.ts';
 import { quarantineDir } from '../../../host/quarantine.ts';
-import { socketDirectory } from '../../../vnic/virtio-forwarder.ts';
 import { filesBelow, kustomizations, type Manifest, readManifests, render, renderWith } from '../../support/manifests.ts';
 
 const top = join(import.meta.dirname, '../../..');
