@@ -12,16 +12,17 @@ export function step(text: string): void {
   console.log(`==> ${text}`);
 }
 
-const echoes = 3000;
-
 /** Full-size echo requests as fast as they are answered. */
 export async function flood(netns: string, address: string): Promise<string> {
-  const ping = ['ping', '-n', '-q', '-f', '-l', '16', '-s', '1400', '-W', '1', '-c', String(echoes), address];
-  return figureOf((await execa('ip', ['netns', 'exec', netns, ...ping], { reject: false })).stdout);
+  return figureOf((await execa('ip', ['netns', 'exec', netns, ...floodCommand(3000, address)], { reject: false })).stdout);
+}
+
+export function floodCommand(count: number, address: string): readonly string[] {
+  return ['ping', '-n', '-q', '-f', '-l', '16', '-s', '1400', '-W', '1', '-c', String(count), address];
 }
 
 /** Of ping's last lines. */
-function figureOf(said: string): string {
+export function figureOf(said: string): string {
   const [, sent = '?', answered = '0', took = ''] = /(\d+) packets transmitted, (\d+) received.* time (\d+)ms/.exec(said) ?? [];
   const rate = Number(took) > 0 ? `, ${Math.round((Number(answered) * 1000) / Number(took))} a second` : '';
   return `${answered} of ${sent} echoes answered${rate}`;
