@@ -18,7 +18,7 @@ export interface LabNode {
   pod(name: string): Promise<string>;
   /** What a server has logged since the guest is up. */
   log(server: Server): Promise<string>;
-  /** Kills it (SIGKILL) and waits until its successor serves, with these variables more, until the next `restart`. */
+  /** Kills all of it (SIGKILL) and waits until a new one serves, with these variables more, until the next `restart`. */
   restart(server: Server, env?: Readonly<Record<string, string>>): Promise<void>;
   /** Runs `work`, in which the CNI server dies at that step, and waits until the next one serves. @throws when it does not die. */
   killedAt<T>(step: string, work: () => Promise<T>): Promise<T>;
@@ -29,13 +29,18 @@ export interface LabNode {
 /** The CNI server dies once, at the step that stands in this file of the shared folder, as on a power loss. */
 const killAt = 'kill-at';
 
+/** Of the CNI server there are two, as in an upgrade: one stands by, because to load it takes seconds here, and it dies a hundred times. */
 const servers = {
   cni: {
     command: '/smartnic/dist/smartnic-cni.mjs',
     ready: 'serving CNI requests',
-    env: { SMARTNIC_STEP_HOOK: `kill-once:/share/${killAt}` },
+    env: { SMARTNIC_STEP_HOOK: `kill-once:/share/${killAt}`, SMARTNIC_STANDBY: 'true' },
+    processes: 2,
   },
-  'device-plugin': { command: '/smartnic/dist/smartnic-device-plugin.mjs run', ready: 'the device plugin runs', env: {} },
+  'device-plugin': {
+    ...{ command: '/smartnic/dist/smartnic-device-plugin.mjs run', ready: 'the device plugin runs' },
+    ...{ env: {}, processes: 1 },
+  },
 } as const;
 export type Server = keyof typeof servers;
 
@@ -110,8 +115,10 @@ const startOvs = `
 /** Its log goes to the shared folder, where both sides can read it. */
 async function start(lab: Lab, server: Server): Promise<number> {
   const began = performance.now();
-  const again = `while :; do (. /share/${server}.env; exec ${servers[server].command}); done`;
-  await lab.sh(`setsid sh -c ${quote(again)} </dev/null >/share/${server}.log 2>&1 &`);
+  const { command, processes } = servers[server];
+  const again = `while :; do (. /share/${server}.env; exec ${command}); done`;
+  const loop = `setsid sh -c ${quote(again)} </dev/null >>/share/${server}.log 2>&1 &`;
+  await lab.sh(Array(processes).fill(loop).join('\n'));
   await untilServing(lab, server, 1);
   return performance.now() - began;
 }
