@@ -15,7 +15,7 @@ const tasks = {
   check: () => check(),
   build: () => build(),
   test: () => {
-    const ok = [check(), build(), mocha(['test/unit/**/*.test.ts', ...machineSpecs()])].every(Boolean);
+    const ok = [check(), build(), mocha(['test/unit/**/*.test.ts', ...machineSpecs()]), lab(), cluster()].every(Boolean);
     return summary(ok);
   },
   'test:unit': () => summary(build() && mocha(['test/unit/**/*.test.ts'])),
