@@ -8,6 +8,7 @@ import { parseAnnotation } from '../../../cni/annotation.ts';
 import { parseNetworkConfig } from '../../../cni/config.ts';
 import { parseSettings } from '../../../cni/settings.ts';
 import { parseConfig } from '../../../device-plugin/config.ts';
+import { usage } from '../../../device-plugin/options.ts';
 import { knownKeys } from '../../../device-plugin/pools-schema.ts';
 import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, top } from '../../support/pages.ts';
 
@@ -136,5 +137,14 @@ describe('the tables of keys', () => {
       new Set(keys.map((key) => key.replace(/^pools\[\]\./, '')).filter((key) => /^[a-zA-Z]+$/.test(key))),
       new Set(all.filter((key) => key !== 'pools')),
     );
+  });
+
+  it("have every flag of the device plugin's command line with its default, and no other", () => {
+    const ofGuide = rowsOf(sectionOf('docs/device-plugin.md', '## Starting it')).map(([flag = '', value = '']) => [
+      codeIn(flag)[0]?.split(' ')[0],
+      codeIn(value)[0],
+    ]);
+    const ofProgram = [...usage().matchAll(/^ {2}(--[a-z-]+) .*?\(([^()\n]*)\)$/gms)].map(([, flag, value]) => [flag, value]);
+    deepEqual(ofGuide, ofProgram);
   });
 });
