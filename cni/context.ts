@@ -3,6 +3,7 @@ import type { Host } from '../host/host.ts';
 import type { Pods } from '../host/pods.ts';
 import type { Journal } from './journal.ts';
 import type { Lock } from './lock.ts';
+import type { FindLoss } from './lost-pods.ts';
 import type { Settings } from './settings.ts';
 
 export interface Context {
@@ -13,4 +14,6 @@ export interface Context {
   readonly bootId: string;
   /** Keys from attachment.ts lockKey. */
   readonly lock: Lock;
+  /** Absent where nothing is remembered from one look to the next. */
+  readonly findLoss?: FindLoss;
 }

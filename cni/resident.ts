@@ -17,6 +17,7 @@ import { type Answer, answer, type Invocation } from './cni.ts';
 import type { Context } from './context.ts';
 import { openJournal } from './journal.ts';
 import { makeLock } from './lock.ts';
+import { makeFindLoss } from './lost-pods.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
 import { answerOperator } from './operator/served.ts';
@@ -55,14 +56,9 @@ export async function runServer(settings: Settings): Promise<void> {
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
   const pods = await openPods(settings, log);
-  const context: Context = {
-    host,
-    pods,
-    settings,
-    journal: openJournal(settings.stateDir),
-    bootId,
-    lock: makeLock(),
-  };
+  const journal = openJournal(settings.stateDir);
+  const findLoss = makeFindLoss({ host, pods, settings });
+  const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
   const { meter, pages } = await openPages({ context, databases: databases.all });
   const sweepOnce = async () => {
     const report = await sweep(context);

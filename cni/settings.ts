@@ -46,6 +46,8 @@ const shape = z.strictObject({
   ipamTimeout: seconds.default(30),
   /** Seconds that ovs-vswitchd may take to make a port. */
   portTimeout: seconds.default(10),
+  /** Seconds after which a pod that neither the API server nor kubelet knows any more is believed gone, though no DEL came for it. */
+  lostPodAfter: z.number().positive().max(86_400).default(300),
   /** Kubelet's own directory, where it tells which pod has which device. */
   kubeletDir: absolute.default('/var/lib/kubelet'),
   /** Executables for networks that say `hooks: true`; docs/hooks.md. */

@@ -22,7 +22,7 @@ export interface Swept {
 }
 
 /** What it takes to look. */
-export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock'> & { readonly journal: JournalView };
+export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock' | 'findLoss'> & { readonly journal: JournalView };
 
 interface Sweep {
   readonly context: Looker;
@@ -68,7 +68,7 @@ async function sweepDatabase(run: Sweep, address: string, journaled: readonly At
   const { host } = context;
   try {
     await host.ovsdb(address).replica();
-    for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment));
+    for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment, journaled));
     // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
     const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
     for (const attachment of strays) await sweepOne(run, attachment, () => deathOf(context, attachment));
@@ -100,10 +100,10 @@ async function sweepOne(
 }
 
 /** Of a journaled one, which may be gone by now. */
-async function endOf(context: Looker, attachment: Attachment): Promise<string | undefined> {
+async function endOf(context: Looker, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
   const entry = await context.journal.find(attachment.id);
   if (entry === undefined) return undefined;
-  return entry.phase === 'added' ? await deathOf(context, attachment) : `its ${entry.phase} was cut short`;
+  return entry.phase === 'added' ? await deathOf(context, attachment, others) : `its ${entry.phase} was cut short`;
 }
 
 export async function isDead(context: Looker, attachment: Attachment): Promise<boolean> {
@@ -111,14 +111,15 @@ export async function isDead(context: Looker, attachment: Attachment): Promise<b
 }
 
 /**
- * Proof, not a guess: a missing namespace path may only be a mount that this process can't see, but no pod survives its boot, and no
- * pod has an interface whose cable is gone.
+ * Proof, not a guess: a missing namespace path may only be a mount that this process can't see, but no pod survives its boot, no pod
+ * has an interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
  */
 export async function deathOf(
-  { host, bootId }: Pick<Context, 'host' | 'bootId'>,
+  { host, bootId, findLoss }: Pick<Context, 'host' | 'bootId' | 'findLoss'>,
   attachment: Attachment,
+  others: readonly Attachment[] = [],
 ): Promise<string | undefined> {
   if (attachment.bootId !== bootId) return 'the machine was rebooted';
   const alive = await vnics[attachment.vnicType]?.alive(host, attachment);
-  return alive === false ? 'its cable is gone, and so is the pod' : undefined;
+  return alive === false ? 'its cable is gone, and so is the pod' : await findLoss?.(attachment, others);
 }

@@ -135,7 +135,7 @@ export async function untilNothingIsLeft(cluster: Cluster): Promise<void> {
 }
 
 /** What is left of us on the node, in words. */
-async function leftovers(cluster: Cluster): Promise<readonly string[]> {
+export async function leftovers(cluster: Cluster): Promise<readonly string[]> {
   const listed = await cluster.sh(`
     ovs-vsctl --bare --columns=name find Interface external_ids:owner=smartnic.io | sed '/^$/d; s/^/port /'
     ip -o link show type veth | sed -n 's/^[0-9]*: \\(sn[^@:]*\\).*/link \\1/p'

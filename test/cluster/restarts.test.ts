@@ -4,9 +4,21 @@ import { strict as assert } from 'node:assert';
 import { during, requireSingleHands, startChurn } from './churn.ts';
 import { type Cluster, eventually, startCluster } from './cluster.ts';
 import { deploy, importOurImage, restartOurs, untilRolledOut } from './deployment.ts';
+import { counts, lose, repair } from './loss.ts';
 import { makeNic } from './nic.ts';
 import { networkAttachmentDefinitions, prepareNode, startVswitchd } from './node.ts';
-import { deployment, network, networkStatus, ping, pod, remove, reservations, untilNothingIsLeft, untilReady } from './pods.ts';
+import {
+  deployment,
+  leftovers,
+  network,
+  networkStatus,
+  ping,
+  pod,
+  remove,
+  reservations,
+  untilNothingIsLeft,
+  untilReady,
+} from './pods.ts';
 
 const pools = `pools: [{ name: netdev, vnicType: direct, driver: kernel, selectors: [{ vendors: ["8086"] }] }]\n`;
 const wish = { networks: 'vf-net@net1', vnicType: 'normal', devices: { 'smartnic.io/direct': 1 } };
@@ -21,7 +33,7 @@ describe('a node under pod churn', function () {
     await cluster.nodeReady();
     await cluster.apply(networkAttachmentDefinitions);
     await importOurImage(cluster);
-    await deploy(cluster, 'multus', { 'pools.yaml': pools });
+    await deploy(cluster, 'multus', { 'pools.yaml': pools, 'config.yaml': 'lostPodAfter: 10\n' });
     const ipam = { type: 'host-local', ranges: [[{ subnet: '10.1.0.0/16' }]] };
     await eventually('the definition is served', 20, () =>
       cluster.apply(network('vf-net', { vnicType: 'direct', ipam }, 'smartnic.io/direct'), network('tenant', { vlan: 7, ipam })),
@@ -92,6 +104,30 @@ describe('a node under pod churn', function () {
     await startVswitchd(cluster);
     await during(churn, 3);
     await churn.stop();
+    await requireUndisturbed();
+  });
+
+  it('the runtime loses pods and sends no DEL: the sweep takes away what they had, their namespace there or not', async () => {
+    const before = await leftovers(cluster);
+    await cluster.apply(pod('lost', { networks: 'tenant@net1' }), pod('killed', { networks: 'tenant@net1' }));
+    await untilReady(cluster, 'lost', 'killed');
+    const counted = await counts(cluster);
+    await cluster.stop('kubelet');
+    await cluster.kubectl('-n', 'test', 'delete', 'pod', 'lost', 'killed', '--force', '--grace-period=0');
+    await lose(cluster, 'lost');
+    await cluster.run('ip', ['netns', 'delete', await lose(cluster, 'killed')]);
+    await cluster.restart('containerd');
+    await eventually('containerd, without which kubelet ends', 30, () => cluster.run('ctr', ['version']));
+    await cluster.start('kubelet');
+    const began = performance.now();
+    // Without these it is done by the sweeps that come every minute.
+    await eventually('nothing of them is left', 60, async () => {
+      await repair(cluster);
+      assert.deepEqual(await leftovers(cluster), before);
+    });
+    console.log(`      gone ${Math.round((performance.now() - began) / 1000)} s after kubelet was back`);
+    assert.deepEqual(await counts(cluster), { ...counted, swept: counted.swept + 2 });
+    await cluster.nodeReady();
     await requireUndisturbed();
   });
 

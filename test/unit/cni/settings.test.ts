@@ -11,6 +11,7 @@ const defaults = {
   kubernetes: { disabled: false },
   ipamTimeout: 30,
   portTimeout: 10,
+  lostPodAfter: 300,
   kubeletDir: '/var/lib/kubelet',
   hookDir: '/etc/smartnic/hooks.d',
   hookTimeout: 10,
@@ -21,7 +22,7 @@ const defaults = {
   logLevel: 'info',
 };
 const keys =
-  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, standby, logLevel';
+  'known keys: socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, lostPodAfter, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, standby, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
@@ -40,6 +41,7 @@ describe("the node's configuration", () => {
       kubernetes: { kubeconfig: '/k', disabled: true },
       ipamTimeout: 0.5,
       portTimeout: 110,
+      lostPodAfter: 86_400,
       kubeletDir: '/var/lib/k0s/kubelet',
       hookDir: '/opt/hooks',
       hookTimeout: 60,
