@@ -1,7 +1,8 @@
 // That what a reader copies out of the documentation is taken by the programs: YAML, JSON and shell of every page, and every key of its tables.
 import { deepEqual, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { parseAnnotation } from '../../../cni/annotation.ts';
@@ -85,6 +86,7 @@ const checks: Readonly<Record<string, (page: string, block: Block) => void>> = {
     for (const document of documentsIn(text)) read(page, document);
   },
   json: (page, { text }) => read(page, JSON.parse(text)),
+  js: runHook,
   sh: (_, { text }) => {
     const { status, stderr } = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
     deepEqual([status, stderr], [0, '']);
@@ -92,6 +94,34 @@ const checks: Readonly<Record<string, (page: string, block: Block) => void>> = {
     for (const line of text.split('\n')) ok(!/<[a-z]/.test(line.replace(/#.*/, '')), line);
   },
 };
+
+/** A hook, told what the page says that hooks are told. */
+function runHook(page: string, { text }: Block): void {
+  const input = blocksOf(page).find(({ language }) => language === 'json')?.text ?? '';
+  const folder = mkdtempSync(join(tmpdir(), 'sn-hook-'));
+  try {
+    writeFileSync(join(folder, 'hook'), text, { mode: 0o755 });
+    const run = (event: string, more: object = {}) => {
+      const told = { ...JSON.parse(input), event, ...more };
+      const { status, stdout } = spawnSync(process.execPath, [join(folder, 'hook'), event], {
+        input: JSON.stringify(told),
+        encoding: 'utf8',
+      });
+      return [status, stdout];
+    };
+    deepEqual(
+      [run('before-plug'), run('after-plug'), run('after-unplug', { vf: undefined })],
+      [
+        [0, ''],
+        [0, ''],
+        [0, ''],
+      ],
+    );
+    deepEqual(run('before-plug', { vf: { pf: '0000:86:00.0' } }), [1, '']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 describe('what a reader copies', () => {
   for (const page of pages)
