@@ -31,7 +31,7 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const earlier = parsePrevResult(request);
   checkNetns(request);
   const type = await vnicTypeOf(context, request);
-  const vnic = vnicFor(type);
+  const vnic = vnics[type];
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
   const planned = planAttachment(context, request, type);
@@ -159,12 +159,6 @@ async function vnicTypeOf({ pods, host }: Context, request: Request): Promise<Vn
   return chooseVnicType({ ifname: request.ifname, config: request.config, annotation: annotations?.[annotationKey] });
 }
 
-function vnicFor(type: VnicType): Vnic {
-  const vnic = vnics[type];
-  if (vnic !== undefined) return vnic;
-  throw new CniError(codes.unsupportedField, `vnicType: "${type}" is not yet plugged by this version; use "normal"`);
-}
-
 async function bridgeFor(db: Ovsdb, { config }: Request): Promise<Bridge> {
   const bridge = await findBridge(db, config.bridge);
   if (bridge !== undefined) return bridge;
@@ -183,7 +177,7 @@ async function makeRoom(context: Context, attachment: Attachment): Promise<void>
   const { host, journal, bootId } = context;
   const entry = journal.find(attachment.id);
   const earlier = entry?.attachment;
-  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnics[earlier.vnicType]?.alive(host, earlier));
+  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnics[earlier.vnicType].alive(host, earlier));
   if (living) {
     throw new CniError(
       codes.plugFailed,

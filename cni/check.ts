@@ -36,7 +36,7 @@ async function checkAttachment(
   const index = listed.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined && sandbox !== '');
   const made = result?.interfaces.find(({ name, sandbox }) => name === ifname && sandbox !== undefined);
   if (index < 0 || made?.mac === undefined) throw new Error(`prevResult: does not list ${ifname} of this pod`);
-  await vnics[attachment.vnicType]?.check(host, {
+  await vnics[attachment.vnicType].check(host, {
     ...attachment,
     netns,
     // A later plugin of the chain may have changed it, and then the result says so.

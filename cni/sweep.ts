@@ -120,6 +120,6 @@ export async function deathOf(
   others: readonly Attachment[] = [],
 ): Promise<string | undefined> {
   if (attachment.bootId !== bootId) return 'the machine was rebooted';
-  const alive = await vnics[attachment.vnicType]?.alive(host, attachment);
+  const alive = await vnics[attachment.vnicType].alive(host, attachment);
   return alive === false ? 'its cable is gone, and so is the pod' : await findLoss?.(attachment, others);
 }

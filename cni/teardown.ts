@@ -87,7 +87,7 @@ async function removeCable(context: Context, attachment: Attachment): Promise<vo
   const { host, bootId } = context;
   const { id, vf } = attachment;
   const device = reservedBy(attachment);
-  const unplug = async () => await vnics[attachment.vnicType]?.unplug(host, attachment);
+  const unplug = async () => await vnics[attachment.vnicType].unplug(host, attachment);
   if (device === undefined) return await unplug();
   // After a reboot a vf is as the machine's own start-up made it; what it was before is of no interest any more.
   const reset = attachment.bootId === bootId ? unplug : async () => {};

@@ -44,7 +44,7 @@ const promiseKeys = Object.keys(promises) as readonly (keyof typeof promises)[];
 /** What is wrong with the network whatever pod comes; undefined: nothing. */
 export function vfKeysProblem(config: z.output<z.ZodObject<typeof vfKeys>> & Pick<NetworkConfig, 'vlan' | 'allowedVnicTypes'>) {
   const given = promiseKeys.find((key) => config[key] !== undefined);
-  if (given !== undefined && !config.allowedVnicTypes.some((type) => vnics[type]?.reserves(undefined) === 'vf')) {
+  if (given !== undefined && !config.allowedVnicTypes.some((type) => vnics[type].reserves(undefined) === 'vf')) {
     return { key: given, problem: `is for VFs, but the network allows only ${config.allowedVnicTypes.join(', ')}` };
   }
   const { minTxRate, maxTxRate, vlanQos } = config;

@@ -5,8 +5,7 @@ import type { VnicType } from './types.ts';
 import { virtioForwarder } from './virtio-forwarder.ts';
 import type { Vnic } from './vnic.ts';
 
-/** Undefined: known by name, not built yet. */
-export const vnics: Readonly<Record<VnicType, Vnic | undefined>> = {
+export const vnics: Readonly<Record<VnicType, Vnic>> = {
   normal,
   direct,
   'virtio-forwarder': virtioForwarder,

@@ -60,7 +60,6 @@ function fixed(quote: string): number {
 const partsOfOthers = [
   /^[… :]*$/,
   /this is a fault of smartnic$/,
-  /is not yet plugged by this version/,
   /^representor: "…": …$/,
   /^…: was allocated as …, …$/,
   /^CNI_NETNS: …$/,
