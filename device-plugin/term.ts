@@ -78,7 +78,7 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   try {
     options.opened(service, socket);
     if (way === 'register') await register(socket, kubelet, resource, timing.register);
-    // Up to 1.36 at least, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances
+    // Up to 1.36, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances
     // side by side), and does not come back to a socket that it knows unless it is told of it again. Pods that it admits meanwhile are
     // refused for good, so it is told at once; where it can't be told, the second wait is short.
     for (let wait = timing.patience; await streaming(wait); wait = timing.settle) {

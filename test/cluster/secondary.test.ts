@@ -1,6 +1,7 @@
 // The whole way on a real node: an admin's `kubectl apply`, a pod's annotation, and Multus between. The VFs of this suite are a tree of files
 // (nic.ts): kubelet reserves them and containers learn of them, but only a real NIC's PF can plug one (test/lab).
 import { strict as assert } from 'node:assert';
+import { kubeletVersion } from './cache.ts';
 import { type Cluster, eventually, startCluster } from './cluster.ts';
 import { beginUninstall, deploy, endUninstall, importOurImage, serviceAccount } from './deployment.ts';
 import { makeNic } from './nic.ts';
@@ -37,6 +38,12 @@ describe('a cluster with Multus', function () {
   afterEach(async function () {
     if (this.currentTest?.state !== 'failed') return;
     await cluster?.kubectl('-n', 'test', 'delete', 'pod', '--all', '--force', '--timeout=60s');
+  });
+
+  it(`runs the kubelet that it should (${kubeletVersion ?? 'the same version as the API server'})`, async () => {
+    const { status } = await cluster.get('node', 'node1');
+    const { gitVersion } = JSON.parse(await cluster.kubectl('get', '--raw=/version'));
+    assert.equal(status.nodeInfo.kubeletVersion, kubeletVersion === undefined ? gitVersion : `v${kubeletVersion}`);
   });
 
   it('shows the VFs as resources of the node (VFs: a tree of files)', async () => {

@@ -3,7 +3,7 @@
 export interface Behaviour {
   /** Looks into plugins_registry (since 1.12). */
   watcher: boolean;
-  /** Keeps a resource alive while any of its sockets streams; up to 1.36 at least, the end of one closes the newest and zeroes the resource. */
+  /** Keeps a resource alive while any of its sockets streams (since 1.37); up to 1.36, the end of one closes the newest and zeroes the resource. */
   seamless: boolean;
   /** Milliseconds between a registration and the dial. */
   dialDelay: number;
