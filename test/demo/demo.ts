@@ -10,6 +10,8 @@ import { type Shown, step } from './show.ts';
 import { showRelay, showSlots } from './virtio-forwarder.ts';
 
 const only = wanted();
+process.stdout.on('error', () => {}); // whoever reads it may stop reading; all is taken away nevertheless
+process.once('SIGINT', () => process.exit(130));
 const parts: readonly (() => Promise<Shown>)[] = [
   ...(only.lab ? [] : [showNormal, showSlots, showRelay]),
   ...(only.host ? [] : [showLab]),
@@ -22,7 +24,7 @@ for (const show of parts) {
   rows.push(...shown.rows);
   left.push(...shown.left);
 }
-left.push(...(await netnsLeft()));
+left.push(...netnsLeft());
 console.log(`\n${table(['type', 'shown by', 'between', 'traffic'], rows)}\n`);
 step(`left behind: ${left.length === 0 ? 'nothing' : left.join(', ')}`);
 process.exit(left.length === 0 ? 0 : 1);

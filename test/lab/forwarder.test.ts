@@ -11,7 +11,7 @@ import { plugAllTypes, plugNeighbour, uplinks } from './three-types.ts';
 import { bindVfs, makeVfs } from './vfs.ts';
 
 describe('virtio-forwarder', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let machine: DirectMachine;
   let forwarder: LabForwarder;
   let clean: string;

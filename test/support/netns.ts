@@ -1,5 +1,6 @@
 // Network namespaces for machine tests: made by `ip`, named after this process, removed on dispose whatever happened.
-import { execa } from 'execa';
+import { existsSync } from 'node:fs';
+import { execa, execaSync } from 'execa';
 
 export interface TestNetns extends AsyncDisposable {
   readonly name: string;
@@ -10,9 +11,13 @@ export interface TestNetns extends AsyncDisposable {
 
 let made = 0;
 
-/** Needs root. The loopback is down, as in every new namespace. */
+/** Needs root. The loopback is down, as in every new namespace. What a run left that was killed goes with the first one. */
 export async function makeNetns(): Promise<TestNetns> {
   made += 1;
+  if (made === 1) {
+    removeNetns((pid) => !existsSync(`/proc/${pid}`));
+    process.once('exit', () => removeNetns((pid) => pid === process.pid));
+  }
   const name = `sn-t${process.pid}-${made}`;
   await execa('ip', ['netns', 'add', name]);
   let there = true;
@@ -32,9 +37,16 @@ export async function makeNetns(): Promise<TestNetns> {
 }
 
 /** Those of this process that are still there. */
-export async function netnsLeft(): Promise<readonly string[]> {
-  const { stdout } = await execa('ip', ['netns', 'list']);
-  return stdout
-    .split('\n')
-    .flatMap((line) => /^sn-t\d+-\d+/.exec(line)?.filter((name) => name.startsWith(`sn-t${process.pid}-`)) ?? []);
+export function netnsLeft(): readonly string[] {
+  return testNetns().flatMap(({ name, pid }) => (pid === process.pid ? [name] : []));
+}
+
+/** Of the processes chosen; one that somebody else removes meanwhile is as good as removed. */
+function removeNetns(of: (pid: number) => boolean): void {
+  for (const { name, pid } of testNetns()) if (of(pid)) execaSync('ip', ['netns', 'delete', name], { reject: false });
+}
+
+function testNetns(): readonly { readonly name: string; readonly pid: number }[] {
+  const { stdout } = execaSync('ip', ['netns', 'list']);
+  return [...stdout.matchAll(/^(sn-t(\d+)-\d+)/gm)].map(([, name = '', pid]) => ({ name, pid: Number(pid) }));
 }
