@@ -21,7 +21,7 @@ import { bindVfs, unbindVfs } from './vfs.ts';
 after(endSharedMachine);
 
 describe('direct', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let machine: DirectMachine;
   before(async function () {
     machine = await sharedDirectMachine.call(this);

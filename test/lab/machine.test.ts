@@ -11,7 +11,7 @@ import { bindVfs, type LabVf, unbindVfs } from './vfs.ts';
 after(endSharedMachine);
 
 describe('the virtual SmartNIC machine', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let machine: DirectMachine;
   let lab: Lab;
   let node: LabNode;

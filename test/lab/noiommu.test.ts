@@ -10,7 +10,7 @@ import { startLabNode } from './node.ts';
 import { type LabVf, makeVfs } from './vfs.ts';
 
 describe('direct without an IOMMU', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let lab: Lab;
   let vfs: readonly LabVf[];
   before(async function () {

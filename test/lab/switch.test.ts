@@ -8,7 +8,7 @@ import { putBehind, restartOvs, startSwitch, stopSwitch, switched } from './swit
 after(endSharedMachine);
 
 describe('direct on a switch with several PFs', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let machine: DirectMachine;
   before(async function () {
     machine = await sharedDirectMachine.call(this);
