@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { installPackages, prepareCluster, prepareImage, prepareMachine, step, top } from './prepare.mjs';
+import { installPackages, prepareArm64, prepareCluster, prepareImage, prepareMachine, step, top } from './prepare.mjs';
 
 /** The exit status of a lab's build whose packages can't be had here (test/lab/exit.ts). */
 const noPackages = 3;
@@ -25,6 +25,7 @@ const tasks = {
   'test:lab': () => summary(build() && lab()),
   'test:cluster': () => summary(build() && cluster()),
   'cluster:ahead': () => clusterParts() === 0,
+  'test:arm64': () => arm64(),
   coverage: () =>
     build() && mocha(['test/unit/**/*.test.ts', ...machineSpecs()], [bin('c8'), '--reporter=text', '--reporter=html']),
   bench: () => needsMachine('the benchmarks') && build() && run(bin('node'), ['test/bench/main.ts', ...rest]),
@@ -126,6 +127,13 @@ function clusterAhead() {
     tail.kill();
     return true;
   };
+}
+
+/** Not part of `npm test`: it takes minutes and shows what an arm64 machine shows better. */
+function arm64() {
+  const missing = prepareArm64();
+  for (const each of missing) console.error(`arm64 can't be emulated here; missing: ${each}`);
+  return missing.length === 0 && run(bin('node'), ['test/arm64/main.ts', ...rest]);
 }
 
 function needsMachine(what) {

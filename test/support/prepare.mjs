@@ -36,8 +36,17 @@ const clusterTools = {
   'golang-go': goPlaces.map((folder) => join(folder, 'go')).find((file) => existsSync(file)) ?? '/usr/bin/go',
 };
 
-/** The project's packages, by the lock file. */
+/** For `npm run test:arm64`: an emulator, a compiler and the C libraries for arm64. */
+const arm64Tools = {
+  'qemu-user-static': '/usr/bin/qemu-aarch64-static',
+  'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
+  'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
+  'libstdc++6-arm64-cross': '/usr/aarch64-linux-gnu/lib/libstdc++.so.6',
+};
+
+/** The project's packages, by the lock file; not where a stage of the Dockerfile has them from the one before. */
 export function installPackages() {
+  if (process.env.SMARTNIC_PACKAGES === 'installed') return;
   const stamp = join(top, 'node_modules/.smartnic-lock');
   const lock = createHash('sha256')
     .update(readFileSync(join(top, 'package-lock.json')))
@@ -62,6 +71,11 @@ export function prepareImage() {
 /** The same for a cluster, on top of what the machine tests need. */
 export function prepareCluster() {
   return [...prepareMachine(), ...prepareImage(), ...prepare(clusterTools, 'a node is made')];
+}
+
+/** The same for what is of arm64, on top of what the machine tests need. */
+export function prepareArm64() {
+  return [...prepareMachine(), ...prepare(arm64Tools, 'its tests are machine tests')];
 }
 
 function prepare(packages, rootIsFor) {
