@@ -1,10 +1,11 @@
 # The image of both containers, of the installer and (target "forwarder") of the testpmd forwarder:
 #   npm run build:image                               here, without a registry
 #   docker build --tag smartnic .                     with one; --platform linux/arm64 for the other architecture
+#   docker build --target check .                     the checks and the unit tests, before an image is given to others
 ARG NODE_IMAGE=docker.io/library/node:24.21.0-trixie-slim
 
-# The executable (C, musl, static), the servers as bundles, and the image's root, in which every program is started once.
-FROM ${NODE_IMAGE} AS build
+# Compilers and packages.
+FROM ${NODE_IMAGE} AS tools
 # Debian keeps one version of a package; what the compiler makes is tested, and the compiler is in no image that runs.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -13,11 +14,38 @@ RUN apt-get update \
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+
+# The executable (C, musl, static) and the servers as bundles. Copied by name: what only `check` reads makes none of this anew.
+FROM tools AS build
+COPY tsconfig.json ./
+COPY cni cni
+COPY deploy/build.mjs deploy/smartnic.ts deploy/
+COPY deploy/image deploy/image
+COPY deploy/install deploy/install
+COPY device-plugin device-plugin
+COPY host host
+COPY proto proto
+COPY vnic vnic
+RUN node deploy/build.mjs
+
+# What `npm run check` says, and the unit tests that need no root with what was built, in a minute or more. No image is made from this one, so that none
+# waits for it: CI has run the same by `npm test` before it builds, and an image for the other architecture is built under emulation,
+# ten times slower. That the programs of an image start is seen while its root is laid out, below. Whoever releases by hand asks for `check`.
+FROM build AS check
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libc6-dev openssl \
+ && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN node deploy/build.mjs && node deploy/image/root.mjs /image
+RUN SMARTNIC_PACKAGES=installed npm run check \
+ && setpriv --reuid=65532 --regid=65532 --clear-groups node_modules/.bin/mocha 'test/unit/**/*.test.ts'
+
+# The image's root, in which every program is started once.
+FROM build AS root
+RUN node deploy/image/root.mjs /image
 
 # The testpmd forwarder's: the same, and dpdk-testpmd with DPDK's network drivers.
-FROM build AS build-forwarder
+FROM root AS root-forwarder
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends dpdk-dev \
@@ -25,7 +53,7 @@ RUN apt-get update \
  && node deploy/image/root.mjs /image --with-dpdk
 
 FROM scratch AS smartnic-forwarder
-COPY --from=build-forwarder /image /
+COPY --from=root-forwarder /image /
 WORKDIR /opt/smartnic
 ENV PATH=/opt/smartnic:/usr/local/bin:/usr/bin
 USER 65532:65532
@@ -33,7 +61,7 @@ CMD ["smartnic-forwarder.mjs"]
 
 # Node, env (the programs' first lines), the libraries that they are linked with, and dist/. No shell, no package manager.
 FROM scratch AS smartnic
-COPY --from=build /image /
+COPY --from=root /image /
 WORKDIR /opt/smartnic
 ENV PATH=/opt/smartnic:/usr/local/bin
 # The device plugin and the CNI server are root without most of its rights; deploy/base says so where it is needed.

@@ -1,5 +1,5 @@
 // `npm run build:image [-- TARGET…]`: builds the Dockerfile for real, on a machine without a container engine and without a registry, into OCI
-// archives, and says what is in them. The target smartnic unless told. Where a registry is at hand, `docker build .` does.
+// archives, and says what is in them. The target smartnic unless told; `check` makes no archive. Where a registry is at hand, `docker build .` does.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -8,16 +8,26 @@ import { buildah, buildahAloud } from './buildah.ts';
 import { describe } from './content.ts';
 import { contextKey } from './context.ts';
 import { lint } from './lint.ts';
-import { archiveOf, cache, imageName, type Target, targets, top } from './names.ts';
+import { archiveOf, cache, check, imageName, type Target, targets, top } from './names.ts';
 
 const began = performance.now();
 const say = (text: string) => console.log(`==> ${((performance.now() - began) / 1000).toFixed(0).padStart(3)} s  ${text}`);
 
 async function main(wanted: readonly string[]): Promise<void> {
-  for (const name of wanted)
-    if (!targets.some((target) => target === name)) throw new Error(`no target "${name}"; there are ${targets.join(', ')}`);
+  const known: readonly string[] = [check, ...targets];
+  for (const name of wanted) if (!known.includes(name)) throw new Error(`no target "${name}"; there are ${known.join(', ')}`);
   await lint(say);
+  if (wanted.includes(check)) await runChecks();
   for (const target of targets) if (wanted.length === 0 ? target === 'smartnic' : wanted.includes(target)) await build(target);
+}
+
+/** Its outcome is all that is wanted of it. */
+async function runChecks(): Promise<void> {
+  await ensureBase(say);
+  say('checking: the stage "check" of the Dockerfile');
+  await buildahAloud('bud', ...(await buildOptions(check)), top);
+  await buildah('rmi', imageName(check));
+  say('the checks and the unit tests pass');
 }
 
 async function build(target: Target): Promise<void> {
@@ -36,7 +46,7 @@ async function build(target: Target): Promise<void> {
   console.log(await describe(target));
 }
 
-async function buildOptions(target: Target): Promise<readonly string[]> {
+async function buildOptions(target: Target | typeof check): Promise<readonly string[]> {
   const settings = await Promise.all(['userconfig', 'globalconfig', 'cafile', 'cache'].map(npmSetting));
   const [user, global, certificates, packages] = settings;
   // How this machine reaches npm's packages is its own affair: there for the build, in no layer.

