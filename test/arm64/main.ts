@@ -25,7 +25,9 @@ const sources = [
   '.mocharc.json',
 ];
 const specs = [
-  'test/unit/cni/shim*.test.ts',
+  // shim-wait.test.ts measures times, which an emulator does not keep.
+  'test/unit/cni/shim.test.ts',
+  'test/unit/cni/shim-errors.test.ts',
   'test/unit/deploy/install.test.ts',
   'test/unit/device-plugin/kubelet-contract.test.ts',
   'test/unit/host/run.test.ts',
@@ -42,7 +44,6 @@ const leftOut: Readonly<Record<string, string>> = {
   'with sanitizers': 'compiled for this machine',
   'asks the host for no loader': 'the executable is reached through a script',
   'puts the executable there, to be run by everybody': 'the same',
-  'is what the top level of the configuration says': '15 emulators at once are slower than its 1.5 s',
   '200 callers at once': '200 emulators at once',
   'for a program that is not there, is not executable': "posix_spawn's child shares no memory under QEMU, so its error is lost",
   'of a file that can not be started what it lacks': "the same, of posix_spawn's child",
@@ -71,6 +72,9 @@ async function main(args: readonly string[]): Promise<void> {
   await node('deploy/build.mjs');
   await node('-p', '[process.arch, process.version].join(" ")');
   for (const name of ['smartnic.arm64', 'node_modules/@koromix/koffi-linux-arm64/linux_arm64/koffi.node']) requireArm64(name);
+  for (const name of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
+    await execa(join(tree, 'dist', `${name}.mjs`), ['--help'], { env });
+  console.log('its programs start');
   for (const [title, reason] of Object.entries(leftOut)) console.log(`left out: "${title}": ${reason}`);
   say('testing');
   const without = ['--invert', '--grep', Object.keys(leftOut).join('|')];
