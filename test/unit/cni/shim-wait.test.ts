@@ -159,7 +159,8 @@ describeShim('the wait of the shim', (shim) => {
     assert.match(silent.stdout.toString(), /"code":5,"msg":"stdin did not end within 600 ms"/);
   });
 
-  it('is what the top level of the configuration says', async () => {
+  it('is what the top level of the configuration says', async function () {
+    this.retries(3); // as above
     const short = [
       '{"serverWait":0.1}',
       '\t{"a":{"serverWait":50},"b":[{"serverWait":60}],"serverWait" : 1e-1}',
