@@ -87,9 +87,9 @@ export async function reachBehind(lab: Lab, pf: string, mac: string): Promise<vo
 export async function pin(
   lab: Lab,
   port: string,
-  { mac, vlan = 0 }: { readonly mac: string; readonly vlan?: number },
+  { mac, vlan = 0, bridge = 'br0' }: { readonly mac: string; readonly vlan?: number; readonly bridge?: string },
 ): Promise<void> {
-  await lab.sh(`ovs-appctl fdb/add br0 ${port} ${vlan} ${mac}`);
+  await lab.sh(`ovs-appctl fdb/add ${bridge} ${port} ${vlan} ${mac}`);
 }
 
 /** Echo requests, five a second: how many were answered. */

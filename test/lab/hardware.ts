@@ -13,6 +13,8 @@ export const pfs = [
 
 /** All its functions are in one IOMMU group with the port that it is behind. */
 export const groupedPf = { address: '0000:82:00.0', mac: '52:54:00:aa:03:00', numaNode: 1, wire: 'b' } as const;
+/** By which the guest knows the netdev of its uplink. */
+export const uplinkMac = '52:54:00:aa:ff:00';
 export type Pf = (typeof pfs)[number] | typeof groupedPf;
 
 /** A folder of this machine in the guest. One that is read-only may be cached there, so nobody should change it meanwhile. */
@@ -23,6 +25,13 @@ export interface Share {
   readonly writable?: true;
 }
 
+/** A wire from the guest (a virtio NIC, apart from the SR-IOV ones) to a tap device in a network namespace of this machine. */
+export interface Uplink {
+  /** A process in that namespace. */
+  readonly pid: number;
+  readonly tap: string;
+}
+
 export interface Hardware {
   /** Where the initrd lies and the guest's console goes to. */
   readonly dir: string;
@@ -30,6 +39,7 @@ export interface Hardware {
   readonly channel: string;
   readonly shares: readonly Share[];
   readonly iommu: boolean;
+  readonly uplink?: Uplink | undefined;
 }
 
 const kernelCommand = [
@@ -44,7 +54,7 @@ const kernelCommand = [
 /** An old one with few features: QEMU does AVX in slow motion, and what the C library and Node do with it costs a quarter more time. */
 const cpu = 'Nehalem,+x2apic,+rdrand,+rdtscp';
 
-export function hardwareArguments({ dir, channel, shares, iommu }: Hardware): readonly string[] {
+export function hardwareArguments({ dir, channel, shares, iommu, uplink }: Hardware): readonly string[] {
   const kernel = folderOf('kernel');
   const roots = { root: folderOf('root'), kernel: join(kernel, 'root') };
   const mounts = shares.map(({ at, writable }, index) => `lab.share=share${index}:${at}${writable ? '' : ':ro'}`);
@@ -78,6 +88,12 @@ export function hardwareArguments({ dir, channel, shares, iommu }: Hardware): re
       { pf: pfs[2], port: 'bus=bridge1,addr=0.0,multifunction=on' },
       { pf: groupedPf, port: 'bus=bridge1,addr=0.1,disable-acs=true' },
     ].flatMap(nic),
+    ...(uplink === undefined
+      ? []
+      : [
+          ...['-netdev', `tap,id=uplink,ifname=${uplink.tap},script=no,downscript=no`],
+          ...['-device', `virtio-net-pci,bus=pcie.0,netdev=uplink,mac=${uplinkMac},romfile=`],
+        ]),
   ];
 }
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../host/errors.ts';
 import { top } from './cache.ts';
 import { ensureLab } from './ensure.ts';
-import type { Share } from './hardware.ts';
+import type { Share, Uplink } from './hardware.ts';
 import { type JobOptions, openJobs, type Ran } from './jobs.ts';
 import { lastWords, startMachine } from './qemu.ts';
 import { standsStill } from './stall.ts';
@@ -28,6 +28,7 @@ export interface LabOptions {
   readonly shares?: readonly Share[];
   /** Default true. */
   readonly iommu?: boolean;
+  readonly uplink?: Uplink;
 }
 
 /** Seconds that a guest may take to come up: 8-16 on an idle machine, 40 on a very busy one. */
@@ -49,7 +50,7 @@ export async function bootLab(options: LabOptions = {}): Promise<Lab> {
   }
 }
 
-async function bootOnce({ shares = [], iommu = true }: LabOptions): Promise<Lab> {
+async function bootOnce({ shares = [], iommu = true, uplink }: LabOptions): Promise<Lab> {
   await using undo = new AsyncDisposableStack();
   // Not in the cache: the path of a unix socket has at most 107 bytes.
   const dir = await mkdtemp(join(tmpdir(), 'sn-lab-'));
@@ -58,7 +59,7 @@ async function bootOnce({ shares = [], iommu = true }: LabOptions): Promise<Lab>
   await mkdir(share);
   const all = [{ path: share, at: '/share', writable: true } as const, ...(await ours(dir)), ...shares];
   const began = performance.now();
-  const machine = undo.use(await startMachine({ dir, shares: all, iommu }));
+  const machine = undo.use(await startMachine({ dir, shares: all, iommu, uplink }));
   const jobs = openJobs(machine.channel, share);
   const ended = machine.ended.then((words) => {
     throw new Error(`the guest is gone: ${words}`);

@@ -103,7 +103,7 @@ export async function startLabNode(lab: Lab, { pools = onePool } = {}): Promise<
   };
 }
 
-const startOvs = `
+export const startOvs = `
   set -e
   modprobe openvswitch
   ovsdb-tool create /etc/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema

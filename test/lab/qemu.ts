@@ -28,7 +28,10 @@ export async function startMachine({ dir, ...hardware }: Omit<Hardware, 'channel
   await once(listener, 'listening');
   const connected = once(listener, 'connection');
 
-  const command = [...qemuCommand(folderOf('qemu')), ...hardwareArguments({ dir, channel, ...hardware })];
+  // QEMU alone is in the uplink's network namespace; its files and its channel are this machine's.
+  const { uplink } = hardware;
+  const enter = uplink === undefined ? [] : ['nsenter', `--net=/proc/${uplink.pid}/ns/net`];
+  const command = [...enter, ...qemuCommand(folderOf('qemu')), ...hardwareArguments({ dir, channel, ...hardware })];
   // Dead when we are, however we die.
   const child = execa('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdin: 'ignore',
