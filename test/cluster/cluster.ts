@@ -4,7 +4,7 @@ import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { nodeName } from './addresses.ts';
+import { addresses, nodeName } from './addresses.ts';
 import { type Background, startBackground } from './background.ts';
 import { kubeletFolder, programsFolder } from './cache.ts';
 import { type Component, components, configurations, type Place } from './components.ts';
@@ -17,6 +17,9 @@ import { makePki } from './pki.ts';
 export interface Cluster extends AsyncDisposable {
   /** Its folder: `log/`, `podlogs/`, `etc/`, `pki/`, `kubelet/` (/var/lib/kubelet in the node), `disk/`. */
   readonly dir: string;
+  readonly place: Place;
+  /** Seconds that a pod may need. */
+  readonly patience: number;
   /** Runs a program in the node as the cluster's admin; its stdout without the last newline. A non-zero exit is thrown with its words. */
   run(file: string, args: readonly string[], options?: RunOptions): Promise<string>;
   /** The same of a bash script. */
@@ -54,12 +57,14 @@ export interface ClusterOptions {
   /** Folders that stand in the place of one of /sys: `bus+pci` for /sys/bus/pci. */
   readonly sys?: Readonly<Record<string, string>>;
   readonly says?: (text: string) => void;
+  /** No kubelet here: the node is another machine, at `addresses.guest`. */
+  readonly withoutKubelet?: boolean;
 }
 
 const control = ['controller-manager', 'scheduler'] as const;
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { says = () => {} } = options;
+  const { says = () => {}, withoutKubelet = false } = options;
   await ensurePrograms();
   await using undo = new AsyncDisposableStack();
   for (const name of await sweepLeftovers()) says(`removed what a killed cluster left: ${name}`);
@@ -68,7 +73,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   if (process.env['SMARTNIC_KEEP'] === undefined)
     undo.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   const path = [programsFolder(), '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'].join(':');
-  const place: Place = { dir, cgroup, kubelet: join(kubeletFolder(), 'kubelet') };
+  const address = withoutKubelet ? addresses.guest : addresses.node;
+  const place: Place = { dir, cgroup, address, kubelet: join(kubeletFolder(), 'kubelet') };
   await mkdir(dir, { mode: 0o700 });
   await layOut(dir, place, options.sys ?? {});
   says('certificates');
@@ -123,17 +129,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     await eventually('the API server', 90, () => kubectl('get', '--raw=/readyz'));
     says('API server');
     await beforeKubelet?.();
-    for (const each of [...control, 'kubelet'] as const) await start(each);
+    for (const each of control) await start(each);
+    if (!withoutKubelet) await start('kubelet');
     if (first) {
       await eventually('namespace test', 20, () => kubectl('create', 'namespace', 'test'));
       await eventually('its service account', 30, () => kubectl('-n', 'test', 'get', 'serviceaccount', 'default'));
     }
+    if (withoutKubelet) return;
     await eventually('the node', 60, () => kubectl('get', 'node', nodeName));
     says('kubelet');
   };
 
   const cluster: Cluster = {
-    ...{ dir, run, kubectl, background, start, stop, nodeReady },
+    ...{ dir, place, patience: 50, run, kubectl, background, start, stop, nodeReady },
     sh: (script, more) => run('bash', ['-ec', script], more),
     get: async (...args) => JSON.parse(await kubectl('get', ...args, '-o', 'json')),
     apply: async (...objects) => {

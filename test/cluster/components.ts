@@ -6,6 +6,8 @@ import { images } from './images.ts';
 export interface Place {
   /** The cluster's folder. */
   readonly dir: string;
+  /** The node's. */
+  readonly address: string;
   /** Name of its cgroups. */
   readonly cgroup: string;
   /** Path of kubelet's program. */
@@ -66,10 +68,10 @@ export const components = {
 
   containerd: ({ dir }: Place) => ['containerd', '--config', join(dir, 'etc/containerd.toml')],
 
-  kubelet: ({ dir, kubelet }: Place) => [
+  kubelet: ({ dir, kubelet, address }: Place) => [
     kubelet,
     ...[`--config=${join(dir, 'etc/kubelet.json')}`, `--kubeconfig=${join(dir, 'pki/kubelet.conf')}`],
-    ...[`--hostname-override=${nodeName}`, `--node-ip=${addresses.node}`, '--v=2'],
+    ...[`--hostname-override=${nodeName}`, `--node-ip=${address}`, '--v=2'],
   ],
 } as const satisfies Readonly<Record<string, (place: Place) => readonly string[]>>;
 
@@ -107,12 +109,12 @@ state = '/run/containerd'
 `;
 }
 
-function kubeletConfig({ dir, cgroup }: Place): object {
+function kubeletConfig({ dir, cgroup, address }: Place): object {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
     // The API server dials the node's address for logs and exec.
-    address: addresses.node,
+    address,
     readOnlyPort: 0,
     tlsCertFile: join(dir, 'pki/kubelet.crt'),
     tlsPrivateKeyFile: join(dir, 'pki/kubelet.key'),

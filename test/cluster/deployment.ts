@@ -5,11 +5,18 @@ import { join, relative } from 'node:path';
 import { archiveOf } from '../../deploy/image/names.ts';
 import { top } from './cache.ts';
 import { type Cluster, eventually } from './cluster.ts';
+import { kubectlPatiently } from './pods.ts';
 
 export type Overlay = 'multus' | 'main-network' | 'classic-node';
 
 /** Files of our ConfigMap as an admin writes them for the own nodes: `pools.yaml`, `config.yaml`. */
 export type OurFiles = Readonly<Record<string, string>>;
+
+/** What else an admin's kustomization has: names of deploy/components, and strategic merge patches. */
+export interface More {
+  readonly components?: readonly string[];
+  readonly patches?: readonly object[];
+}
 
 const ours = ['-n', 'kube-system'];
 export const serviceAccount = 'system:serviceaccount:kube-system:smartnic';
@@ -21,8 +28,8 @@ export async function importOurImage(cluster: Cluster): Promise<void> {
 }
 
 /** `kubectl apply -k`, and waits until it runs. */
-export async function deploy(cluster: Cluster, overlay: Overlay, files: OurFiles = {}): Promise<void> {
-  await cluster.kubectl('apply', '-k', await customise(cluster, overlay, files));
+export async function deploy(cluster: Cluster, overlay: Overlay, files: OurFiles = {}, more: More = {}): Promise<void> {
+  await cluster.kubectl('apply', '-k', await customise(cluster, overlay, files, more));
   await untilRolledOut(cluster);
 }
 
@@ -46,8 +53,8 @@ export async function restartOurs(cluster: Cluster): Promise<void> {
 
 export async function untilRolledOut(cluster: Cluster): Promise<void> {
   try {
-    await eventually('our DaemonSet', 60, () =>
-      cluster.kubectl(...ours, 'rollout', 'status', 'daemonset/smartnic', '--timeout=55s'),
+    await eventually('our DaemonSet', cluster.patience, () =>
+      kubectlPatiently(cluster, ...ours, 'rollout', 'status', 'daemonset/smartnic', `--timeout=${cluster.patience}s`),
     );
   } catch (error) {
     throw new Error(await cluster.kubectl(...ours, 'describe', 'pod', '--selector=app=smartnic'), { cause: error });
@@ -55,13 +62,21 @@ export async function untilRolledOut(cluster: Cluster): Promise<void> {
 }
 
 /** An admin's own kustomization upon one of ours. */
-async function customise(cluster: Cluster, overlay: Overlay, data: OurFiles = {}): Promise<string> {
+async function customise(
+  cluster: Cluster,
+  overlay: Overlay,
+  data: OurFiles = {},
+  { components = [], patches = [] }: More = {},
+): Promise<string> {
   const folder = join(cluster.dir, 'deploy');
   await mkdir(folder, { recursive: true });
   const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'smartnic', namespace: 'kube-system' }, data };
   const kustomization = {
     resources: [relative(folder, join(top, 'deploy/overlays', overlay))],
-    patches: Object.keys(data).length === 0 ? [] : [{ patch: JSON.stringify(configMap) }],
+    components: components.map((name) => relative(folder, join(top, 'deploy/components', name))),
+    patches: [...(Object.keys(data).length === 0 ? [] : [configMap]), ...patches].map((each) => ({
+      patch: JSON.stringify(each),
+    })),
   };
   await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
   return folder;

@@ -57,7 +57,7 @@ export async function vsctl(cluster: Cluster, ...args: readonly string[]): Promi
 }
 
 /** Multus thin, as its file configuration: the admin's, not the one that its own DaemonSet would write. */
-function multus({ dir }: Cluster): object {
+export function multus({ dir }: Pick<Cluster, 'dir'>): object {
   const bridge = {
     ...{ type: 'bridge', bridge: 'pods0', isGateway: true },
     ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }]], routes: [{ dst: '0.0.0.0/0' }] },

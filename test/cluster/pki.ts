@@ -33,7 +33,11 @@ export async function makePki(dir: string): Promise<void> {
   await make('ca', '/CN=cluster-ca', '-addext', 'basicConstraints=critical,CA:TRUE');
   await signed('apiserver', '/CN=kube-apiserver', `IP:127.0.0.1,IP:${addresses.node},IP:${addresses.apiserver}`);
   await signed('admin', '/O=system:masters/CN=admin', 'DNS:admin');
-  await signed('kubelet', `/O=system:nodes/CN=system:node:${nodeName}`, `DNS:${nodeName},IP:${addresses.node}`);
+  await signed(
+    'kubelet',
+    `/O=system:nodes/CN=system:node:${nodeName}`,
+    `DNS:${nodeName},IP:${addresses.node},IP:${addresses.guest}`,
+  );
   await openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', 'sa.key');
   await openssl('pkey', '-in', 'sa.key', '-pubout', '-out', 'sa.pub');
   for (const user of ['admin', 'kubelet']) await writeFile(join(dir, `${user}.conf`), JSON.stringify(kubeconfig(dir, user)));
@@ -44,7 +48,7 @@ function kubeconfig(dir: string, user: string): object {
   return {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server: 'https://127.0.0.1', 'certificate-authority': join(dir, 'ca.crt') } }],
+    clusters: [{ name: 'test', cluster: { server: `https://${addresses.node}`, 'certificate-authority': join(dir, 'ca.crt') } }],
     users: [{ name: user, user: { 'client-certificate': certificate, 'client-key': key } }],
     contexts: [{ name: 'test', context: { cluster: 'test', user } }],
     'current-context': 'test',

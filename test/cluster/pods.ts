@@ -12,10 +12,12 @@ export interface PodWish {
   /** Devices by resource name. */
   readonly devices?: Readonly<Record<string, number>>;
   readonly grace?: number;
+  /** Linux capabilities beyond a runtime's usual ones. */
+  readonly capabilities?: readonly string[];
 }
 
 /** A busybox that prints its environment and stays. */
-export function pod(name: string, { networks, vnicType, devices = {}, grace = 1 }: PodWish = {}) {
+export function pod(name: string, { networks, vnicType, devices = {}, grace = 1, capabilities = [] }: PodWish = {}) {
   const annotations = {
     ...(networks === undefined ? {} : { 'k8s.v1.cni.cncf.io/networks': networks }),
     ...(vnicType === undefined ? {} : { 'smartnic.io/vnic-type': vnicType }),
@@ -31,6 +33,7 @@ export function pod(name: string, { networks, vnicType, devices = {}, grace = 1 
         {
           ...{ name: 'c', image: images.busybox, imagePullPolicy: 'Never', command: ['sleep', '1000000'] },
           resources: { limits },
+          ...(capabilities.length === 0 ? {} : { securityContext: { capabilities: { add: capabilities } } }),
         },
       ],
     },
@@ -66,12 +69,17 @@ export function network(name: string, config: object, resource?: string): object
 export async function untilReady(cluster: Cluster, ...names: readonly string[]): Promise<void> {
   try {
     const pods = names.map((name) => `pod/${name}`);
-    await cluster.kubectl('-n', 'test', 'wait', '--for=condition=Ready', '--timeout=50s', ...pods);
+    await kubectlPatiently(cluster, '-n', 'test', 'wait', '--for=condition=Ready', `--timeout=${cluster.patience}s`, ...pods);
   } catch (error) {
     throw new Error(`not Ready: ${(await Promise.all(names.map((name) => describePod(cluster, name)))).join('\n')}`, {
       cause: error,
     });
   }
+}
+
+/** For a command that itself waits for the cluster's patience. */
+export async function kubectlPatiently(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+  return await cluster.run('kubectl', args, { timeout: (cluster.patience + 10) * 1000 });
 }
 
 async function describePod(cluster: Cluster, name: string): Promise<string> {
@@ -123,7 +131,7 @@ export async function ping(cluster: Cluster, from: string, address: string): Pro
 
 /** Waits until they are gone. */
 export async function remove(cluster: Cluster, ...names: readonly string[]): Promise<void> {
-  await cluster.kubectl('-n', 'test', 'delete', 'pod', '--timeout=60s', ...names);
+  await kubectlPatiently(cluster, '-n', 'test', 'delete', 'pod', `--timeout=${cluster.patience}s`, ...names);
 }
 
 /** Waits until nothing of ours is left on the node: kubelet may take the last steps after a pod's object is gone. */

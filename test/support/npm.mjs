@@ -106,7 +106,10 @@ function cluster() {
 
 /** The exit status. */
 function clusterParts() {
-  return start(bin('node'), ['test/cluster/main.ts', 'build']) || start(bin('node'), ['deploy/image/main.ts', 'smartnic']);
+  return (
+    start(bin('node'), ['test/cluster/main.ts', 'build']) ||
+    start(bin('node'), ['deploy/image/main.ts', 'smartnic', 'smartnic-forwarder'])
+  );
 }
 
 /**
