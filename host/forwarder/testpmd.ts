@@ -14,7 +14,7 @@ export function openTestpmd(settings: Pick<TestpmdSettings, 'directory'>): Forwa
   const ask = async (request: Request) => {
     const answer = await exchange(path, request);
     if (answer.ok) return answer.attached;
-    throw new Error(`the forwarder did not ${request.op}: ${answer.error}`);
+    throw new Error(`the forwarder did not ${request.op === 'attached' ? 'say what is attached' : request.op}: ${answer.error}`);
   };
   return {
     attach: async (pair) => void (await ask({ op: 'attach', pair })),
