@@ -38,7 +38,8 @@ function testpmd(eal: string): readonly string[] {
   const script = `
     const [, address] = Object.entries(process.env).find(([name]) => /^PCIDEVICE_.*(?<!_INFO)$/.test(name));
     const eal = ['--lcores', '0@1,1@1', '--no-telemetry', ...${eal}];
-    console.log(JSON.stringify({ env: process.env, vfio: fs.existsSync('/dev/vfio') ? fs.readdirSync('/dev/vfio').sort() : [] }));
+    const env = Object.entries(process.env).map((each) => each.join('='));
+    console.log(JSON.stringify({ env, vfio: fs.existsSync('/dev/vfio') ? fs.readdirSync('/dev/vfio').sort() : [] }));
     const child = require('node:child_process').spawn('dpdk-testpmd', [...eal, '--', ...'${options}'.split(' ')], { stdio: 'inherit' });
     child.on('exit', (code) => process.exit(code ?? 1));
     process.on('SIGTERM', () => child.kill('SIGKILL'));
@@ -54,7 +55,8 @@ function withContainer(made: Pod, changes: object): object {
 
 /** The first line that they print: what their container has. */
 export interface Facts {
-  readonly env: Readonly<Record<string, string>>;
+  /** `NAME=value` */
+  readonly env: readonly string[];
   /** Files of /dev/vfio. */
   readonly vfio: readonly string[];
 }

@@ -46,6 +46,8 @@ export async function startGuestCluster({ prepare, says = () => {} }: GuestOptio
   await prepare(lab);
   says('Open vSwitch, VFs');
   await background(lab, 'containerd', components.containerd(place));
+  // Kubelet ends when it finds no containerd.
+  await lab.sh(`for tries in $(seq 150); do ${programsFolder()}/ctr version >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1`);
   await background(lab, 'kubelet', components.kubelet(place));
   await control.nodeReady();
   says('kubelet');

@@ -96,8 +96,8 @@ describe('a cluster whose node has real VFs (the virtual SmartNIC machine)', fun
   /** By the container's environment. */
   const vfOf = async (name: 'vfio' | 'netdev' | 'socket') => {
     const variable = `PCIDEVICE_${resources[name].toUpperCase().replaceAll(/[^A-Z]/g, '_')}`;
-    const env = name === 'netdev' ? await inPod(cluster, name, 'env') : JSON.stringify((await factsOf(cluster, name)).env);
-    const [, address] = new RegExp(`\\b${variable}"?[=:]"?([\\da-f:.]+)`).exec(env) ?? [];
+    const env = name === 'netdev' ? await inPod(cluster, name, 'env') : (await factsOf(cluster, name)).env.join('\n');
+    const [, address] = new RegExp(`^${variable}=(\\S+)$`, 'm').exec(env) ?? [];
     assert.match(address ?? '', /^0000:\d\d:1\d\.\d$/, variable);
     return address ?? '';
   };
