@@ -141,7 +141,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   };
 
   const cluster: Cluster = {
-    ...{ dir, place, patience: 50, run, kubectl, background, start, stop, nodeReady },
+    ...{ dir, place, patience: 60, run, kubectl, background, start, stop, nodeReady },
     sh: (script, more) => run('bash', ['-ec', script], more),
     get: async (...args) => JSON.parse(await kubectl('get', ...args, '-o', 'json')),
     apply: async (...objects) => {
