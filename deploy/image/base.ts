@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { buildah } from './buildah.ts';
-import { cache, nodeVersion, top } from './names.ts';
+import { buildah, platform } from './buildah.ts';
+import { arch, cache, emulated, nodeVersion, top } from './names.ts';
 
 const release = 'trixie';
 export const baseImage = `docker.io/library/node:${nodeVersion}-${release}-slim`;
@@ -20,12 +20,12 @@ const recipe = createHash('sha256')
 export async function ensureBase(say: (text: string) => void): Promise<void> {
   const known = await buildah('images', '--filter', `label=recipe=${recipe}`, '--quiet', '--no-trunc');
   if (known !== '') return say(`the base image is there: ${baseImage}`);
-  say(`making the base image ${baseImage} of Debian packages, about a minute`);
+  say(`making the base image ${baseImage} of Debian packages, ${emulated ? 'four minutes' : 'about a minute'}`);
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'base-'));
   try {
     await installDebian(join(folder, 'debian.tar'));
-    addNode(join(folder, 'node'));
+    await addNode(folder);
     await commit(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -38,6 +38,8 @@ async function installDebian(tar: string): Promise<void> {
   await execa('mmdebstrap', [
     '--quiet',
     '--mode=root',
+    // What foreign.ts has seen to, and devices, which a user namespace can't make.
+    ...(emulated ? [`--architectures=${arch}`, '--skip=check/qemu,output/dev'] : []),
     '--variant=apt',
     '--include=ca-certificates',
     ...slim,
@@ -56,17 +58,26 @@ async function mirror(): Promise<string> {
 }
 
 /** Node, and the npm that runs this. */
-function addNode(folder: string): void {
+async function addNode(folder: string): Promise<void> {
+  const packages = emulated ? await foreignPackages(folder) : top;
   const npm = dirname(dirname(process.env['npm_execpath'] ?? '/usr/lib/node_modules/npm/bin/npm-cli.js'));
-  const local = join(folder, 'usr/local');
-  cpSync(join(top, `node_modules/node-linux-${process.arch}/bin/node`), join(local, 'bin/node'));
+  const local = join(folder, 'node/usr/local');
+  cpSync(join(packages, `node_modules/node-linux-${arch}/bin/node`), join(local, 'bin/node'));
   chmodSync(join(local, 'bin/node'), 0o755);
   cpSync(npm, join(local, 'lib/node_modules/npm'), { recursive: true });
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(local, 'bin/npm'));
 }
 
+/** The lock file's, of which this machine has not got its Node. */
+async function foreignPackages(folder: string): Promise<string> {
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(top, name), join(folder, name));
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  await execa('npm', ['ci', '--os=linux', `--cpu=${arch}`, '--omit=dev', ...quiet], { cwd: folder });
+  return folder;
+}
+
 async function commit(folder: string): Promise<void> {
-  const container = await buildah('from', 'scratch');
+  const container = await buildah('from', ...platform, 'scratch');
   try {
     await buildah('add', '--quiet', container, join(folder, 'debian.tar'), '/');
     await buildah('add', '--quiet', container, join(folder, 'node'), '/');

@@ -1,10 +1,15 @@
-// buildah with a storage of our own, without a container engine, a daemon or user namespaces.
+// buildah with a storage of our own, without a container engine or a daemon.
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { cache } from './names.ts';
+import { arch, cache, emulated, suffix } from './names.ts';
 
-const env = { BUILDAH_ISOLATION: 'chroot', STORAGE_DRIVER: 'vfs' };
-const storage = ['--root', join(cache, 'storage'), '--runroot', join(cache, 'run')];
+const env = { BUILDAH_ISOLATION: 'chroot' };
+// dpkg renames folders, which an overlay that a user namespace mounts refuses.
+const driver = emulated ? ['--storage-driver', 'vfs'] : [];
+const storage = [...driver, '--root', join(cache, `storage${suffix}`), '--runroot', join(cache, `run${suffix}`)];
+
+/** For what makes an image. */
+export const platform = emulated ? [`--platform=linux/${arch}`] : [];
 
 /** Its stdout; what it says meanwhile goes to the terminal. Throws with its last words. */
 export async function buildah(...args: readonly string[]): Promise<string> {

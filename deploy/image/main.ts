@@ -1,24 +1,41 @@
-// `npm run build:image [-- TARGET…]`: builds the Dockerfile for real, on a machine without a container engine and without a registry, into OCI
-// archives, and says what is in them. The target smartnic unless told; `check` makes no archive. Where a registry is at hand, `docker build .` does.
+// `npm run build:image [-- [--platform linux/arm64] [TARGET…]]`: builds the Dockerfile for real, on a machine without a container engine and
+// without a registry, into OCI archives, and says what is in them. The target smartnic unless told; `check` makes no archive. Where a registry
+// is at hand, `docker build .` does.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { baseImage, ensureBase } from './base.ts';
-import { buildah, buildahAloud } from './buildah.ts';
+import { buildah, buildahAloud, platform } from './buildah.ts';
 import { describe } from './content.ts';
 import { contextKey } from './context.ts';
+import { runEmulated } from './foreign.ts';
 import { lint } from './lint.ts';
-import { archiveOf, cache, check, imageName, type Target, targets, top } from './names.ts';
+import { arch, archiveOf, cache, check, imageName, type Target, targets, top } from './names.ts';
 
 const began = performance.now();
 const say = (text: string) => console.log(`==> ${((performance.now() - began) / 1000).toFixed(0).padStart(3)} s  ${text}`);
 
-async function main(wanted: readonly string[]): Promise<void> {
+/** In Node's words. */
+const platforms: Readonly<Record<string, string>> = { 'linux/amd64': 'x64', 'linux/arm64': 'arm64' };
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals: wanted } = parseArgs({ args, options: { platform: { type: 'string' } }, allowPositionals: true });
   const known: readonly string[] = [check, ...targets];
   for (const name of wanted) if (!known.includes(name)) throw new Error(`no target "${name}"; there are ${known.join(', ')}`);
+  const { platform: named } = values;
+  if (named !== undefined && platforms[named] !== arch) return buildForeign(named);
   await lint(say);
   if (wanted.includes(check)) await runChecks();
   for (const target of targets) if (wanted.length === 0 ? target === 'smartnic' : wanted.includes(target)) await build(target);
+}
+
+/** Its exit status is ours. */
+async function buildForeign(named: string): Promise<void> {
+  if (named !== 'linux/arm64')
+    throw new Error(`--platform ${named}: here, linux/${arch === 'x64' ? 'amd64' : arch} and linux/arm64 can be built`);
+  say(`${named} is emulated here`);
+  process.exitCode = await runEmulated('arm64');
 }
 
 /** Its outcome is all that is wanted of it. */
@@ -58,6 +75,7 @@ async function buildOptions(target: Target | typeof check): Promise<readonly str
   ].flatMap(([from, to]) => (from !== undefined && existsSync(from) ? ['--volume', `${from}:${to}`] : []));
   return [
     '--layers=false',
+    ...platform,
     '--target',
     target,
     '--build-arg',

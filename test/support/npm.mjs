@@ -3,7 +3,16 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { installPackages, prepareArm64, prepareCluster, prepareImage, prepareMachine, step, top } from './prepare.mjs';
+import {
+  installPackages,
+  prepareArm64,
+  prepareCluster,
+  prepareForeignImage,
+  prepareImage,
+  prepareMachine,
+  step,
+  top,
+} from './prepare.mjs';
 
 /** The exit status of a lab's build whose packages can't be had here (test/lab/exit.ts). */
 const noPackages = 3;
@@ -70,7 +79,8 @@ function build() {
 }
 
 function image() {
-  const missing = prepareImage();
+  const foreign = rest.some((each) => each.endsWith('linux/arm64')) && process.arch !== 'arm64';
+  const missing = foreign ? prepareForeignImage() : prepareImage();
   for (const each of missing) console.error(`the image can't be built here; missing: ${each}; with a registry: docker build .`);
   return missing.length === 0 && run(bin('node'), ['deploy/image/main.ts', ...rest]);
 }

@@ -68,6 +68,11 @@ export function prepareImage() {
   return prepare(imageTools, 'a root folder for the image is made');
 }
 
+/** The same for building it for the other architecture. */
+export function prepareForeignImage() {
+  return [...prepareImage(), ...prepare({ 'qemu-user-static': arm64Tools['qemu-user-static'] }, 'the same')];
+}
+
 /** The same for a cluster, on top of what the machine tests need. */
 export function prepareCluster() {
   return [...prepareMachine(), ...prepareImage(), ...prepare(clusterTools, 'a node is made')];
