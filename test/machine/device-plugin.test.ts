@@ -107,6 +107,6 @@ describe('the device plugin as it ships', function () {
   it('says by its exit status and one line what keeps it from starting', async () => {
     const refused = await start('vfs', 'x');
     equal(refused.exitCode, 1);
-    match(refused.stderr, /^smartnic-device-plugin: vfs does not take "x"$/);
+    match(refused.stderr, /^smartnic: vfs does not take "x"$/);
   });
 });
