@@ -19,14 +19,17 @@ RUN npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=err
 FROM tools AS build
 COPY tsconfig.json ./
 COPY cni cni
-COPY deploy/build.mjs deploy/smartnic.ts deploy/
-COPY deploy/image deploy/image
 COPY deploy/install deploy/install
 COPY device-plugin device-plugin
 COPY host host
+COPY inventory inventory
+COPY network network
+COPY operator operator
 COPY proto proto
+COPY supervisor supervisor
+COPY tools tools
 COPY vnic vnic
-RUN node deploy/build.mjs
+RUN node tools/bundle.mjs
 
 # What `npm run check` says, and the unit tests that need no root with what was built, in a minute or more. No image is made from this one, so that none
 # waits for it: CI has run the same by `npm test` before it builds, and an image for the other architecture is built under emulation,
@@ -42,7 +45,7 @@ RUN SMARTNIC_PACKAGES=installed npm run check \
 
 # The image's root, in which every program is started once.
 FROM build AS root
-RUN node deploy/image/root.mjs /image
+RUN node tools/image/root.mjs /image
 
 # The testpmd forwarder's: the same, and dpdk-testpmd with DPDK's network drivers.
 FROM root AS root-forwarder
@@ -50,7 +53,7 @@ FROM root AS root-forwarder
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends dpdk-dev \
  && rm -rf /var/lib/apt/lists/* \
- && node deploy/image/root.mjs /image --with-dpdk
+ && node tools/image/root.mjs /image --with-dpdk
 
 FROM scratch AS smartnic-forwarder
 COPY --from=root-forwarder /image /

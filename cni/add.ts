@@ -1,27 +1,27 @@
 // ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, commit.
 
 import type { Host } from '../host/host.ts';
-import { openNetns, ownNetns, sameNetns } from '../host/netns.ts';
-import { addPort, type Bridge, createBridge, findBridge, findPorts } from '../host/ovs-bridge.ts';
-import type { Ovsdb } from '../host/ovsdb.ts';
-import { configureIp } from '../host/pod-ip.ts';
+import { openNetns, ownNetns, sameNetns } from '../host/kernel/netns.ts';
+import { configureIp } from '../host/netlink/pod-ip.ts';
+import { addPort, type Bridge, createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
+import type { Ovsdb } from '../host/ovs/ovsdb.ts';
+import { annotationKey, chooseVnicType } from '../network/annotation.ts';
+import { trunkVlans } from '../network/keys.ts';
+import { requireKeepable } from '../network/vf-keys.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { End, Port, Vnic } from '../vnic/vnic.ts';
-import { annotationKey, chooseVnicType } from './annotation.ts';
-import { type Attachment, externalIds, findingIds } from './attachment.ts';
-import { trunkVlans } from './config.ts';
-import type { Context } from './context.ts';
-import { checkDeviceInfoPath, writeDeviceInfo } from './device-info.ts';
-import { CniError, coded, codes } from './errors.ts';
-import { callHooks } from './hook-calls.ts';
-import { ipamAdd, requireInstalled } from './ipam.ts';
-import { ovsdbOf, planAttachment, planPort } from './plan.ts';
-import type { Request } from './request.ts';
-import { chainResult, parseResult, type Result } from './result.ts';
-import { teardown } from './teardown.ts';
-import { beginReserved, type Claim } from './vf-claim.ts';
-import { requireKeepable } from './vf-keys.ts';
+import { type Attachment, externalIds, findingIds } from './attachment/attachment.ts';
+import type { Context } from './attachment/context.ts';
+import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
+import { callHooks } from './attachment/hook-calls.ts';
+import { ovsdbOf, planAttachment, planPort } from './attachment/plan.ts';
+import { beginReserved, type Claim } from './claim/claim.ts';
+import { CniError, coded, codes } from './protocol/errors.ts';
+import { ipamAdd, requireInstalled } from './protocol/ipam.ts';
+import type { Request } from './protocol/request.ts';
+import { chainResult, parseResult, type Result } from './protocol/result.ts';
+import { teardown } from './teardown/teardown.ts';
 
 const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 

@@ -1,16 +1,17 @@
 // CHECK: is the attachment still as ADD left it? What is only down is "try again" (11); only what is proven broken is broken,
 // because a runtime may take any other failure for a pod that is misconfigured for good (SPEC, CHECK).
-import { type BridgePort, findPorts } from '../host/ovs-bridge.ts';
-import { checkIp } from '../host/pod-ip.ts';
+
+import { checkIp } from '../host/netlink/pod-ip.ts';
+import { type BridgePort, findPorts } from '../host/ovs/bridge.ts';
+import { trunkVlans } from '../network/keys.ts';
 import { vnics } from '../vnic/index.ts';
-import { attachmentId, findingIds, keyOf } from './attachment.ts';
-import { trunkVlans } from './config.ts';
-import type { Context } from './context.ts';
-import { CniError, coded, codes } from './errors.ts';
-import { ipamOptional } from './ipam.ts';
-import { ipamCall } from './plan.ts';
-import type { Request } from './request.ts';
-import { parseResult, type Result } from './result.ts';
+import { attachmentId, findingIds, keyOf } from './attachment/attachment.ts';
+import type { Context } from './attachment/context.ts';
+import { ipamCall } from './attachment/plan.ts';
+import { CniError, coded, codes } from './protocol/errors.ts';
+import { ipamOptional } from './protocol/ipam.ts';
+import type { Request } from './protocol/request.ts';
+import { parseResult, type Result } from './protocol/result.ts';
 
 export async function check(context: Context, request: Request): Promise<void> {
   const listed = prevResult(request);

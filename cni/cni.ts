@@ -1,17 +1,18 @@
 // The dispatcher: one invocation in (environment, stdin), one answer out (exit status, stdout, stderr). The only place where errors
 // become CNI error objects, so that nothing but CNI JSON is ever on stdout.
+
+import { isRecord } from '../host/base/json.ts';
 import { add } from './add.ts';
-import { keyOf, lockKey } from './attachment.ts';
+import { keyOf, lockKey } from './attachment/attachment.ts';
+import type { Context } from './attachment/context.ts';
 import { check } from './check.ts';
-import type { Context } from './context.ts';
 import { del } from './del.ts';
-import { CniError, coded, codes, renderError } from './errors.ts';
 import { gc } from './gc.ts';
-import { isRecord } from './json.ts';
-import { argsIfReadable, type Command, type Environment, parseRequest, type Request } from './request.ts';
-import { renderResult } from './result.ts';
+import { CniError, coded, codes, renderError } from './protocol/errors.ts';
+import { argsIfReadable, type Command, type Environment, parseRequest, type Request } from './protocol/request.ts';
+import { renderResult } from './protocol/result.ts';
+import { newestVersion, renderVersions } from './protocol/versions.ts';
 import { status } from './status.ts';
-import { newestVersion, renderVersions } from './versions.ts';
 
 export interface Invocation {
   readonly env: Environment;

@@ -1,10 +1,10 @@
 // DEL: always ends clean. Needs neither the namespace nor the journal nor a sound configuration.
-import { type Attachment, attachmentId, keyOf } from './attachment.ts';
-import type { Context } from './context.ts';
-import { isInstalled } from './ipam.ts';
-import { planAttachment } from './plan.ts';
-import type { Request } from './request.ts';
-import { teardown } from './teardown.ts';
+import { type Attachment, attachmentId, keyOf } from './attachment/attachment.ts';
+import type { Context } from './attachment/context.ts';
+import { planAttachment } from './attachment/plan.ts';
+import { isInstalled } from './protocol/ipam.ts';
+import type { Request } from './protocol/request.ts';
+import { teardown } from './teardown/teardown.ts';
 
 /** Throws only what IPAM or the machine refused, after everything was tried. */
 export async function del(context: Context, request: Request): Promise<void> {

@@ -1,13 +1,13 @@
 // GC: takes away what the runtime no longer knows, of this network and of ours only. The key absent says nothing about what is valid,
 // so then only what is proven dead goes; an empty list says that nothing is.
-import { type Attachment, attachmentId, lockKey } from './attachment.ts';
-import type { Context } from './context.ts';
-import { ipamOptional } from './ipam.ts';
-import { ipamCall, ovsdbOf } from './plan.ts';
-import type { Request } from './request.ts';
-import { findStrays } from './strays.ts';
-import { isDead } from './sweep.ts';
-import { teardown } from './teardown.ts';
+import { type Attachment, attachmentId, lockKey } from './attachment/attachment.ts';
+import type { Context } from './attachment/context.ts';
+import { ipamCall, ovsdbOf } from './attachment/plan.ts';
+import { ipamOptional } from './protocol/ipam.ts';
+import type { Request } from './protocol/request.ts';
+import { findStrays } from './teardown/strays.ts';
+import { isDead } from './teardown/sweep.ts';
+import { teardown } from './teardown/teardown.ts';
 
 /** Tries everything, then throws the first failure. */
 export async function gc(context: Context, request: Request): Promise<void> {

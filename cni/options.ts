@@ -1,5 +1,5 @@
 // The command line of the CNI server and its commands for a person. Text to record; `--help` is written from the same table.
-import { parseFlags } from '../host/flags.ts';
+import { parseFlags } from '../host/base/flags.ts';
 
 const commands = {
   run: 'serve the container runtime (the default)',

@@ -1,11 +1,11 @@
 // STATUS: could an ADD succeed now? 50: no. 51: no, and pods that run may be cut off too.
-import { messageOf, Unavailable } from '../host/errors.ts';
-import { findBridge, vswitchdRunning } from '../host/ovs-bridge.ts';
-import type { Context } from './context.ts';
-import { CniError, codes } from './errors.ts';
-import { ipamOptional } from './ipam.ts';
-import { ipamCall, ovsdbOf } from './plan.ts';
-import type { Request } from './request.ts';
+import { messageOf, Unavailable } from '../host/base/errors.ts';
+import { findBridge, vswitchdRunning } from '../host/ovs/bridge.ts';
+import type { Context } from './attachment/context.ts';
+import { ipamCall, ovsdbOf } from './attachment/plan.ts';
+import { CniError, codes } from './protocol/errors.ts';
+import { ipamOptional } from './protocol/ipam.ts';
+import type { Request } from './protocol/request.ts';
 
 /** Throws CniError 50 or 51, or the IPAM plugin's own. Returns what is worth saying though an ADD would succeed. */
 export async function status(context: Context, request: Request): Promise<string> {

@@ -1,16 +1,16 @@
 // The device plugin's process: `run` serves kubelet until a signal; `vfs` and `explain` answer a person and end.
-import { messageOf } from '../host/errors.ts';
-import { keepServing, verdict } from '../host/http.ts';
-import { openKernelQuestions } from '../host/kernel-facts.ts';
-import { openLog } from '../host/log.ts';
+import { messageOf } from '../host/base/errors.ts';
+import { openLog } from '../host/base/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
-import { explainVf, showVfs } from './cli.ts';
+import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
+import { keepServing, verdict } from '../host/program/http.ts';
+import { parsePciAddress } from '../inventory/config/ranges.ts';
+import { explainVf, showVfs } from '../operator/vfs.ts';
+import { readView } from '../operator/view.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { startPlugin } from './plugin.ts';
-import { parsePciAddress } from './ranges.ts';
 import { livenessProblems, readinessProblems } from './readiness.ts';
-import { readView } from './view.ts';
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));

@@ -1,6 +1,6 @@
 // The device plugin in numbers, for Prometheus. Read off the status at each scrape; nothing is counted elsewhere.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { reasons } from './health-reasons.ts';
+import { reasons } from '../inventory/health/reasons.ts';
 import type { Status } from './plugin.ts';
 
 interface Sample {

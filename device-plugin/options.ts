@@ -1,8 +1,8 @@
 // The command line of the device plugin and its commands for a person. Text to record; `--help` is written from the same table.
-import { parseFlags } from '../host/flags.ts';
-import { type Endpoint, parseEndpoint } from '../host/http.ts';
-import { type LogLevel, logLevels } from '../host/log.ts';
-import { type Registration, registrations } from './kubelet.ts';
+import { parseFlags } from '../host/base/flags.ts';
+import { type LogLevel, logLevels } from '../host/base/log.ts';
+import { type Endpoint, parseEndpoint } from '../host/program/http.ts';
+import { type Registration, registrations } from './kubelet/kubelet.ts';
 
 const commands = {
   run: 'serve kubelet (the default)',

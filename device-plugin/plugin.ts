@@ -1,23 +1,23 @@
 // The device plugin as a whole: configuration, machine and kubelet's holdings in; what kubelet is offered, and why not more, out.
 // Whatever changes, everything is worked out anew from the last look at each of them.
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../host/errors.ts';
+import { messageOf } from '../host/base/errors.ts';
+import { watchDirectories } from '../host/files/watch-directories.ts';
 import type { Host } from '../host/host.ts';
-import type { AskKernel } from '../host/nics.ts';
-import { readSockets } from '../host/numa.ts';
-import { quarantineDir } from '../host/quarantine.ts';
-import { onHost } from '../host/sysfs.ts';
-import { watchDirectories } from '../host/watch-directories.ts';
-import type { Config } from './config.ts';
-import { type ConfigSourceOptions, type ConfigState, followConfig } from './config-source.ts';
-import { probeForwarders, readFacts } from './facts.ts';
-import { keepFiles } from './files.ts';
-import { type Finding, healthAtStart, judge } from './health.ts';
-import { followInventory, type Inventory, type InventoryOptions } from './inventory.ts';
-import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet.ts';
-import type { Sockets } from './numa.ts';
-import { makeOffer } from './pools.ts';
-import type { Resource } from './resource.ts';
+import { readSockets } from '../host/kernel/numa.ts';
+import { onHost } from '../host/kernel/sysfs.ts';
+import type { AskKernel } from '../host/nic/nics.ts';
+import { quarantineDir } from '../host/nic/quarantine.ts';
+import type { Config } from '../inventory/config/config.ts';
+import type { Sockets } from '../inventory/config/numa.ts';
+import { type ConfigSourceOptions, type ConfigState, followConfig } from '../inventory/config/source.ts';
+import { keepFiles } from '../inventory/files/files.ts';
+import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
+import { type Finding, healthAtStart, judge } from '../inventory/health/health.ts';
+import { followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
+import { makeOffer } from '../inventory/offer/offer.ts';
+import type { Resource } from '../inventory/offer/resource.ts';
+import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet/kubelet.ts';
 
 export interface PluginOptions {
   readonly host: Pick<Host, 'root' | 'log'>;

@@ -1,10 +1,11 @@
 // The machine as one record. Everything that touches it takes a Host first, so that tests run on machines of their own side by side.
+
+import type { Logger } from './base/log.ts';
 import type { Forwarder } from './forwarder/forwarder.ts';
-import type { Logger } from './log.ts';
+import type { Netns } from './kernel/netns.ts';
 import type { Netlink } from './netlink/netlink.ts';
-import type { Netns } from './netns.ts';
-import type { Ovsdb } from './ovsdb.ts';
-import type { Run } from './run.ts';
+import type { Ovsdb } from './ovs/ovsdb.ts';
+import type { Run } from './program/run.ts';
 
 export interface Host {
   /** Where the machine's file system begins: `/`, or a directory that a test filled with a sysfs tree. */

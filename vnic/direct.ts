@@ -1,11 +1,12 @@
 // `direct`: the pod gets the vf itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio), with `kernel` its netdev moves in.
-import { findBinding } from '../host/driver.ts';
+
 import type { Host } from '../host/host.ts';
-import { openNetns } from '../host/netns.ts';
-import { findVf } from '../host/pci.ts';
-import type { Vf } from '../host/vf.ts';
-import { findNetdevIn, moveNetdev } from '../host/vf-netdev.ts';
-import { findVfSettings } from '../host/vf-settings.ts';
+import { openNetns } from '../host/kernel/netns.ts';
+import { findBinding } from '../host/nic/driver.ts';
+import { findVf } from '../host/nic/pci.ts';
+import type { Vf } from '../host/nic/vf.ts';
+import { findNetdevIn, moveNetdev } from '../host/nic/vf-netdev.ts';
+import { findVfSettings } from '../host/nic/vf-settings.ts';
 import type { DeviceNode, Grant } from './grant.ts';
 import { type CableVf, putBackVf, raiseRepresentor, setUpVf } from './vf.ts';
 import type { Port, Vnic } from './vnic.ts';

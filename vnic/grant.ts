@@ -1,4 +1,4 @@
-// What a container is given at Allocate for its vf: values only, packed into kubelet's message by device-plugin/service.ts.
+// What a container is given at Allocate for its vf: values only, packed into kubelet's message by device-plugin/kubelet/service.ts.
 
 export interface Mount {
   readonly containerPath: string;

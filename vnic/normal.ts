@@ -1,9 +1,9 @@
 // `normal`: a veth pair, one end born in the pod under its final name, the other one a port of the bridge. No vf.
 
 import type { Host } from '../host/host.ts';
+import { openNetns } from '../host/kernel/netns.ts';
 import type { Link } from '../host/netlink/netlink.ts';
 import { disableTxChecksum } from '../host/netlink/offload.ts';
-import { openNetns } from '../host/netns.ts';
 import type { Port, Vnic } from './vnic.ts';
 
 export const normal: Vnic = {

@@ -1,11 +1,11 @@
 // What all vnic types with a vf share: what is read of it before the first change, what is set on it, and how it gets back to how it was.
-import { defined } from '../host/defined.ts';
-import { type Binding, bindDriver, findBinding, restoreBinding } from '../host/driver.ts';
+import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
-import type { IommuGroup } from '../host/vf.ts';
-import { bringHome, findNetdev, type NetdevState } from '../host/vf-netdev.ts';
-import type { VfPlace } from '../host/vf-place.ts';
-import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/vf-settings.ts';
+import { type Binding, bindDriver, findBinding, restoreBinding } from '../host/nic/driver.ts';
+import type { IommuGroup } from '../host/nic/vf.ts';
+import { bringHome, findNetdev, type NetdevState } from '../host/nic/vf-netdev.ts';
+import type { VfPlace } from '../host/nic/vf-place.ts';
+import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/nic/vf-settings.ts';
 
 /** What becomes of the vf: handed to user space, or its netdev to the pod. */
 export type VfDriver = 'vfio-pci' | 'kernel';

@@ -4,7 +4,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
-import { existsOnHost, onHost } from '../host/sysfs.ts';
+import { existsOnHost, onHost } from '../host/kernel/sysfs.ts';
 import { direct } from './direct.ts';
 import type { Grant } from './grant.ts';
 import type { CableVf } from './vf.ts';

@@ -1,9 +1,9 @@
 // What smartnic has on a node, as the uninstaller sees it below `root`: what still holds it there, what is left, and taking that away.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { socketName } from '../../device-plugin/term.ts';
+import { socketName } from '../../device-plugin/kubelet/term.ts';
 
-/** Device-info files and CDI specs of ours stand in an index beside them (host/own-files.ts). */
+/** Device-info files and CDI specs of ours stand in an index beside them (host/files/own-files.ts). */
 const indexed = ['run/k8s.cni.cncf.io/devinfo/dp', 'run/cdi'];
 const index = '.smartnic-files';
 const kubeletSockets = ['var/lib/kubelet/plugins_registry', 'var/lib/kubelet/device-plugins'];

@@ -1,7 +1,7 @@
 // Puts smartnic on a node and takes it off again: the init container, and the container of components/uninstall.
 import { join } from 'node:path';
-import { messageOf } from '../../host/errors.ts';
-import { parseFlags } from '../../host/flags.ts';
+import { messageOf } from '../../host/base/errors.ts';
+import { parseFlags } from '../../host/base/flags.ts';
 import { leftovers } from './leftovers.ts';
 import { putFile } from './put-file.ts';
 import { uninstall } from './uninstall.ts';

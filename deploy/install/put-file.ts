@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../host/errors.ts';
+import { messageOf } from '../../host/base/errors.ts';
 
 export interface FileToPut {
   readonly from: string;

@@ -1,6 +1,6 @@
 // What a forwarder is: a program in user space that relays a vhost-user socket to a vf. One interface for all of them; which one a
 // node has stands in its configuration (settings.ts). Not the keeping of pairs over restarts: keeper.ts.
-import type { NewPort } from '../ovs-bridge.ts';
+import type { NewPort } from '../ovs/bridge.ts';
 
 /** Below it each vf and each slot has a directory of its own, which its container owns. */
 export const socketDirectory = '/run/smartnic/vhost';

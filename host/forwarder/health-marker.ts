@@ -1,13 +1,13 @@
-// Tells the device plugin how the forwarder is: a marker file beside those of quarantined vfs (host/quarantine.ts), which it watches. The
+// Tells the device plugin how the forwarder is: a marker file beside those of quarantined vfs (host/nic/quarantine.ts), which it watches. The
 // forwarder is asked by the CNI server alone: its sockets are not the device plugin's to open.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 import type { Host } from '../host.ts';
-import type { Logger } from '../log.ts';
-import { quarantineDir } from '../quarantine.ts';
-import { onHost, readText } from '../sysfs.ts';
+import { onHost, readText } from '../kernel/sysfs.ts';
+import { quarantineDir } from '../nic/quarantine.ts';
 import type { Forwarder } from './forwarder.ts';
 
 const marker = 'forwarder';

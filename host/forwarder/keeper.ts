@@ -1,8 +1,8 @@
 // Keeps a forwarder's pairs: one that restarted gets its pairs back, and pairs of ours that nobody wants go. Is a forwarder itself, in
 // front of the one that relays. Which pairs are wanted is on disk (wanted-pairs.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 import type { Attached, Forwarder, Pair, PairName } from './forwarder.ts';
 import { makeLock } from './lock.ts';
 import type { WantedPairs } from './wanted-pairs.ts';

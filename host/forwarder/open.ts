@@ -1,6 +1,6 @@
 // The forwarder that the node's configuration names, with the keeping of its pairs where it forgets them.
-import type { Logger } from '../log.ts';
-import type { Ovsdb } from '../ovsdb.ts';
+import type { Logger } from '../base/log.ts';
+import type { Ovsdb } from '../ovs/ovsdb.ts';
 import type { Forwarder } from './forwarder.ts';
 import { keepPairs } from './keeper.ts';
 import { openOvsDpdk } from './ovs-dpdk.ts';

@@ -1,10 +1,10 @@
 // The forwarder `ovs-dpdk`: Open vSwitch's own userspace datapath. The bridge's port is the vhost-user connection itself, no vf is used,
 // and its memory is OVSDB: there is nothing to attach, and nothing to keep.
-import { messageOf } from '../errors.ts';
-import { vswitchdRunning } from '../ovs-bridge.ts';
-import type { Row } from '../ovsdb/schema.ts';
-import type { Ovsdb } from '../ovsdb.ts';
-import { checkSocketPath } from '../unix-socket.ts';
+import { messageOf } from '../base/errors.ts';
+import { checkSocketPath } from '../files/unix-socket.ts';
+import { vswitchdRunning } from '../ovs/bridge.ts';
+import type { Row } from '../ovs/ovsdb/schema.ts';
+import type { Ovsdb } from '../ovs/ovsdb.ts';
 import type { Attached, Forwarder } from './forwarder.ts';
 
 /** The consumer is the socket's server, so that either side may restart; the other type needs the consumer to restart with it. */

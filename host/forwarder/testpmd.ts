@@ -1,10 +1,10 @@
 // The forwarder `testpmd`: asks the supervisor of dpdk-testpmd relays (supervisor/) over its socket.
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { messageOf, Unavailable } from '../errors.ts';
+import { messageOf, Unavailable } from '../base/errors.ts';
 import type { Forwarder } from './forwarder.ts';
+import { type Answer, parseAnswer, type Request } from './relay-protocol.ts';
 import { supervisorSocket, type TestpmdSettings } from './settings.ts';
-import { type Answer, parseAnswer, type Request } from './supervisor/protocol.ts';
 
 /** Milliseconds: the supervisor itself gives a relay 30 s to start. */
 const patience = 40_000;

@@ -1,9 +1,9 @@
 // Tells the wire of a pod's new addresses, so that switches and neighbours do not go on with what they cached for an older pod.
 import { close, closeSync } from 'node:fs';
-import { bind, SystemError, send, socket } from '../libc.ts';
-import { inNetns, type Netns } from '../netns.ts';
+import { bind, SystemError, send, socket } from '../kernel/libc.ts';
+import { inNetns, type Netns } from '../kernel/netns.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from './frames.ts';
-import { parseCidr, parseIp } from './inet.ts';
+import { parseCidr, parseIp } from './rtnetlink/inet.ts';
 
 /** Whose addresses are announced: a link that is up. */
 export interface Announcement {

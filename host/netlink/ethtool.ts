@@ -1,7 +1,7 @@
 // Which features of a netdev are on. Source: linux/ethtool_netlink.h, Documentation/networking/ethtool-netlink.rst (FEATURES_GET).
-import { attributeMap, decodeAttributes, nested, readText, text } from './codec.ts';
-import { NetlinkError } from './error.ts';
-import type { Family } from './generic.ts';
+import { attributeMap, decodeAttributes, nested, readText, text } from './wire/codec.ts';
+import { NetlinkError } from './wire/error.ts';
+import type { Family } from './wire/generic.ts';
 
 const ETHTOOL_MSG_FEATURES_GET = 11;
 const ETHTOOL_A_FEATURES_HEADER = 1;

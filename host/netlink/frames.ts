@@ -1,5 +1,5 @@
 // Ethernet frames by which a host tells its wire that an address is now behind its MAC. Pure; announce.ts sends them.
-import { parseIp, parseMac } from './inet.ts';
+import { parseIp, parseMac } from './rtnetlink/inet.ts';
 
 /**
  * Gratuitous ARP in its request form (RFC 5227, 3): "who has `ip`? tell `ip`".

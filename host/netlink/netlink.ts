@@ -1,15 +1,15 @@
 // rtnetlink: links, addresses and routes of one network namespace, as the rest of the program sees them.
-import type { Netns } from '../netns.ts';
-import { type Address, decodeAddress, type NewAddress } from './address.ts';
-import { NetlinkError } from './error.ts';
-import type { Family } from './inet.ts';
-import { decodeLink, type Link, type LinkChange, type VethPair } from './link.ts';
-import * as ask from './requests.ts';
-import { decodeRoute, type NewRoute, type Route } from './route.ts';
-import { openSession } from './session.ts';
-import { protocols } from './socket.ts';
-import { createVeth } from './veth.ts';
-import { decodeVfs, type VfChange, type VfSettings } from './vf.ts';
+import type { Netns } from '../kernel/netns.ts';
+import { type Address, decodeAddress, type NewAddress } from './rtnetlink/address.ts';
+import type { Family } from './rtnetlink/inet.ts';
+import { decodeLink, type Link, type LinkChange, type VethPair } from './rtnetlink/link.ts';
+import * as ask from './rtnetlink/requests.ts';
+import { decodeRoute, type NewRoute, type Route } from './rtnetlink/route.ts';
+import { createVeth } from './rtnetlink/veth.ts';
+import { decodeVfs, type VfChange, type VfSettings } from './rtnetlink/vf.ts';
+import { NetlinkError } from './wire/error.ts';
+import { openSession } from './wire/session.ts';
+import { protocols } from './wire/socket.ts';
 
 export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair, VfChange, VfSettings };
 

@@ -1,7 +1,7 @@
 // Says that links, addresses or routes of our network namespace changed. What changed is for the listener to find out.
 // Source: linux/rtnetlink.h, RTMGRP_*.
-import { SystemError } from '../libc.ts';
-import { openSocket, protocols } from './socket.ts';
+import { SystemError } from '../kernel/libc.ts';
+import { openSocket, protocols } from './wire/socket.ts';
 
 /** RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE. */
 const groups = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;

@@ -1,11 +1,11 @@
 // Switches off transmit checksum offload of a pod's veth end. A userspace datapath (OVS `netdev`) hands packets on with the checksums
 // they came with, so the pod's kernel must finish them. Source: linux/ethtool_netlink.h (FEATURES_SET), linux/netdev_features.h.
-import type { Netns } from '../netns.ts';
-import { nested, text } from './codec.ts';
+import type { Netns } from '../kernel/netns.ts';
 import { findFeatures } from './ethtool.ts';
-import { type Family, findFamily } from './generic.ts';
-import { openSession } from './session.ts';
-import { protocols } from './socket.ts';
+import { nested, text } from './wire/codec.ts';
+import { type Family, findFamily } from './wire/generic.ts';
+import { openSession } from './wire/session.ts';
+import { protocols } from './wire/socket.ts';
 
 /** All that `ethtool -K LINK tx off` means; those that a driver does not have are no error. */
 const txChecksums = [

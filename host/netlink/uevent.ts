@@ -1,9 +1,9 @@
 // The kernel's own announcements of devices added, removed, bound and moved. Not udev's: those come later, on another group.
 // The socket hangs in libuv's event loop (koffi's poll), so waiting costs no thread, and a worker or a helper process is not needed.
 // Source: lib/kobject_uevent.c: `ACTION@DEVPATH`, then `KEY=value` entries, each closed by a NUL.
-import { messageOf } from '../errors.ts';
-import { SystemError } from '../libc.ts';
-import { type NetlinkSocket, openSocket, protocols } from './socket.ts';
+import { messageOf } from '../base/errors.ts';
+import { SystemError } from '../kernel/libc.ts';
+import { type NetlinkSocket, openSocket, protocols } from './wire/socket.ts';
 
 export interface Uevent {
   /** `add`, `remove`, `change`, `move`, `online`, `offline`, `bind`, `unbind`. */

@@ -17,8 +17,13 @@ const sources = [
   'deploy',
   'device-plugin',
   'host',
+  'inventory',
+  'network',
+  'operator',
   'proto',
+  'supervisor',
   'test',
+  'tools',
   'vnic',
   'package.json',
   'tsconfig.json',
@@ -26,12 +31,12 @@ const sources = [
 ];
 const specs = [
   // shim-wait.test.ts measures times, which an emulator does not keep.
-  'test/unit/cni/shim.test.ts',
-  'test/unit/cni/shim-errors.test.ts',
+  'test/unit/cni/shim/shim.test.ts',
+  'test/unit/cni/shim/errors.test.ts',
   'test/unit/deploy/install.test.ts',
-  'test/unit/device-plugin/kubelet-contract.test.ts',
-  'test/unit/host/run.test.ts',
-  'test/unit/host/vf-codec.test.ts',
+  'test/unit/device-plugin/kubelet/contract.test.ts',
+  'test/unit/host/program/run.test.ts',
+  'test/unit/host/nic/vf-codec.test.ts',
   'test/unit/host/forwarder/*.test.ts',
   'test/unit/host/netlink/*.test.ts',
   'test/machine/black-box.test.ts',
@@ -69,7 +74,7 @@ async function main(args: readonly string[]): Promise<void> {
     await execa(join(bin, 'node'), command, { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'] });
   };
   say('building dist/ with Node for arm64');
-  await node('deploy/build.mjs');
+  await node('tools/bundle.mjs');
   await node('-p', '[process.arch, process.version].join(" ")');
   for (const name of ['smartnic.arm64', 'node_modules/@koromix/koffi-linux-arm64/linux_arm64/koffi.node']) requireArm64(name);
   for (const name of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])

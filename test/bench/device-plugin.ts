@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listDirectory } from '../../host/sysfs.ts';
+import { listDirectory } from '../../host/kernel/sysfs.ts';
 import { bigMachine } from '../support/big-tree.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { FakeKubelet } from '../support/fake-kubelet.ts';

@@ -1,8 +1,8 @@
 // `npm run bench [-- --json FILE] [NAME…]`: runs the benchmarks one after the other and prints a table; says what was measured also
 // where a goal is missed, and ends well all the same: a figure is told, not tested.
 import { writeFile } from 'node:fs/promises';
-import { messageOf } from '../../host/errors.ts';
-import { parseFlags } from '../../host/flags.ts';
+import { messageOf } from '../../host/base/errors.ts';
+import { parseFlags } from '../../host/base/flags.ts';
 import { run as devicePlugin } from './device-plugin.ts';
 import { run as direct } from './direct.ts';
 import type { Bench, Figure } from './figure.ts';

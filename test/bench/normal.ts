@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { inNetns, openNetns } from '../../host/netns.ts';
-import { spawn } from '../../host/spawn.ts';
+import { inNetns, openNetns } from '../../host/kernel/netns.ts';
+import { spawn } from '../../host/program/spawn.ts';
 import { type FakeApiServer, kubeconfig, startFakeApiServer } from '../support/fake-api-server.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';

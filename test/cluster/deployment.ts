@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { archiveOf } from '../../deploy/image/names.ts';
+import { archiveOf } from '../../tools/image/names.ts';
 import { top } from './cache.ts';
 import { type Cluster, eventually } from './cluster.ts';
 import { kubectlPatiently } from './pods.ts';

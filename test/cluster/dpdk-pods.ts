@@ -1,6 +1,6 @@
 // Pods whose program is DPDK's testpmd, which answers ARP and echo requests: one drives its VF, one serves its vhost-user socket. The image is
 // the forwarder's, which has no shell: Node reads what the device plugin wrote into the environment.
-import { imageName } from '../../deploy/image/names.ts';
+import { imageName } from '../../tools/image/names.ts';
 import type { Cluster } from './cluster.ts';
 import type { pod } from './pods.ts';
 

@@ -2,7 +2,7 @@
 // vSwitch in a QEMU guest that has real VFs (test/lab). The traffic between the two stays in the cluster's network namespace.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { archiveOf, targets } from '../../deploy/image/names.ts';
+import { archiveOf, targets } from '../../tools/image/names.ts';
 import { uplinkMac } from '../lab/hardware.ts';
 import { bootLab, type Lab } from '../lab/lab.ts';
 import { startOvs } from '../lab/node.ts';

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readText } from '../../host/sysfs.ts';
+import { readText } from '../../host/kernel/sysfs.ts';
 import { hierarchies, removeCgroups } from './namespaces.ts';
 
 export interface ClusterNames {

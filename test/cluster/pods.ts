@@ -1,6 +1,6 @@
 // Pods of tests, and what is known of them.
 import { join } from 'node:path';
-import { listPodDevices } from '../../host/podresources.ts';
+import { listPodDevices } from '../../host/kube/podresources.ts';
 import { type Cluster, eventually } from './cluster.ts';
 import { images } from './images.ts';
 

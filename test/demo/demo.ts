@@ -1,7 +1,7 @@
 // `npm run demo [-- --host | --lab]`: all three vnic types, each with a figure of its traffic. What this machine can show by itself, then all of
 // them on VFs, in the virtual SmartNIC machine of test/lab. Leaves nothing behind.
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../host/errors.ts';
+import { messageOf } from '../../host/base/errors.ts';
 import { netnsLeft } from '../support/netns.ts';
 import { table } from '../support/table.ts';
 import { showLab } from './lab.ts';

@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../host/errors.ts';
+import { messageOf } from '../../host/base/errors.ts';
 import { top } from './cache.ts';
 import { ensureLab } from './ensure.ts';
 import type { Share, Uplink } from './hardware.ts';

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { bind, readable, receive, socket } from '../../host/libc.ts';
+import { bind, readable, receive, socket } from '../../host/kernel/libc.ts';
+import { inNetns, type Netns, openNetns } from '../../host/kernel/netns.ts';
 import { announce } from '../../host/netlink/announce.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from '../../host/netlink/frames.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
-import { inNetns, type Netns, openNetns } from '../../host/netns.ts';
 import { makeNetns } from '../support/netns.ts';
 
 const mac = '0a:58:0a:00:00:05';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { codes } from '../../cni/errors.ts';
+import { codes } from '../../cni/protocol/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';

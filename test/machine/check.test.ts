@@ -1,7 +1,7 @@
 // CHECK on the real machine: what a person or an agent can do to a pod's interface, and whether CHECK finds it.
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { codes } from '../../cni/errors.ts';
+import { codes } from '../../cni/protocol/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, attach } from '../support/attached.ts';
 import { network, startNode, type TestNode } from '../support/node.ts';

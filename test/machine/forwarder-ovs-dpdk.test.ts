@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { openLog } from '../../host/base/log.ts';
 import { openOvsDpdk } from '../../host/forwarder/ovs-dpdk.ts';
-import { openLog } from '../../host/log.ts';
-import { addPort, createBridge, removePorts } from '../../host/ovs-bridge.ts';
-import { type Ovsdb, openOvsdb } from '../../host/ovsdb.ts';
+import { addPort, createBridge, removePorts } from '../../host/ovs/bridge.ts';
+import { type Ovsdb, openOvsdb } from '../../host/ovs/ovsdb.ts';
 import { skipWithoutDpdk, startConsumer } from '../support/consumer.ts';
 import type { Daemon } from '../support/daemon.ts';
 import { makeNetns } from '../support/netns.ts';

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openLog } from '../../host/base/log.ts';
 import type { Forwarder, Pair } from '../../host/forwarder/forwarder.ts';
 import { keepPairs } from '../../host/forwarder/keeper.ts';
 import { openWantedPairs } from '../../host/forwarder/wanted-pairs.ts';
 import { openXvio } from '../../host/forwarder/xvio/xvio.ts';
-import { openLog } from '../../host/log.ts';
 import { type FakeForwarder, skipWithoutZmq, startFakeForwarder } from '../support/fake-virtio-forwarder.ts';
 import { until } from '../support/until.ts';
 

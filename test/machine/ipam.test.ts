@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codes } from '../../cni/errors.ts';
+import { codes } from '../../cni/protocol/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';

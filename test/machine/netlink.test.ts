@@ -1,8 +1,8 @@
 // rtnetlink against the real kernel, in namespaces of our own; what it did is read back by `ip`.
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { type Netns, openNetns } from '../../host/kernel/netns.ts';
 import { type Netlink, openNetlink } from '../../host/netlink/netlink.ts';
-import { type Netns, openNetns } from '../../host/netns.ts';
 import { makeNetns, type TestNetns } from '../support/netns.ts';
 
 const mac = '0a:58:0a:00:00:05';

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { inNetns, openNetns, ownNetns, sameNetns } from '../../host/netns.ts';
+import { inNetns, openNetns, ownNetns, sameNetns } from '../../host/kernel/netns.ts';
 import { makeNetns } from '../support/netns.ts';
 
 describe('network namespaces', () => {
@@ -72,7 +72,7 @@ describe('network namespaces', () => {
   it('abort the process, with a last word, when the thread cannot come back', async () => {
     await using made = await makeNetns();
     const script = `
-      import { inNetns, openNetns } from ${JSON.stringify(import.meta.resolve('../../host/netns.ts'))};
+      import { inNetns, openNetns } from ${JSON.stringify(import.meta.resolve('../../host/kernel/netns.ts'))};
       inNetns(openNetns(${JSON.stringify(made.path)}), () => process.setuid(65534));
       console.log('went on');`;
     const dying = ['-c', 'ulimit -c 0; exec "$0" --input-type=module --eval "$1"', process.execPath, script];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { supportedVersions } from '../../cni/versions.ts';
+import { supportedVersions } from '../../cni/protocol/versions.ts';
 import { succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';

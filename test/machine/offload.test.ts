@@ -1,12 +1,12 @@
 // Transmit checksum offload of a real veth, read back from the kernel.
 import assert from 'node:assert/strict';
+import { type Netns, openNetns } from '../../host/kernel/netns.ts';
 import { findFeatures } from '../../host/netlink/ethtool.ts';
-import { findFamily } from '../../host/netlink/generic.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
 import { disableTxChecksum } from '../../host/netlink/offload.ts';
-import { openSession } from '../../host/netlink/session.ts';
-import { protocols } from '../../host/netlink/socket.ts';
-import { type Netns, openNetns } from '../../host/netns.ts';
+import { findFamily } from '../../host/netlink/wire/generic.ts';
+import { openSession } from '../../host/netlink/wire/session.ts';
+import { protocols } from '../../host/netlink/wire/socket.ts';
 import { makeNetns } from '../support/netns.ts';
 
 describe('disableTxChecksum', () => {

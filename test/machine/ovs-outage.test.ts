@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codes } from '../../cni/errors.ts';
+import { codes } from '../../cni/protocol/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';

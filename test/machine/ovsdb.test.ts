@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Unavailable } from '../../host/errors.ts';
-import { openLog } from '../../host/log.ts';
-import { addPort, createBridge, findBridge, findPorts, removePorts, vswitchdRunning } from '../../host/ovs-bridge.ts';
-import { createBridgeOperations } from '../../host/ovs-transactions.ts';
-import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovsdb.ts';
+import { Unavailable } from '../../host/base/errors.ts';
+import { openLog } from '../../host/base/log.ts';
+import { addPort, createBridge, findBridge, findPorts, removePorts, vswitchdRunning } from '../../host/ovs/bridge.ts';
+import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
+import { createBridgeOperations } from '../../host/ovs/transactions.ts';
 import { type Ovs, skipWithoutOvs, startOvs } from '../support/ovs.ts';
 import { type OvsdbServer, program, startOvsdbServer } from '../support/ovsdb-server.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { inNetns, openNetns } from '../../host/netns.ts';
+import { inNetns, openNetns } from '../../host/kernel/netns.ts';
 
 export interface FakePod {
   readonly namespace?: string;

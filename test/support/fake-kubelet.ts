@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Server } from '@grpc/grpc-js';
-import { messageOf } from '../../host/errors.ts';
+import { messageOf } from '../../host/base/errors.ts';
 import type { ContainerAllocateResponse__Output } from '../../proto/generated/v1beta1/ContainerAllocateResponse.ts';
 import { type Behaviour, healthyKubelet } from './fake-kubelet/behaviour.ts';
 import { DeviceBook, type Given } from './fake-kubelet/devices.ts';

@@ -75,14 +75,14 @@ function check() {
 
 function build() {
   step('building dist/: the executable and the servers');
-  return run(bin('node'), ['deploy/build.mjs']);
+  return run(bin('node'), ['tools/bundle.mjs']);
 }
 
 function image() {
   const foreign = rest.some((each) => each.endsWith('linux/arm64')) && process.arch !== 'arm64';
   const missing = foreign ? prepareForeignImage() : prepareImage();
   for (const each of missing) console.error(`the image can't be built here; missing: ${each}; with a registry: docker build .`);
-  return missing.length === 0 && run(bin('node'), ['deploy/image/main.ts', ...rest]);
+  return missing.length === 0 && run(bin('node'), ['tools/image/main.ts', ...rest]);
 }
 
 /** Nothing where the machine can't run them; in CI that is a failure, elsewhere it is said. */
@@ -118,7 +118,7 @@ function cluster() {
 function clusterParts() {
   return (
     start(bin('node'), ['test/cluster/main.ts', 'build']) ||
-    start(bin('node'), ['deploy/image/main.ts', 'smartnic', 'smartnic-forwarder'])
+    start(bin('node'), ['tools/image/main.ts', 'smartnic', 'smartnic-forwarder'])
   );
 }
 

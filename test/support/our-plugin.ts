@@ -1,8 +1,8 @@
 // Our device plugin's side towards kubelet, started in this process with short durations, for tests on the fake kubelet.
 import { pino } from 'pino';
-import { type Kubelet, type KubeletOptions, openKubelet } from '../../device-plugin/kubelet.ts';
-import type { Resource } from '../../device-plugin/resource.ts';
-import type { Timing } from '../../device-plugin/timing.ts';
+import { type Kubelet, type KubeletOptions, openKubelet } from '../../device-plugin/kubelet/kubelet.ts';
+import type { Timing } from '../../device-plugin/kubelet/timing.ts';
+import type { Resource } from '../../inventory/offer/resource.ts';
 
 const quick: Timing = {
   patience: 1500,

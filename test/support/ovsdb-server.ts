@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '../../host/run.ts';
+import { run } from '../../host/program/run.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 
 export interface OvsdbServer extends AsyncDisposable {

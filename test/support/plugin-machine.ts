@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Plugin, type PluginOptions, startPlugin } from '../../device-plugin/plugin.ts';
-import type { KernelFacts } from '../../host/nics.ts';
+import type { KernelFacts } from '../../host/nic/nics.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { makeTree, noFacts, type Tree, type TreePf } from './sysfs-tree.ts';
 

@@ -65,7 +65,7 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
   let supervisor: Daemon | undefined;
   undo.defer(async () => supervisor?.stop());
   const startSupervisor = async () => {
-    const command = [process.execPath, join(top, 'host/forwarder/supervisor/main.ts')];
+    const command = [process.execPath, join(top, 'supervisor/main.ts')];
     supervisor = startDaemon('ip', ['netns', 'exec', ovs.netns, ...command], {
       PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
       SMARTNIC_CONFIG: settings,

@@ -1,6 +1,7 @@
 // Vfs and resources out of nothing, for tests of the device plugin: no machine behind them.
-import type { Resource } from '../../device-plugin/resource.ts';
-import type { Vf } from '../../host/vf.ts';
+
+import type { Vf } from '../../host/nic/vf.ts';
+import type { Resource } from '../../inventory/offer/resource.ts';
 
 /** Vf `index` of pf `0000:0<pf>:00.0`: address, group and index follow from the two numbers. */
 export function someVf(pf: number, index: number, differing: Partial<Vf> = {}): Vf {

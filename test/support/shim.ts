@@ -42,7 +42,7 @@ export function describeShim(title: string, tests: (shim: Shim) => void): void {
 
 function compileStatic(output: string, flags: readonly string[]): string | undefined {
   if (!has('musl-gcc') && !has('gcc')) return 'no musl-gcc and no gcc on this machine';
-  execFileSync(process.execPath, [join(repository, 'cni/shim/build.mjs'), output, ...flags], {
+  execFileSync(process.execPath, [join(repository, 'tools/shim.mjs'), output, ...flags], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return undefined;

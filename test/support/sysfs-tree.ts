@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Host } from '../../host/host.ts';
-import type { AskKernel, KernelFacts } from '../../host/nics.ts';
+import type { AskKernel, KernelFacts } from '../../host/nic/nics.ts';
 
 export interface TreePort {
   readonly netdev: string;

@@ -1,7 +1,7 @@
 // The forwarder `xvio`: virtio-forwarder's daemon, by its ZeroMQ port control and statistics. It forgets everything when it restarts.
 
-import { messageOf, Unavailable } from '../../errors.ts';
-import { checkSocketPath } from '../../unix-socket.ts';
+import { messageOf, Unavailable } from '../../base/errors.ts';
+import { checkSocketPath } from '../../files/unix-socket.ts';
 import type { Attached, Forwarder, Pair, PairName } from '../forwarder.ts';
 import type { XvioSettings } from '../settings.ts';
 import type { PortControlRequest, PortControlResponse, Relay } from './messages.ts';

@@ -1,7 +1,7 @@
 // One question to a ZeroMQ REP socket over a unix socket: the client's side of ZMTP 3.1 without security (rfc.zeromq.org/spec/37).
 // Each question has a connection of its own, so that one that was not answered in time leaves nothing behind that could confuse the next.
 import { connect } from 'node:net';
-import { messageOf, Unavailable } from '../../errors.ts';
+import { messageOf, Unavailable } from '../../base/errors.ts';
 
 export interface Question {
   /** `ipc:///PATH` */

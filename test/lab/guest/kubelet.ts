@@ -1,7 +1,7 @@
 // Runs in the guest: the fake kubelet on /var/lib/kubelet, told what to do through a socket (test/lab/kubelet.ts): a connection, an order.
 import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { messageOf } from '../../../host/errors.ts';
+import { messageOf } from '../../../host/base/errors.ts';
 import { FakeKubelet } from '../../support/fake-kubelet.ts';
 import type { KubeletAnswer, KubeletOrder } from '../kubelet.ts';
 

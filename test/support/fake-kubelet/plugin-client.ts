@@ -1,6 +1,6 @@
 // The fake kubelet's telephone to one plugin socket. Deadlines and the authority header are the real kubelet's.
 import { type Client, credentials, type ServiceError } from '@grpc/grpc-js';
-import { loadProto } from '../../../host/proto.ts';
+import { loadProto } from '../../../host/kube/proto.ts';
 import type { ProtoGrpcType as DevicePluginProto } from '../../../proto/generated/deviceplugin.ts';
 import type { PluginInfo__Output } from '../../../proto/generated/pluginregistration/PluginInfo.ts';
 import type { RegistrationStatus } from '../../../proto/generated/pluginregistration/RegistrationStatus.ts';

@@ -1,6 +1,6 @@
 // The fake kubelet's PodResources service: List and Get with the real one's rate limit and refusals.
 import { Server, status } from '@grpc/grpc-js';
-import { loadProto } from '../../../host/proto.ts';
+import { loadProto } from '../../../host/kube/proto.ts';
 import type { ProtoGrpcType } from '../../../proto/generated/podresources.ts';
 import type { PodResources } from '../../../proto/generated/v1/PodResources.ts';
 import type { PodResourcesListerHandlers } from '../../../proto/generated/v1/PodResourcesLister.ts';

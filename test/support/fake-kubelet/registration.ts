@@ -2,8 +2,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Server, status } from '@grpc/grpc-js';
-import { messageOf } from '../../../host/errors.ts';
-import { loadProto } from '../../../host/proto.ts';
+import { messageOf } from '../../../host/base/errors.ts';
+import { loadProto } from '../../../host/kube/proto.ts';
 import type { ProtoGrpcType } from '../../../proto/generated/deviceplugin.ts';
 import type { RegistrationHandlers } from '../../../proto/generated/v1beta1/Registration.ts';
 import { getInfo, notify } from './plugin-client.ts';

@@ -2,15 +2,15 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseNetworkConfig } from '../../../cni/config.ts';
-import { parseSettings } from '../../../cni/settings.ts';
-import { imageName, nodeVersion } from '../../../deploy/image/names.ts';
-import { parseConfig } from '../../../device-plugin/config.ts';
-import { deviceInfoDir } from '../../../device-plugin/device-info.ts';
+import { parseSettings } from '../../../cni/attachment/settings.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
 import { socketDirectory } from '../../../host/forwarder/forwarder.ts';
 import { supervisorSocket } from '../../../host/forwarder/settings.ts';
-import { quarantineDir } from '../../../host/quarantine.ts';
+import { quarantineDir } from '../../../host/nic/quarantine.ts';
+import { parseConfig } from '../../../inventory/config/config.ts';
+import { deviceInfoDir } from '../../../inventory/files/device-info.ts';
+import { parseNetworkConfig } from '../../../network/keys.ts';
+import { imageName, nodeVersion } from '../../../tools/image/names.ts';
 import { filesBelow, kustomizations, type Manifest, readManifests, render, renderWith } from '../../support/manifests.ts';
 
 const top = join(import.meta.dirname, '../../..');
@@ -43,7 +43,7 @@ for (const name of kustomizations()) {
     });
 
     it('starts programs that the image has', () => {
-      const bundles = [...read('deploy/build.mjs').matchAll(/^ {2}'(smartnic-[a-z-]+)':/gm)].map(([, entry]) => `${entry}.mjs`);
+      const bundles = [...read('tools/bundle.mjs').matchAll(/^ {2}'(smartnic-[a-z-]+)':/gm)].map(([, entry]) => `${entry}.mjs`);
       for (const { args } of pods.flatMap(containersOf)) ok(bundles.includes(args[0]), args[0]);
     });
 
@@ -184,7 +184,7 @@ describe('components/forwarder and components/cdi', () => {
   it('name an image that is built, and the program that it has', () => {
     equal(named(forwarder, 'forwarder').image, imageName('smartnic-forwarder'));
     equal(settings.program, '/usr/bin/dpdk-testpmd');
-    match(read('deploy/image/root.mjs'), new RegExp(`'${settings.program}'`));
+    match(read('tools/image/root.mjs'), new RegExp(`'${settings.program}'`));
   });
 
   it('bring supervisor, sockets and CNI server together', () => {

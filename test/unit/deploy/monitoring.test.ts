@@ -1,7 +1,7 @@
 // That Prometheus finds our pages, and that the dashboard asks for metrics and labels that there are.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { parseSettings } from '../../../cni/settings.ts';
+import { parseSettings } from '../../../cni/attachment/settings.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
 import { type Manifest, readManifests, renderWith } from '../../support/manifests.ts';
 import { codeIn, read, rowsOf } from '../../support/pages.ts';
@@ -13,7 +13,7 @@ const panels: readonly Manifest[] = dashboard.panels.filter(({ type }: Manifest)
 function declared(): ReadonlyMap<string, readonly string[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const ours = ['cni/metrics.ts', 'device-plugin/metrics.ts'].flatMap((file) => {
+  const ours = ['cni/server/metrics.ts', 'device-plugin/metrics.ts'].flatMap((file) => {
     const declaration = /^\s+(?:name: ')?(smartnic_\w+)(?:'|:)[\s\S]*?label(?:s|Names): \[([^\]]*)\]/gm;
     return [...read(file).matchAll(declaration)].map(
       ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map(([, label = '']) => label)] as const,

@@ -3,7 +3,10 @@ import { deepEqual, ok } from 'node:assert/strict';
 import { errorsOf, isSaidIn, sourceOf, sourcesBelow } from '../../support/messages.ts';
 import { codeIn, read, rowsOf, sectionOf } from '../../support/pages.ts';
 
-const source = ['cni', 'device-plugin', 'host', 'vnic'].flatMap(sourcesBelow).map(sourceOf).join('\n');
+const source = ['cni', 'device-plugin', 'host', 'inventory', 'network', 'supervisor', 'vnic']
+  .flatMap(sourcesBelow)
+  .map(sourceOf)
+  .join('\n');
 
 /** Quotes by guide: what stands in backticks in the first column of its tables. */
 const quoted = {
@@ -33,12 +36,14 @@ describe('the guides', () => {
 
   /** What a pod can be refused with. */
   const files = [
-    ...['add', 'annotation', 'check', 'cni', 'device-info', 'ipam', 'lock', 'status'].map((name) => `cni/${name}.ts`),
+    ...['add', 'check', 'cni', 'status', 'protocol/ipam', 'claim/claim', 'claim/reservation'].map((name) => `cni/${name}.ts`),
+    ...['device-info', 'hook-calls', 'lock'].map((name) => `cni/attachment/${name}.ts`),
+    'network/annotation.ts',
     ...['direct', 'vf', 'virtio-forwarder'].map((name) => `vnic/${name}.ts`),
-    ...['vf-claim', 'reservation', 'hook-calls'].map((name) => `cni/${name}.ts`),
-    ...['driver', 'vf-settings', 'vf-netdev', 'hooks', 'podresources', 'ovs-bridge', 'pods'].map((name) => `host/${name}.ts`),
-    ...['ovs-dpdk', 'testpmd', 'supervisor/relay', 'supervisor/relays'].map((name) => `host/forwarder/${name}.ts`),
-    ...['xvio/xvio', 'xvio/refusals', 'xvio/messages'].map((name) => `host/forwarder/${name}.ts`),
+    ...['nic/driver', 'nic/vf-settings', 'nic/vf-netdev', 'program/hooks'].map((name) => `host/${name}.ts`),
+    ...['kube/podresources', 'kube/pods', 'ovs/bridge'].map((name) => `host/${name}.ts`),
+    ...['ovs-dpdk', 'testpmd', 'xvio/xvio', 'xvio/refusals', 'xvio/messages'].map((name) => `host/forwarder/${name}.ts`),
+    ...['relay', 'relays'].map((name) => `supervisor/${name}.ts`),
   ];
   const all = Object.values(quoted).flat();
   for (const file of files)

@@ -5,12 +5,12 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { parseAnnotation } from '../../../cni/annotation.ts';
-import { parseNetworkConfig } from '../../../cni/config.ts';
-import { parseSettings } from '../../../cni/settings.ts';
-import { parseConfig } from '../../../device-plugin/config.ts';
+import { parseSettings } from '../../../cni/attachment/settings.ts';
 import { usage } from '../../../device-plugin/options.ts';
-import { knownKeys } from '../../../device-plugin/pools-schema.ts';
+import { parseConfig } from '../../../inventory/config/config.ts';
+import { knownKeys } from '../../../inventory/config/schema.ts';
+import { parseAnnotation } from '../../../network/annotation.ts';
+import { parseNetworkConfig } from '../../../network/keys.ts';
 import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, top } from '../../support/pages.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever stands in a page

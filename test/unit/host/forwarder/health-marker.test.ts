@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openLog } from '../../../../host/base/log.ts';
 import type { Forwarder } from '../../../../host/forwarder/forwarder.ts';
 import { readForwarderTrouble, tellHealth } from '../../../../host/forwarder/health-marker.ts';
-import { openLog } from '../../../../host/log.ts';
-import { quarantineDir } from '../../../../host/quarantine.ts';
+import { quarantineDir } from '../../../../host/nic/quarantine.ts';
 import { until } from '../../../support/until.ts';
 
 describe("the marker of a forwarder's health", () => {

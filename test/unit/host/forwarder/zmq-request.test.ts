@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Unavailable } from '../../../../host/errors.ts';
+import { Unavailable } from '../../../../host/base/errors.ts';
 import { ask, NotListening } from '../../../../host/forwarder/xvio/zmq-request.ts';
 
 const greeting = (mechanism = 'NULL') =>

@@ -1,7 +1,7 @@
 // The message codec against bytes written by hand, and against itself.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import * as codec from '../../../../host/netlink/codec.ts';
+import * as codec from '../../../../host/netlink/wire/codec.ts';
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
 const u16 = fc.integer({ min: 0, max: 0xffff });

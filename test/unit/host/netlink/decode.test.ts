@@ -1,10 +1,10 @@
 // The decoders of links, addresses and routes on answers that are not what they should be.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { decodeAddress } from '../../../../host/netlink/address.ts';
-import { attribute } from '../../../../host/netlink/codec.ts';
-import { decodeLink } from '../../../../host/netlink/link.ts';
-import { decodeRoute } from '../../../../host/netlink/route.ts';
+import { decodeAddress } from '../../../../host/netlink/rtnetlink/address.ts';
+import { decodeLink } from '../../../../host/netlink/rtnetlink/link.ts';
+import { decodeRoute } from '../../../../host/netlink/rtnetlink/route.ts';
+import { attribute } from '../../../../host/netlink/wire/codec.ts';
 
 const value = fc.uint8Array({ maxLength: 24 });
 const attributes = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), value), { maxLength: 12 });

@@ -1,7 +1,7 @@
 // What becomes of the kernel's refusals.
 import assert from 'node:assert/strict';
-import { text } from '../../../../host/netlink/codec.ts';
-import { explained, failureIn, NetlinkError } from '../../../../host/netlink/error.ts';
+import { text } from '../../../../host/netlink/wire/codec.ts';
+import { explained, failureIn, NetlinkError } from '../../../../host/netlink/wire/error.ts';
 
 const error = 2;
 const done = 3;

@@ -1,9 +1,9 @@
 // What a round over a netlink socket makes of answers that a real kernel gives only in bad moments; the socket is a script of datagrams.
 import assert from 'node:assert/strict';
-import { SystemError } from '../../../../host/libc.ts';
-import { decodeMessages, encodeMessage } from '../../../../host/netlink/codec.ts';
-import { dump, exchange, type Numbered } from '../../../../host/netlink/exchange.ts';
-import type { NetlinkSocket } from '../../../../host/netlink/socket.ts';
+import { SystemError } from '../../../../host/kernel/libc.ts';
+import { decodeMessages, encodeMessage } from '../../../../host/netlink/wire/codec.ts';
+import { dump, exchange, type Numbered } from '../../../../host/netlink/wire/exchange.ts';
+import type { NetlinkSocket } from '../../../../host/netlink/wire/socket.ts';
 
 const ack = 2;
 const done = 3;

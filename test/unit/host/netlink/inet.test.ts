@@ -1,7 +1,7 @@
 // Addresses between text and bytes.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatIp, formatMac, parseCidr, parseIp, parseMac } from '../../../../host/netlink/inet.ts';
+import { formatIp, formatMac, parseCidr, parseIp, parseMac } from '../../../../host/netlink/rtnetlink/inet.ts';
 
 describe('addresses between text and bytes', () => {
   const spellings: readonly (readonly [text: string, hex: string])[] = [

@@ -1,0 +1,19 @@
+// What every command works with: the machine, the pods, the journal, the node's settings.
+import type { Host } from '../../host/host.ts';
+import type { Pods } from '../../host/kube/pods.ts';
+import type { FindLoss } from '../teardown/lost-pods.ts';
+import type { Journal } from './journal.ts';
+import type { Lock } from './lock.ts';
+import type { Settings } from './settings.ts';
+
+export interface Context {
+  readonly host: Host;
+  readonly pods: Pods;
+  readonly journal: Journal;
+  readonly settings: Settings;
+  readonly bootId: string;
+  /** Keys from attachment.ts lockKey. */
+  readonly lock: Lock;
+  /** Absent where nothing is remembered from one look to the next. */
+  readonly findLoss?: FindLoss;
+}

@@ -1,0 +1,56 @@
+// What an invocation means, decided before anything is changed: the attachment with all its names, and the port. Pure.
+import type { Bridge } from '../../host/ovs/bridge.ts';
+import type { VnicType } from '../../vnic/types.ts';
+import type { Port } from '../../vnic/vnic.ts';
+import type { IpamCall } from '../protocol/ipam.ts';
+import type { Request } from '../protocol/request.ts';
+import { type Attachment, attachmentId, bridgePortName, keyOf, stableMac } from './attachment.ts';
+import type { Context } from './context.ts';
+
+export function planAttachment(context: Pick<Context, 'settings' | 'bootId'>, request: Request, vnicType: VnicType): Attachment {
+  const key = keyOf(request);
+  const id = attachmentId(key);
+  const ipam = ipamCall(context, request);
+  const deviceInfo = request.config.runtimeConfig?.CNIDeviceInfoFile;
+  return {
+    ...key,
+    id,
+    bridgePort: bridgePortName(id),
+    vnicType,
+    ovsdb: ovsdbOf(context, request),
+    bridge: request.config.bridge,
+    netns: request.netns,
+    pod: request.args,
+    ...(ipam === undefined ? {} : { ipam }),
+    ...(request.config.hooks ? { hooks: true } : {}),
+    ...(deviceInfo === undefined ? {} : { deviceInfo }),
+    bootId: context.bootId,
+    since: new Date().toISOString(),
+  };
+}
+
+export function ovsdbOf({ settings }: Pick<Context, 'settings'>, { config }: Pick<Request, 'config'>): string {
+  return config.ovsdb ?? settings.ovsdb;
+}
+
+export function ipamCall({ settings }: Pick<Context, 'settings'>, { config, path, env, stdin }: Request): IpamCall | undefined {
+  const type = config.ipam?.type;
+  return type === undefined ? undefined : { type, path, env, stdin, timeout: settings.ipamTimeout * 1000 };
+}
+
+/** MAC: what the runtime asks for, then the pod, then the network, else one that stays with the pod. MTU: the network's, else the bridge's. */
+export function planPort({ config, args, ifname, netns }: Request, attachment: Attachment, bridge: Bridge): Port {
+  const asked = config.runtimeConfig?.mac ?? config.args?.cni?.mac ?? args.mac ?? config.mac;
+  return {
+    network: attachment.network,
+    containerId: attachment.containerId,
+    ifname,
+    netns,
+    bridgePort: attachment.bridgePort,
+    mac: asked ?? stableMac(args.podUid ?? attachment.containerId, ifname),
+    mtu: config.mtu ?? bridge.mtu ?? 1500,
+    datapath: bridge.datapathType,
+    ...(attachment.vf === undefined ? {} : { vf: attachment.vf }),
+    ...(attachment.slot === undefined ? {} : { slot: attachment.slot }),
+  };
+}

@@ -1,0 +1,110 @@
+// The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { messageOf } from '../../host/base/errors.ts';
+import { explain } from '../../host/base/explain.ts';
+import { logLevels } from '../../host/base/log.ts';
+import { parseYaml } from '../../host/base/yaml.ts';
+import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
+import { parseOvsdbAddress } from '../../host/ovs/ovsdb.ts';
+import { parseEndpoint } from '../../host/program/http.ts';
+import type { Environment } from '../protocol/request.ts';
+
+const absolute = z.string().regex(/^\//, 'is not an absolute path');
+const seconds = z.number().positive().max(110);
+
+const ovsdbAddress = z.string().superRefine((text, context) => {
+  try {
+    parseOvsdbAddress(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
+
+const ovsdbTls = z.strictObject({ key: absolute, cert: absolute, ca: absolute });
+const kubernetes = z.strictObject({
+  /** Path of a kubeconfig; absent in a pod: its service account. */
+  kubeconfig: absolute.optional(),
+  /** Read no pods at all, also where a service account is there. */
+  disabled: z.boolean().default(false),
+});
+const sections = { ovsdbTls: Object.keys(ovsdbTls.shape), kubernetes: Object.keys(kubernetes.shape) };
+
+const shape = z.strictObject({
+  /** Where the runtime's executable finds us; its directory is made 0700. */
+  socket: absolute.default('/run/smartnic/cni.sock'),
+  stateDir: absolute.default('/var/lib/smartnic'),
+  /** For networks that name none. */
+  ovsdb: ovsdbAddress.default('unix:/var/run/openvswitch/db.sock'),
+  /** TLS files for ssl: addresses. */
+  ovsdbTls: ovsdbTls.optional(),
+  /** This node's name in the cluster. */
+  nodeName: z.string().min(1).optional(),
+  kubernetes: kubernetes.default({ disabled: false }),
+  /** Seconds that an IPAM plugin may take for one command. */
+  ipamTimeout: seconds.default(30),
+  /** Seconds that ovs-vswitchd may take to make a port. */
+  portTimeout: seconds.default(10),
+  /** Seconds after which a pod that neither the API server nor kubelet knows any more is believed gone, though no DEL came for it. */
+  lostPodAfter: z.number().positive().max(86_400).default(300),
+  /** Kubelet's own directory, where it tells which pod has which device. */
+  kubeletDir: absolute.default('/var/lib/kubelet'),
+  /** Executables for networks that say `hooks: true`; docs/hooks.md. */
+  hookDir: absolute.default('/etc/smartnic/hooks.d'),
+  /** Seconds that a hook may take. */
+  hookTimeout: seconds.default(10),
+  /** Give VFs to pods also where no IOMMU keeps them from the machine's memory: for tests, and for clusters that trust every pod. */
+  allowNoiommu: z.boolean().default(false),
+  /** What relays the sockets of virtio-forwarder ports; absent: this node has none. */
+  forwarder: forwarderShape.optional(),
+  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS); `off`: nowhere. */
+  metrics: z
+    .string()
+    .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
+    .default('127.0.0.1:9478'),
+  /** Plug nothing new: ADD and STATUS fail, all else is served. For taking us off a node (SMARTNIC_DRAINING=true). */
+  draining: z.boolean().default(false),
+  /** Wait for another server with the same state to end, rather than refuse to start: an upgrade's next one (SMARTNIC_STANDBY=true). */
+  standby: z.boolean().default(false),
+  logLevel: z.enum(logLevels).default('info'),
+});
+
+export type Settings = Readonly<z.output<typeof shape>> & { readonly nodeName: string };
+
+/** Throws one error that names the file, every bad key, its value and what is allowed. */
+export async function readSettings(env: Environment): Promise<Settings> {
+  const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
+  const settings = parseSettings(await readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
+  return {
+    ...settings,
+    socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
+    stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
+    metrics: metricsOf(env) ?? settings.metrics,
+    draining: env['SMARTNIC_DRAINING'] === 'true' || settings.draining,
+    standby: env['SMARTNIC_STANDBY'] === 'true' || settings.standby,
+    nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
+  };
+}
+
+function metricsOf({ SMARTNIC_METRICS: metrics }: Environment): string | undefined {
+  return metrics && parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
+}
+
+export function parseSettings(text: string, path: string): z.output<typeof shape> {
+  const value = parseYaml(text, path) ?? {};
+  const parsed = shape.safeParse(value);
+  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: knownIn(value) })}`);
+  return parsed.data;
+}
+
+function knownIn(value: unknown) {
+  return { '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) };
+}
+
+async function readText(path: string, named: boolean): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' && !named) return '';
+    throw new Error(`${path}: the node's configuration can't be read: ${error.message}`);
+  });
+}

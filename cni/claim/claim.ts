@@ -1,0 +1,171 @@
+// Makes the pod's vf (or slot) this attachment's own and writes the intent: kubelet's word, then the former owner's end, then the generation, then
+// how the vf is now. Nothing is changed on the vf here.
+import { Unavailable } from '../../host/base/errors.ts';
+import { readQuarantine } from '../../host/nic/quarantine.ts';
+import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
+import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
+import { vfSettings } from '../../network/vf-keys.ts';
+import { planVf } from '../../vnic/vf.ts';
+import { type Attachment, lockKey, owner, reservedBy } from '../attachment/attachment.ts';
+import type { Context } from '../attachment/context.ts';
+import { askRepresentor } from '../attachment/hook-calls.ts';
+import { lockWithin } from '../attachment/lock.ts';
+import { findOwnership, takeOwnership } from '../attachment/owner.ts';
+import { CniError, codes } from '../protocol/errors.ts';
+import type { Request } from '../protocol/request.ts';
+import { teardown } from '../teardown/teardown.ts';
+import { nameOf, otherHolder, type Reserve, reservedDevice } from './reservation.ts';
+
+/** Milliseconds to wait for work that is under way on the vf's former owner. */
+const patience = 60_000;
+
+export interface Claim {
+  readonly planned: Attachment;
+  readonly reserve: Reserve;
+  /** The port's. */
+  readonly mac: string;
+}
+
+/** @returns the attachment as it is in the journal now. @throws CniError, or Unavailable while the vf is in other hands. */
+export async function beginReserved(context: Context, request: Request, { planned, reserve, mac }: Claim): Promise<Attachment> {
+  const { journal, lock } = context;
+  const { containerId } = planned;
+  // One interface of a pod after the other, so that no two of them choose the same vf.
+  return await lock(`vfs of\0${containerId}`, async () => {
+    const siblings = journal
+      .list()
+      .filter(({ attachment }) => attachment.containerId === containerId && attachment.id !== planned.id);
+    const taken = new Map(
+      siblings.flatMap(({ attachment }) => {
+        const device = reservedBy(attachment);
+        return device === undefined ? [] : [[device.id, attachment.ifname] as const];
+      }),
+    );
+    const id = await reservedDevice(context, request, { type: planned.vnicType, reserve, taken });
+    const generation = await takeOver(context, planned, id);
+    context.host.step('device claimed');
+    const attachment =
+      reserve === 'slot'
+        ? { ...planned, slot: { id, generation } }
+        : await complete(context, request, { planned, address: id, generation, mac });
+    await removeStrays(context, attachment);
+    await journal.begin(attachment);
+    return attachment;
+  });
+}
+
+/** The generation that is ours. */
+async function takeOver(context: Context, planned: Attachment, address: string): Promise<number> {
+  for (let tries = 1; tries <= 3; tries++) {
+    const { owner: former } = findOwnership(context, address);
+    if (former !== undefined && former !== planned.id) await endFormer(context, former, planned, address);
+    // An owner that the journal does not know never got as far as its first change.
+    const left = findOwnership(context, address).owner;
+    const expected = left === undefined || context.journal.find(left) === undefined ? left : undefined;
+    const generation = await takeOwnership(context, address, { id: planned.id, expected });
+    if (generation !== undefined) return generation;
+  }
+  throw new Unavailable(
+    `${nameOf(address)}: its former owner is not torn down yet (smartnic's log says why); it is done again by and by`,
+  );
+}
+
+async function endFormer(context: Context, id: string, planned: Attachment, address: string): Promise<void> {
+  const { journal, bootId } = context;
+  const former = journal.find(id)?.attachment;
+  if (former === undefined) return;
+  const end = async () => {
+    const entry = journal.find(id);
+    if (entry === undefined) return;
+    const living = entry.phase === 'added' && entry.attachment.bootId === bootId;
+    const holder = living ? await otherHolder(context, address, planned.pod) : undefined;
+    if (holder !== undefined) throw new Unavailable(`${nameOf(address)}: kubelet says that pod ${holder} has it too`);
+    context.host.log.info({ address, former: id, by: planned.id }, 'ending the attachment that had the VF before');
+    await teardown(context, entry.attachment);
+  };
+  if (lockKey(former) === lockKey(planned)) return await end();
+  await lockWithin(
+    context.lock,
+    {
+      key: lockKey(former),
+      what: `${nameOf(address)}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
+      patience,
+    },
+    end,
+  );
+}
+
+interface Ours {
+  readonly planned: Attachment;
+  readonly address: string;
+  readonly generation: number;
+  readonly mac: string;
+}
+
+async function complete(context: Context, request: Request, { planned, address, generation, mac }: Ours): Promise<Attachment> {
+  const { host, settings } = context;
+  const reason = readQuarantine(host).get(address);
+  if (reason !== undefined) {
+    throw new CniError(
+      codes.plugFailed,
+      `VF ${address} is in quarantine: ${reason}; reset it (unbind and bind its driver), then remove /var/lib/smartnic/quarantine/${address}`,
+    );
+  }
+  const place = await locateVf(host, address);
+  if (place === undefined) {
+    throw new CniError(
+      codes.plugFailed,
+      `${address}: kubelet allocated it, but there is no such VF on this machine; were VFs removed (sriov_numvfs)?`,
+    );
+  }
+  const representor = await representorOf(context, request, planned, place);
+  const vf = await planVf(host, place, {
+    driver: request.config.driver ?? 'vfio-pci',
+    settings: vfSettings(request.config, mac),
+    noiommu: settings.allowNoiommu,
+    ...(representor === undefined ? {} : { representor }),
+  });
+  return { ...planned, bridgePort: representor ?? planned.bridgePort, vf: { ...vf, generation } };
+}
+
+async function representorOf(
+  context: Context,
+  { config }: Request,
+  planned: Attachment,
+  place: VfPlace,
+): Promise<string | undefined> {
+  const { vf, pf, eswitchMode, representor } = place;
+  const refuse = (why: string) => new CniError(codes.invalidConfig, `representor: "${config.representor}": ${why}`);
+  switch (config.representor) {
+    case 'none':
+      if (eswitchMode !== 'switchdev') return undefined;
+      throw refuse(
+        `PF ${pf} is in switchdev mode, where a VF without its representor on a bridge reaches nobody; leave the key out`,
+      );
+    case 'hook':
+      return await askRepresentor(context, planned, place);
+    case 'auto':
+      if (representor !== undefined) return representor;
+      throw eswitchMode === 'switchdev'
+        ? refuse(
+            `no netdev here stands for VF ${vf.index} of PF ${pf} (${vf.address}), though the PF is in switchdev mode; look at devlink port show`,
+          )
+        : refuse(
+            `PF ${pf} is not in switchdev mode, so VF ${vf.address} has no representor for bridge ${config.bridge}; switch it (devlink dev eswitch set ` +
+              `pci/${pf} mode switchdev), or write "representor": "none" for legacy SR-IOV without a port of the bridge`,
+          );
+  }
+}
+
+/** Ports that are ours and for this vf, but of an attachment that no file knows any more. */
+async function removeStrays({ host }: Context, attachment: Attachment): Promise<void> {
+  const device = reservedBy(attachment);
+  if (device === undefined || (attachment.vf !== undefined && attachment.vf.representor === undefined)) return;
+  const db = host.ovsdb(attachment.ovsdb);
+  const strays = await findPorts(db, { owner, [device.key]: device.id });
+  if (strays.length > 0)
+    await removePorts(
+      db,
+      strays.map(({ name }) => name),
+    );
+}

@@ -1,0 +1,206 @@
+// Which vf or slot is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
+
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, Unavailable } from '../../host/base/errors.ts';
+import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
+import type { PodName } from '../../host/kube/podresources.ts';
+import type { VnicType } from '../../vnic/types.ts';
+import type { Context } from '../attachment/context.ts';
+import { findAllocatedType } from '../attachment/device-info.ts';
+import { CniError, codes } from '../protocol/errors.ts';
+import type { Args, Request } from '../protocol/request.ts';
+
+type Machine = Pick<Context, 'host' | 'settings'>;
+
+/** Devices of one resource in the hands of one container. */
+interface Devices {
+  readonly resource: string;
+  readonly ids: readonly string[];
+}
+
+/** What a node's port of a type needs: a vf, or a slot where the forwarder is the switch. */
+export type Reserve = 'vf' | 'slot';
+
+export interface Wish {
+  readonly type: VnicType;
+  readonly reserve: Reserve;
+  /** What other interfaces of this pod use, by its id: the interface. */
+  readonly taken: ReadonlyMap<string, string>;
+}
+
+/** Loaded where vfs are plugged only: gRPC is 16 MB of a server's memory. */
+const podResources = async () => await import('../../host/kube/podresources.ts');
+
+/** @returns a PCI address, or a slot's name. @throws CniError 7 for a device that is not for this pod's interface, Unavailable when kubelet can't be asked. */
+export async function reservedDevice(context: Machine, request: Request, wish: Wish): Promise<string> {
+  const pod = podOf(request.args, wish.type);
+  const resource = resourceOf(request, wish.type);
+  const asked = askedDevice(request);
+  const held = await devicesOf(context, request.args, pod);
+  try {
+    const address = chooseDevice(held, {
+      pod: `${pod.namespace}/${pod.name}`,
+      network: request.config.name,
+      resource,
+      asked,
+      ...wish,
+    });
+    requireKind(address, resource, wish);
+    requireType(context, { resource, address, type: wish.type });
+    return address;
+  } catch (error) {
+    if (asked === undefined || !(error instanceof CniError)) throw error;
+    throw await namingHolder(context, error, asked, pod);
+  }
+}
+
+/** As messages name it. */
+export function nameOf(id: string): string {
+  return isPci(id) ? `VF ${id}` : `slot ${id}`;
+}
+
+function isPci(id: string): boolean {
+  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(id);
+}
+
+/** From here on an id may become a part of a path. */
+function requireKind(id: string, resource: string, { type, reserve }: Pick<Wish, 'type' | 'reserve'>): void {
+  const refuse = (why: string) => new CniError(codes.invalidConfig, `${id}: was allocated as ${resource}, ${why}`);
+  if (isPci(id)) {
+    if (reserve === 'vf') return;
+    throw refuse(`a VF, but this node's forwarder is ovs-dpdk, which takes none; give its pool "slots" instead of "selectors"`);
+  }
+  if (!/^[a-z0-9]([a-z0-9-]{0,68}[a-z0-9])?$/.test(id))
+    throw refuse('and is neither a PCI address nor a slot; whose device plugin offers it?');
+  if (reserve === 'vf') {
+    throw refuse(
+      `a slot, but ${type} needs a VF on this node; slots are for "forwarder: { kind: ovs-dpdk }" in the node's configuration`,
+    );
+  }
+}
+
+function resourceOf({ config }: Pick<Request, 'config'>, type: VnicType): string {
+  return config.resource ?? `smartnic.io/${type}`;
+}
+
+export interface Choice extends Wish {
+  /** `namespace/name` */
+  readonly pod: string;
+  readonly network: string;
+  readonly resource: string;
+  /** Multus' word; absent: we choose. */
+  readonly asked: string | undefined;
+}
+
+/** Pure. Without Multus' word: the first in the order of addresses that no other interface of the pod has. */
+export function chooseDevice(held: readonly Devices[], { pod, network, resource, asked, taken, type }: Choice): string {
+  const refuse = (why: string) => new CniError(codes.invalidConfig, why);
+  const right = [...new Set(held.filter((each) => each.resource === resource).flatMap(({ ids }) => ids))].sort();
+  const others = held.filter(({ ids, resource: name }) => name !== resource && ids.length > 0);
+  if (asked !== undefined) {
+    const under = others.find(({ ids }) => ids.includes(asked));
+    if (under !== undefined && !right.includes(asked)) {
+      throw refuse(
+        `deviceID: ${asked} is pod ${pod}'s as ${under.resource}, but network "${network}" takes ${resource} for ${type}; set the key "resource" of the ` +
+          `network and the annotation k8s.v1.cni.cncf.io/resourceName to the same name`,
+      );
+    }
+    if (!right.includes(asked)) {
+      const has = right.length > 0 ? `${resource} of ${right.join(', ')}` : `no ${resource}`;
+      throw refuse(
+        `deviceID: kubelet has not allocated ${asked} to pod ${pod}, which has ${has}; leave deviceID to Multus, never write it by hand`,
+      );
+    }
+    const user = taken.get(asked);
+    if (user !== undefined)
+      throw refuse(`deviceID: ${asked} is in use by interface ${user} of the same pod; each interface needs a device of its own`);
+    return asked;
+  }
+  const free = right.find((id) => !taken.has(id));
+  if (free !== undefined) return free;
+  if (right.length > 0) {
+    throw refuse(
+      `pod ${pod} has ${right.length} of ${resource}, all in use by ${[...new Set(taken.values())].join(', ')}; ask for one more in its resources.limits`,
+    );
+  }
+  const has = others.map((each) => `${each.resource}: ${each.ids.length}`).join(', ') || 'no devices at all';
+  throw refuse(
+    `pod ${pod} has no ${resource} (it has ${has}), which network "${network}" takes for ${type}; add ${resource}: 1 to a container's resources.limits`,
+  );
+}
+
+/**
+ * Whether kubelet says that another pod has the device, in words. For a vf whose earlier owner has not been torn down.
+ * @throws Unavailable when kubelet can't be asked.
+ */
+export async function otherHolder({ host, settings }: Machine, address: string, pod: Args): Promise<string | undefined> {
+  const all = await (await podResources()).listPodDevices(host, {
+    socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock'),
+  });
+  const holder = all.find(
+    (one) =>
+      !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(address)),
+  );
+  return holder && `${holder.namespace}/${holder.name}`;
+}
+
+function podOf({ podNamespace: namespace, podName: name }: Args, type: VnicType): PodName {
+  if (namespace && name) return { namespace, name };
+  throw new CniError(
+    codes.badEnvironment,
+    `CNI_ARGS: has no K8S_POD_NAMESPACE and K8S_POD_NAME, so no device can be proven to be the pod's; vnic type ${type} needs a runtime that names the pod`,
+  );
+}
+
+/** Multus writes it at the top (from the network's resourceName annotation) and, for networks with that capability, in runtimeConfig. */
+function askedDevice({ config }: Request): string | undefined {
+  const [top, capability] = [config.deviceID, config.runtimeConfig?.deviceID].map((id) => id?.toLowerCase());
+  if (top !== undefined && capability !== undefined && top !== capability) {
+    throw new CniError(
+      codes.invalidConfig,
+      `deviceID: is "${top}", but runtimeConfig.deviceID is "${capability}"; a network must not set it itself`,
+    );
+  }
+  return top ?? capability;
+}
+
+async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: PodName): Promise<readonly Devices[]> {
+  try {
+    const socket = join(settings.kubeletDir, 'pod-resources/kubelet.sock');
+    for (let tries = 1; ; tries++) {
+      const found = await (await podResources()).findPodDevices(host, pod, { socket });
+      if (found !== undefined) return found.devices;
+      // A kubelet that has just started learns of its pods one by one.
+      if (tries === 3)
+        throw new Unavailable(`kubelet does not know pod ${pod.namespace}/${pod.name}, so its devices are not known`);
+      await sleep(500);
+    }
+  } catch (error) {
+    if (!(error instanceof Unavailable) || podUid === undefined) throw error;
+    const noted = readCheckpoint(host, join(settings.kubeletDir, 'device-plugins/kubelet_internal_checkpoint'))?.filter(
+      (each) => each.podUid === podUid,
+    );
+    if (noted === undefined || noted.length === 0) throw error;
+    host.log.warn({ pod, error: messageOf(error) }, "kubelet can't be asked: the pod's devices are those of its checkpoint");
+    return noted;
+  }
+}
+
+/** What the device plugin wrote about the device, where it did: a resource name alone does not tell what it was allocated for. */
+function requireType(
+  { host }: Machine,
+  { resource, address, type }: { resource: string; address: string; type: VnicType },
+): void {
+  const allocated = findAllocatedType(host, resource, address);
+  if (allocated === undefined || allocated === type) return;
+  throw new CniError(
+    codes.invalidConfig,
+    `${address}: was allocated as ${resource}, which the device plugin gives out for ${allocated}, but this interface is ${type}; correct the key "resource" of the network, or the pool`,
+  );
+}
+
+async function namingHolder(context: Machine, error: CniError, asked: string, { namespace, name }: PodName): Promise<CniError> {
+  const holder = await otherHolder(context, asked, { podNamespace: namespace, podName: name }).catch(() => undefined);
+  return holder === undefined ? error : new CniError(error.code, `${error.message} (it is pod ${holder}'s)`, { cause: error });
+}

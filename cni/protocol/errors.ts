@@ -1,0 +1,62 @@
+// The CNI error object (SPEC section 5) and the only place where its numbers stand.
+import { messageOf, Unavailable } from '../../host/base/errors.ts';
+
+export const codes = {
+  incompatibleVersion: 1,
+  unsupportedField: 2,
+  unknownContainer: 3,
+  badEnvironment: 4,
+  io: 5,
+  decode: 6,
+  invalidConfig: 7,
+  /** Go's libcni only, not in the SPEC's table: the namespace is the runtime's own. */
+  invalidNetns: 8,
+  tryAgain: 11,
+  /** STATUS: no ADD can succeed now. */
+  unavailable: 50,
+  /** STATUS: no ADD can succeed now, and running pods may be cut off. */
+  impaired: 51,
+  /** Ours: the machine refused a step of the plug. */
+  plugFailed: 100,
+  /** Ours: the IPAM plugin failed without a code of its own, or answered with something that is not a result. */
+  ipamFailed: 101,
+  /** Ours: CHECK found the attachment broken. */
+  broken: 102,
+  internal: 999,
+} as const;
+
+export class CniError extends Error {
+  override readonly name = 'CniError';
+  readonly code: number;
+  readonly details: string | undefined;
+
+  constructor(code: number, message: string, options: { readonly details?: string; readonly cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.details = options.details;
+  }
+}
+
+/** Any failure as a coded one: what is coded passes through, what is only down is "try again", the rest gets `code`. */
+export function coded(error: unknown, code: number = codes.internal): CniError {
+  if (error instanceof CniError) return error;
+  if (error instanceof Unavailable) return new CniError(codes.tryAgain, error.message, { cause: error });
+  return new CniError(code, messageOf(error), { cause: error });
+}
+
+/** The error object as printed on stdout; `details` carries the causes, outermost first. */
+export function renderError(error: CniError, cniVersion: string): string {
+  const details = error.details ?? causes(error);
+  return JSON.stringify({ cniVersion, code: error.code, msg: error.message, ...(details ? { details } : {}) });
+}
+
+function causes(error: Error): string {
+  const texts = new Set<string>();
+  let { cause } = error;
+  // Not for ever: causes can go round in a circle.
+  for (let depth = 0; cause instanceof Error && depth < 5; depth++) {
+    if (cause.message !== error.message) texts.add(cause.message);
+    cause = cause.cause;
+  }
+  return [...texts].join(': ');
+}

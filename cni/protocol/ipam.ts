@@ -1,0 +1,145 @@
+// Delegation to the IPAM plugin (SPEC section 4): found in CNI_PATH, given our environment and configuration, believed in nothing.
+import { access, constants, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../host/base/errors.ts';
+import { isRecord } from '../../host/base/json.ts';
+import type { Host } from '../../host/host.ts';
+import { CniError, codes } from './errors.ts';
+import type { Command, Environment } from './request.ts';
+import { parseResult, type Result } from './result.ts';
+import { type CniVersion, isSupported, supportedVersions } from './versions.ts';
+
+/** All that an IPAM call needs; a part of the journal, so that addresses can be given back without the runtime. */
+export interface IpamCall {
+  readonly type: string;
+  readonly path: readonly string[];
+  readonly env: Environment;
+  readonly stdin: Readonly<Record<string, unknown>>;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+export async function ipamAdd(host: Host, call: IpamCall): Promise<Result> {
+  const stdout = await invoke(host, call, 'ADD');
+  let result: Result;
+  try {
+    result = parseResult(JSON.parse(stdout));
+  } catch (error) {
+    throw new CniError(
+      codes.ipamFailed,
+      `IPAM plugin ${call.type} answered ADD with something that is no result: ${messageOf(error)}`,
+      {
+        details: stdout.slice(0, 500),
+      },
+    );
+  }
+  if (result.ips.length === 0) throw new CniError(codes.ipamFailed, `IPAM plugin ${call.type} answered ADD without an address`);
+  return result;
+}
+
+export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
+  await invoke(host, call, 'DEL');
+}
+
+export async function isInstalled(call: IpamCall): Promise<boolean> {
+  return (await findExecutable(call)) !== undefined;
+}
+
+/** Throws CniError 7 when it is not. ADD asks before it changes anything, so that a mistyped name leaves nothing to undo. */
+export async function requireInstalled(call: IpamCall): Promise<void> {
+  await find(call);
+}
+
+/** How older plugins refuse a command they have not heard of: by its version or its name, and without a container for want of one. */
+const notKnown: Readonly<Record<'CHECK' | 'GC' | 'STATUS', readonly number[]>> = {
+  CHECK: [codes.incompatibleVersion, codes.badEnvironment],
+  GC: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
+  STATUS: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
+};
+
+/** CHECK, GC and STATUS came to the SPEC later than many IPAM plugins: one that does not know the command has nothing to object. */
+export async function ipamOptional(host: Host, call: IpamCall, command: keyof typeof notKnown): Promise<void> {
+  try {
+    await invoke(host, call, command);
+  } catch (error) {
+    const unknown = error instanceof CniError && notKnown[command].includes(error.code);
+    if (!unknown) throw error;
+    host.log.debug({ ipam: call.type, command, error: error.message }, 'the IPAM plugin does not know this command');
+  }
+}
+
+async function invoke(host: Host, call: IpamCall, command: Command): Promise<string> {
+  const file = await find(call);
+  const { stdout } = await execute(host, call, { file, command, stdin: call.stdin }).catch(async (error: unknown) => {
+    if (!(error instanceof CniError) || error.code !== codes.incompatibleVersion) throw error;
+    // What it says of its versions can only help: its own refusal stands otherwise.
+    const version = await commonVersion(host, call, file).catch(() => undefined);
+    if (version === undefined) throw error;
+    return execute(host, call, { file, command, stdin: { ...call.stdin, cniVersion: version } });
+  });
+  return stdout;
+}
+
+/** A node's IPAM plugin may be older than the network's cniVersion: the newest version both know serves as well. */
+async function commonVersion(host: Host, call: IpamCall, file: string): Promise<CniVersion | undefined> {
+  const { stdout } = await execute(host, call, { file, command: 'VERSION', stdin: { cniVersion: '1.0.0' } });
+  const reply: unknown = JSON.parse(stdout);
+  const theirs: unknown = isRecord(reply) ? reply['supportedVersions'] : undefined;
+  const common = supportedVersions.filter((version) => Array.isArray(theirs) && theirs.includes(version));
+  const asked = call.stdin['cniVersion'];
+  return common.filter((version) => typeof asked !== 'string' || !isSupported(asked) || version !== asked).at(-1);
+}
+
+interface Execution {
+  readonly file: string;
+  readonly command: Command;
+  readonly stdin: Readonly<Record<string, unknown>>;
+}
+
+async function execute(host: Host, call: IpamCall, { file, command, stdin }: Execution): Promise<{ readonly stdout: string }> {
+  const env = { PATH: process.env['PATH'] ?? '', ...call.env, CNI_COMMAND: command };
+  const what = `IPAM plugin ${call.type}`;
+  const result = await host
+    .run(file, [], { input: JSON.stringify(stdin), env, timeout: call.timeout })
+    .catch((error: unknown) => {
+      throw new CniError(codes.ipamFailed, `${what}: ${command}: ${messageOf(error)}`, { cause: error });
+    });
+  if (result.stderr !== '') host.log.info({ ipam: call.type, command, stderr: result.stderr }, 'the IPAM plugin wrote to stderr');
+  if (result.exitCode === 0) return result;
+  throw (
+    delegateError(`${what}: `, result.stdout) ??
+    new CniError(codes.ipamFailed, `${what}: ${command} ended with status ${result.exitCode}`, {
+      details: result.stderr.trim() || result.stdout.trim(),
+    })
+  );
+}
+
+/** The delegate's own error object, its code and words kept. */
+function delegateError(prefix: string, stdout: string): CniError | undefined {
+  try {
+    const reply: unknown = JSON.parse(stdout);
+    if (!isRecord(reply) || typeof reply['code'] !== 'number') return undefined;
+    const { code, msg, details } = reply;
+    return new CniError(code, `${prefix}${String(msg)}`, typeof details === 'string' ? { details } : {});
+  } catch {
+    return undefined;
+  }
+}
+
+async function find(call: IpamCall): Promise<string> {
+  const file = await findExecutable(call);
+  if (file !== undefined) return file;
+  throw new CniError(
+    codes.invalidConfig,
+    `ipam.type: no executable "${call.type}" in CNI_PATH (${call.path.join(':')}); install it, or correct the name`,
+  );
+}
+
+async function findExecutable({ type, path }: IpamCall): Promise<string | undefined> {
+  for (const directory of path) {
+    const file = join(directory, type);
+    const usable = await Promise.all([stat(file), access(file, constants.X_OK)]).catch(() => undefined);
+    if (usable?.[0].isFile()) return file;
+  }
+  return undefined;
+}

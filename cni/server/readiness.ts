@@ -1,0 +1,43 @@
+// Whether the CNI server lives and whether it could plug every type that its node is configured for, in words.
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { within } from '../../host/base/within.ts';
+import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import type { Ovsdb } from '../../host/ovs/ovsdb.ts';
+import type { Context } from '../attachment/context.ts';
+
+/** What metrics and probes look at. */
+export interface NodeState {
+  readonly context: Context;
+  /** Those that are in use. */
+  readonly databases: () => readonly Ovsdb[];
+}
+
+/** Why it should be restarted; empty: it lives. `born`: the socket's identity when it was made. */
+export function livenessProblems({ context }: NodeState, born: string | undefined): readonly string[] {
+  const { socket, ovsdb } = context.settings;
+  const folder = ovsdb.startsWith('unix:') ? dirname(ovsdb.slice('unix:'.length)) : undefined;
+  return [
+    ...(findSocketIdentity(socket) === born
+      ? []
+      : [`the socket ${socket} was removed or replaced: no runtime finds this server`]),
+    // As systemd does to a unit's runtime directory: the one that is made anew is not the one that is mounted into our container.
+    ...(folder !== undefined && isRemoved(folder)
+      ? [`${folder} was removed on the node, and this container still sees the old one`]
+      : []),
+  ];
+}
+
+/** Still open or mounted here, but without a name. */
+function isRemoved(folder: string): boolean {
+  return statSync(folder, { throwIfNoEntry: false })?.nlink === 0;
+}
+
+/** Why an ADD could fail; empty: it need not. Nothing is asked of ovs-vswitchd: that would make it look at all its ports each time. */
+export async function readinessProblems({ context }: NodeState): Promise<readonly string[]> {
+  const { host, pods, settings } = context;
+  const forwarder = host.forwarder && (await within(2000, host.forwarder.health(), () => 'it has not answered within 2 s'));
+  return [host.ovsdb(settings.ovsdb).problem, pods.problem(), forwarder && `forwarder: ${forwarder}`].filter(
+    (problem) => problem !== undefined,
+  );
+}

@@ -1,0 +1,168 @@
+// The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
+import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Logger, openLog } from '../../host/base/log.ts';
+import { claimFile } from '../../host/files/file-lock.ts';
+import { socketDirectory } from '../../host/forwarder/forwarder.ts';
+import { tellHealth } from '../../host/forwarder/health-marker.ts';
+import { openForwarder } from '../../host/forwarder/open.ts';
+import type { Host } from '../../host/host.ts';
+import { readText } from '../../host/kernel/sysfs.ts';
+import { openNetlink } from '../../host/netlink/netlink.ts';
+import { type Ovsdb, openOvsdb } from '../../host/ovs/ovsdb.ts';
+import { parseEndpoint } from '../../host/program/http.ts';
+import { run } from '../../host/program/run.ts';
+import type { Context } from '../attachment/context.ts';
+import { openJournal } from '../attachment/journal.ts';
+import { makeLock } from '../attachment/lock.ts';
+import type { Settings } from '../attachment/settings.ts';
+import { type Answer, answer, type Invocation } from '../cni.ts';
+import { makeFindLoss } from '../teardown/lost-pods.ts';
+import { sweep } from '../teardown/sweep.ts';
+import type { Meter } from './metrics.ts';
+import { openPods } from './open-pods.ts';
+import type { NodeState } from './readiness.ts';
+import { answerOperator } from './served.ts';
+import { serve } from './socket.ts';
+
+/** Milliseconds between sweeps that nothing asked for. */
+const slowTick = 60_000;
+/** Milliseconds between two looks at whether the other server has ended. Calls of the runtime wait meanwhile. */
+const turn = 50;
+const signals = ['SIGTERM', 'SIGINT'] as const;
+
+/** Serves until a signal. Throws when it can't start. */
+export async function runServer(settings: Settings): Promise<void> {
+  const log = openLog(settings.logLevel);
+  await claimState(settings, log);
+  const sweeper = { now: () => {} };
+  const databases = openDatabases(settings, log, () => sweeper.now());
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const forwarder =
+    settings.forwarder &&
+    (await openForwarder(settings.forwarder, {
+      ...{ log, bootId, db: databases.get(settings.ovsdb), sockets: socketDirectory },
+      directory: join(settings.stateDir, 'forwarder'),
+    }));
+  const telling = tellHealth({ directory: join(settings.stateDir, 'quarantine'), forwarder, log });
+  const host: Host = {
+    root: '/',
+    log,
+    run,
+    netlink: openNetlink,
+    ovsdb: databases.get,
+    ...(forwarder && { forwarder }),
+    step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
+  };
+  const pods = await openPods(settings, log);
+  const journal = openJournal(settings.stateDir);
+  const findLoss = makeFindLoss({ host, pods, settings });
+  const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
+  const { meter, pages } = await openPages({ context, databases: databases.all });
+  const sweepOnce = async () => {
+    const report = await sweep(context);
+    meter?.swept(report);
+    return report;
+  };
+  sweeper.now = coalesce(async () => void (await sweepOnce()));
+  await sweepOnce();
+  const answerAll = async (invocation: Invocation) =>
+    (await answerOperator(context, invocation, sweepOnce)) ?? (await metered(context, invocation, meter));
+  const tick = setInterval(sweeper.now, slowTick);
+  const server = await serve({ path: settings.socket, log, answer: answerAll });
+  const closePages = pages();
+  const stop = async (signal: string) => {
+    log.info({ signal }, 'stopping: finishing what runs');
+    clearInterval(tick);
+    closePages();
+    await server.close();
+    pods.close();
+    await telling[Symbol.asyncDispose]();
+    await forwarder?.[Symbol.asyncDispose]();
+    await databases.close();
+    process.exit(0);
+  };
+  for (const signal of signals) process.once(signal, () => void stop(signal));
+}
+
+/** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
+async function claimState({ stateDir, standby }: Settings, log: Logger): Promise<void> {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const lock = join(stateDir, 'lock');
+  if (claimFile(lock)) return;
+  if (!standby) throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
+  log.info({ stateDir }, 'standing by: another server works here, and we go on when it ends');
+  // As a container's first process we are not ended by signals that we don't listen to.
+  const end = () => process.exit(0);
+  for (const signal of signals) process.once(signal, end);
+  while (!claimFile(lock)) await sleep(turn);
+  for (const signal of signals) process.off(signal, end);
+}
+
+/** Their libraries are only loaded where they are wanted. `pages`: serves them; its result ends that. */
+async function openPages(state: NodeState): Promise<{ readonly meter?: Meter; readonly pages: () => () => void }> {
+  const endpoint = parseEndpoint(state.context.settings.metrics);
+  if (endpoint === undefined) return { pages: () => () => {} };
+  const [{ makeMeter }, { servePages }] = await Promise.all([import('./metrics.ts'), import('./pages.ts')]);
+  const meter = makeMeter(state);
+  return { meter, pages: () => servePages(endpoint, state, meter) };
+}
+
+async function metered(context: Context, invocation: Invocation, meter: Meter | undefined): Promise<Answer> {
+  const began = performance.now();
+  const answered = await answer(context, invocation);
+  meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
+  return answered;
+}
+
+/** One connection per address, kept for good; `onBack` when one was lost and is there again. */
+function openDatabases({ ovsdbTls }: Settings, log: Logger, onBack: () => void) {
+  const open = new Map<string, Ovsdb>();
+  const get = (address: string): Ovsdb => {
+    const known = open.get(address);
+    if (known !== undefined) return known;
+    const db = openOvsdb(address, { log, ...(ovsdbTls === undefined ? {} : { tls: ovsdbTls }) });
+    db.onConnect(onBack);
+    open.set(address, db);
+    return db;
+  };
+  return {
+    get,
+    all: () => [...open.values()],
+    close: async () => {
+      for (const db of open.values()) await db[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Runs `work` at once, or once more after the run that is under way. */
+function coalesce(work: () => Promise<void>): () => void {
+  let running: Promise<void> | undefined;
+  let again = false;
+  const go = () => {
+    again = running !== undefined;
+    running ??= work().finally(() => {
+      running = undefined;
+      if (again) go();
+    });
+  };
+  return go;
+}
+
+/**
+ * For tests only: `record:FILE` writes every step down, `time:FILE` with the milliseconds since the start; `kill:NAME` lets this process
+ * die at a step, as a power loss would; `kill-once:FILE` at the step that the file names, once.
+ */
+function stepHook(text: string | undefined): Host['step'] {
+  if (text === undefined) return () => {};
+  const [what, argument = ''] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
+  if (what === 'record') return (name) => appendFileSync(argument, `${name}\n`);
+  if (what === 'time') return (name) => appendFileSync(argument, `${name}\t${performance.now()}\n`);
+  const asked = what === 'kill' ? () => argument : () => readText(argument);
+  return (name) => {
+    if (name !== asked()) return;
+    if (what === 'kill-once') rmSync(argument);
+    process.kill(process.pid, 'SIGKILL');
+  };
+}

@@ -1,0 +1,125 @@
+// The sweep: at start, whenever OVSDB is back, and on a slow tick, finishes what was half done and removes what is dead.
+import { messageOf, Unavailable } from '../../host/base/errors.ts';
+import { vnics } from '../../vnic/index.ts';
+import { type Attachment, lockKey } from '../attachment/attachment.ts';
+import type { Context } from '../attachment/context.ts';
+import type { JournalView } from '../attachment/journal.ts';
+import { findStrays } from './strays.ts';
+import { teardown } from './teardown.ts';
+
+export interface SweepReport {
+  /** What had to go. */
+  readonly swept: readonly Swept[];
+  /** Why more could not be looked at; done again at the next sweep. */
+  readonly problems: readonly string[];
+}
+
+export interface Swept {
+  readonly attachment: Attachment;
+  readonly why: string;
+  /** What is left of it is tried again at the next sweep. */
+  readonly failure?: string;
+}
+
+/** What it takes to look. */
+export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock' | 'findLoss'> & { readonly journal: JournalView };
+
+interface Sweep {
+  readonly context: Looker;
+  readonly act: (attachment: Attachment, why: string) => Promise<void>;
+  readonly swept: Swept[];
+  readonly problems: string[];
+}
+
+/** Never throws: what can't be done now stays where it is and is tried again at the next sweep. */
+export function sweep(context: Context): Promise<SweepReport> {
+  return sweepAll(context, async (attachment, why) => {
+    const { id, containerId, ifname } = attachment;
+    context.host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
+    await teardown(context, attachment);
+    if (context.journal.find(id) !== undefined) throw new Error('not all of it could be taken away yet; see the lines before');
+  });
+}
+
+/** What a sweep would do now; changes nothing. */
+export function planSweep(context: Looker): Promise<SweepReport> {
+  return sweepAll(context, async () => {});
+}
+
+async function sweepAll(context: Looker, act: Sweep['act']): Promise<SweepReport> {
+  const { host, journal, settings } = context;
+  const run: Sweep = { context, act, swept: [], problems: [] };
+  try {
+    const journaled = journal.list().map(({ attachment }) => attachment);
+    for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {
+      const there = journaled.filter(({ ovsdb }) => ovsdb === address);
+      await sweepDatabase(run, address, there);
+    }
+  } catch (error) {
+    run.problems.push(messageOf(error));
+    host.log.error({ error: messageOf(error) }, 'sweeping failed; again later');
+  }
+  return run;
+}
+
+/** The database is asked first, so that one that is down is waited for once and not for every attachment. */
+async function sweepDatabase(run: Sweep, address: string, journaled: readonly Attachment[]): Promise<void> {
+  const { context, problems } = run;
+  const { host } = context;
+  try {
+    await host.ovsdb(address).replica();
+    for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment, journaled));
+    // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
+    const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
+    for (const attachment of strays) await sweepOne(run, attachment, () => deathOf(context, attachment));
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    problems.push(error.message);
+    host.log.warn({ ovsdb: address, error: error.message }, 'not swept until OVSDB is back');
+  }
+}
+
+/** `reason` is asked when nobody else works on the attachment; undefined: it stays. */
+async function sweepOne(
+  { context, act, swept }: Sweep,
+  attachment: Attachment,
+  reason: () => Promise<string | undefined>,
+): Promise<void> {
+  const { host, lock } = context;
+  let why: string | undefined;
+  const work = async () => {
+    why = await reason();
+    if (why === undefined) return;
+    await act(attachment, why);
+    swept.push({ attachment, why });
+  };
+  await lock(lockKey(attachment), work).catch((error: unknown) => {
+    host.log.warn({ id: attachment.id, error: messageOf(error) }, 'sweeping failed; again later');
+    swept.push({ attachment, why: why ?? 'whether it lives could not be found out', failure: messageOf(error) });
+  });
+}
+
+/** Of a journaled one, which may be gone by now. */
+async function endOf(context: Looker, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
+  const entry = await context.journal.find(attachment.id);
+  if (entry === undefined) return undefined;
+  return entry.phase === 'added' ? await deathOf(context, attachment, others) : `its ${entry.phase} was cut short`;
+}
+
+export async function isDead(context: Looker, attachment: Attachment): Promise<boolean> {
+  return (await deathOf(context, attachment)) !== undefined;
+}
+
+/**
+ * Proof, not a guess: a missing namespace path may only be a mount that this process can't see, but no pod survives its boot, no pod
+ * has an interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
+ */
+export async function deathOf(
+  { host, bootId, findLoss }: Pick<Context, 'host' | 'bootId' | 'findLoss'>,
+  attachment: Attachment,
+  others: readonly Attachment[] = [],
+): Promise<string | undefined> {
+  if (attachment.bootId !== bootId) return 'the machine was rebooted';
+  const alive = await vnics[attachment.vnicType].alive(host, attachment);
+  return alive === false ? 'its cable is gone, and so is the pod' : await findLoss?.(attachment, others);
+}

@@ -1,0 +1,81 @@
+// Which of the available vfs kubelet should take. Pure, and only advice: kubelet may choose otherwise.
+import type { Resource, Unit } from '../../inventory/offer/resource.ts';
+import { findResource, holderElsewhere, type Snapshot, sharedIds } from './snapshot.ts';
+
+export interface Preference {
+  readonly available: readonly string[];
+  readonly mustInclude: readonly string[];
+  /** How many in all, `mustInclude` counted. */
+  readonly size: number;
+}
+
+/**
+ * `size` ids, those of `mustInclude` first, fewer where not enough would pass Allocate. In this order of importance:
+ * a vf that no other name offers (it leaves the shared ones to those that have no choice);
+ * `pack`: of the pf most used, `spread`: of the pf least used; `direct` from the low addresses, `virtio-forwarder` from the high ones,
+ * so that two pods admitted at the same time under both names don't reach for the same vf.
+ */
+export function preferred(snapshot: Snapshot, name: string, { available, mustInclude, size }: Preference): readonly string[] {
+  const chosen = mustInclude.slice(0, Math.max(size, 0));
+  const resource = findResource(snapshot, name);
+  if (resource === undefined) return chosen;
+  const used = usedPerPf(snapshot, chosen);
+  for (const rank of ranks(snapshot, resource, available, chosen)) {
+    const candidates = new Set(rank);
+    while (chosen.length < size && candidates.size > 0) {
+      const next = best(resource, [...candidates], used);
+      candidates.delete(next);
+      chosen.push(next.id);
+      used.set(pfOf(next), (used.get(pfOf(next)) ?? 0) + 1);
+    }
+  }
+  return chosen;
+}
+
+/** Candidates by class: ours alone, then shared. What Allocate would refuse, or only kubelet knows, is never advised. */
+function ranks(
+  snapshot: Snapshot,
+  resource: Resource,
+  available: readonly string[],
+  chosen: readonly string[],
+): readonly (readonly Unit[])[] {
+  const wanted = new Set(available).difference(new Set(chosen));
+  const shared = sharedIds(snapshot, resource.name);
+  const usable = resource.units.filter(
+    (unit) =>
+      wanted.has(unit.id) && unit.problems.length === 0 && holderElsewhere(snapshot, resource.name, unit.id) === undefined,
+  );
+  const { true: together = [], false: alone = [] } = Object.groupBy(usable, (unit) => `${shared.has(unit.id)}`);
+  return [alone, together];
+}
+
+function best(resource: Resource, candidates: readonly Unit[], used: ReadonlyMap<string, number>): Unit {
+  const sign = resource.allocation === 'pack' ? -1 : 1;
+  const direction = resource.vnicType === 'direct' ? 1 : -1;
+  return candidates.reduce((a, b) => {
+    const load = sign * ((used.get(pfOf(a)) ?? 0) - (used.get(pfOf(b)) ?? 0));
+    const order = load !== 0 ? load : direction * compare(a.id, b.id);
+    return order <= 0 ? a : b;
+  });
+}
+
+/** Vfs of each pf that are held under any name, or chosen already. */
+function usedPerPf(snapshot: Snapshot, chosen: readonly string[]): Map<string, number> {
+  const units = new Map(snapshot.resources.flatMap((resource) => resource.units.map((unit) => [unit.id, unit] as const)));
+  const used = new Map<string, number>();
+  for (const id of new Set([...snapshot.holdings.keys(), ...chosen])) {
+    const unit = units.get(id);
+    if (unit !== undefined) used.set(pfOf(unit), (used.get(pfOf(unit)) ?? 0) + 1);
+  }
+  return used;
+}
+
+/** Slots are all alike. */
+function pfOf({ vf }: Unit): string {
+  return vf?.pf.address ?? '';
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,43 @@
+// Everything that kubelet's questions are answered from, at one moment: what is offered and what is held. Pure look-ups, no I/O.
+import type { Holdings } from '../../inventory/holdings.ts';
+import type { Resource } from '../../inventory/offer/resource.ts';
+
+export interface Snapshot {
+  readonly resources: readonly Resource[];
+  readonly holdings: Holdings;
+  /** Why it is not known which vfs are held (right after a start, with kubelet silent); absent: it is known. */
+  readonly unknownHoldings?: string;
+}
+
+/** One device as ListAndWatch shows it. */
+export interface Device {
+  readonly id: string;
+  readonly healthy: boolean;
+  readonly numaNodes: readonly number[];
+}
+
+export function findResource(snapshot: Snapshot, name: string): Resource | undefined {
+  return snapshot.resources.find((resource) => resource.name === name);
+}
+
+/** The complete list of a resource; empty when the resource is gone. */
+export function deviceList(snapshot: Snapshot, name: string): readonly Device[] {
+  const units = findResource(snapshot, name)?.units ?? [];
+  return units.map((unit) => ({
+    id: unit.id,
+    healthy: unit.problems.length === 0 && holderElsewhere(snapshot, name, unit.id) === undefined,
+    numaNodes: unit.numaNodes,
+  }));
+}
+
+/** The other resource name under which a vf is held now. */
+export function holderElsewhere(snapshot: Snapshot, name: string, id: string): string | undefined {
+  const holder = snapshot.holdings.get(id)?.resource;
+  return holder === name ? undefined : holder;
+}
+
+/** Ids of this resource's units that another resource offers too. */
+export function sharedIds(snapshot: Snapshot, name: string): ReadonlySet<string> {
+  const others = snapshot.resources.filter((resource) => resource.name !== name);
+  return new Set(others.flatMap((resource) => resource.units.map(({ id }) => id)));
+}

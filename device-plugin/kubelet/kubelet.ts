@@ -1,0 +1,144 @@
+// Kubelet's side as a whole: every offered resource kept known to kubelet, every vf given out once. The inventory calls offer().
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sweepSockets } from '../../host/files/unix-socket.ts';
+import { watchDirectories } from '../../host/files/watch-directories.ts';
+import type { Host } from '../../host/host.ts';
+import type { PodName } from '../../host/kube/podresources.ts';
+import type { Holdings } from '../../inventory/holdings.ts';
+import type { Resource } from '../../inventory/offer/resource.ts';
+import type { Snapshot } from '../answers/snapshot.ts';
+import { keepAllocations } from './allocations.ts';
+import { directoryOf, type Endpoint, type EndpointStatus, openEndpoint } from './endpoint.ts';
+import { socketName, type Way, ways } from './term.ts';
+import { type Timing, timing } from './timing.ts';
+
+/** `auto`: the plugin watcher, or Register where the watcher's directory is missing or kubelet passes it over. */
+export const registrations = ['auto', ...ways] as const;
+export type Registration = (typeof registrations)[number];
+
+export interface KubeletOptions {
+  readonly host: Pick<Host, 'root' | 'log'>;
+  /** As the machine sees it. Default `/var/lib/kubelet`. */
+  readonly kubeletDir?: string;
+  readonly registration?: Registration;
+  /** The pod we run in, from the downward API: kubelet's list of pods is believed complete only when it names it. */
+  readonly ownPod?: PodName;
+  /** The holdings or an endpoint's status changed. */
+  readonly changed?: () => void;
+  readonly timing?: Partial<Timing>;
+}
+
+export interface Kubelet {
+  /** Replaces all that is offered. New resources are registered, missing ones are told as empty and withdrawn. */
+  offer(resources: readonly Resource[]): void;
+  /** Which vf is held under which resource name, by PCI address. */
+  readonly holdings: Holdings;
+  /** In the order of the resources. */
+  readonly status: readonly EndpointStatus[];
+  /** Ends every stream and removes every socket of ours. */
+  stop(): Promise<void>;
+}
+
+/** Resolves when kubelet was asked once what is held (5 s at most); nothing is offered before offer(). */
+export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
+  const { host, kubeletDir = '/var/lib/kubelet', ownPod, changed = () => {} } = options;
+  const times = { ...timing, ...options.timing };
+  const seenDir = join(host.root, kubeletDir);
+  const directories = ways.map((way) => join(seenDir, directoryOf[way]));
+  const endpoints = new Map<string, Endpoint>();
+  const leaving = new Set<Promise<void>>();
+  const ending = new AbortController();
+  let resources: readonly Resource[] = [];
+
+  const allocations = keepAllocations({
+    host,
+    kubeletDir,
+    ...(ownPod === undefined ? {} : { ownPod }),
+    interval: times.reconcile,
+    grace: times.grace,
+    changed: publish,
+  });
+
+  function publish(): void {
+    for (const endpoint of endpoints.values()) endpoint.publish();
+    changed();
+  }
+
+  function snapshot(): Snapshot {
+    const { holdings, unknown } = allocations;
+    return { resources, holdings, ...(unknown === undefined ? {} : { unknownHoldings: unknown }) };
+  }
+
+  function open(resource: string): Endpoint {
+    return openEndpoint({
+      resource,
+      ways: orderOf[options.registration ?? 'auto'],
+      kubeletDir: seenDir,
+      timing: times,
+      log: host.log,
+      snapshot,
+      take: (ids) => allocations.take(ids, resource),
+      // Kubelet comes to us from another instance of ours: what that one gave out in the meantime is known only to kubelet.
+      taken: () => void allocations.refresh(),
+      changed,
+    });
+  }
+
+  async function close(name: string, endpoint: Endpoint): Promise<void> {
+    endpoints.delete(name);
+    await endpoint.stop();
+  }
+
+  /**
+   * Tells of the empty list, and gives kubelet time to take it: it hangs up when it sees that the socket is gone, and what it has not
+   * read by then it never learns. There is no answer to a list that one could wait for.
+   */
+  async function withdraw(name: string, endpoint: Endpoint): Promise<void> {
+    endpoints.delete(name);
+    endpoint.publish();
+    if (endpoint.status.streams > 0) await sleep(times.farewell, undefined, { signal: ending.signal }).catch(() => {});
+    await endpoint.stop();
+  }
+
+  for (const directory of directories) {
+    const swept = await sweepSockets(directory, socketName);
+    if (swept.length > 0) host.log.info({ swept }, 'removed sockets of an instance that is gone');
+  }
+  await allocations.refresh();
+  const watch = watchDirectories([seenDir, ...directories], times.tick, () => {
+    for (const endpoint of endpoints.values()) endpoint.look();
+  });
+
+  return {
+    offer(next) {
+      resources = next;
+      const names = new Set(next.map((resource) => resource.name));
+      for (const [name, endpoint] of endpoints) if (!names.has(name)) track(withdraw(name, endpoint));
+      for (const name of names) if (!endpoints.has(name)) endpoints.set(name, open(name));
+      for (const endpoint of endpoints.values()) endpoint.publish();
+    },
+    get holdings() {
+      return allocations.holdings;
+    },
+    get status() {
+      return resources.flatMap((resource) => endpoints.get(resource.name)?.status ?? []);
+    },
+    async stop() {
+      watch.close();
+      ending.abort();
+      await Promise.all([...[...endpoints].map(([name, endpoint]) => close(name, endpoint)), ...leaving, allocations.stop()]);
+    },
+  };
+
+  function track(closing: Promise<void>): void {
+    leaving.add(closing);
+    void closing.finally(() => leaving.delete(closing));
+  }
+}
+
+const orderOf = {
+  auto: ways,
+  watcher: ['watcher'],
+  register: ['register'],
+} as const satisfies Record<Registration, readonly [Way, ...Way[]]>;

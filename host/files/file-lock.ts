@@ -1,0 +1,15 @@
+// A file that one process at a time may hold. The kernel takes the lock back however its holder ends, so none is ever stale.
+import { closeSync, openSync } from 'node:fs';
+import { lockFile } from '../kernel/libc.ts';
+
+/** Holds the file, which is made if need be, until this process ends; false when another one holds it. flock(2) */
+export function claimFile(path: string): boolean {
+  const fd = openSync(path, 'a', 0o600);
+  let claimed = false;
+  try {
+    claimed = lockFile(fd, `lock ${path}`);
+  } finally {
+    if (!claimed) closeSync(fd);
+  }
+  return claimed;
+}

@@ -1,0 +1,65 @@
+// Small files of ours in a directory that others use as well: written whole, changed only when they differ, removed when they are no
+// longer wanted. Which ones are ours stands in an index beside them, so that a restart neither forgets one nor touches a stranger's.
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readText } from '../kernel/sysfs.ts';
+
+export interface FileChanges {
+  readonly written: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Its name begins with a dot and does not end like any of the files, so that readers of the directory pass it by. */
+const index = '.smartnic-files';
+
+export interface OwnFiles {
+  /**
+   * Makes the directory hold these files of ours and no others.
+   * @param wanted - text by file name, ending with a line's end. @param thoroughly - also look whether somebody changed or removed what we wrote.
+   * @throws Error naming the directory; what was done until then stays.
+   */
+  sync(wanted: ReadonlyMap<string, string>, thoroughly: boolean): FileChanges;
+}
+
+export function openOwnFiles(directory: string): OwnFiles {
+  /** Text by name, as it lies there as far as we know; undefined: not known. */
+  let known: ReadonlyMap<string, string> | undefined;
+  return {
+    sync(wanted, thoroughly) {
+      const before = thoroughly ? undefined : known;
+      known = undefined;
+      try {
+        const changes = sync(directory, wanted, before ?? readOwn(directory));
+        known = new Map(wanted);
+        return changes;
+      } catch (cause) {
+        throw new Error(`cannot keep the files in ${directory} up to date: ${String(cause)}; may we write there?`, { cause });
+      }
+    },
+  };
+}
+
+function readOwn(directory: string): ReadonlyMap<string, string> {
+  const names = (readText(join(directory, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
+  return new Map(names.map((name) => [name, `${readText(join(directory, name)) ?? ''}\n`]));
+}
+
+function sync(directory: string, wanted: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): FileChanges {
+  const removed = [...before.keys()].filter((name) => !wanted.has(name));
+  const written = [...wanted].filter(([name, text]) => before.get(name) !== text).map(([name]) => name);
+  if (written.length === 0 && removed.length === 0) return { written, removed };
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  // First the index, then the files: a crash in between leaves names without files, never a file that nobody knows.
+  replace(directory, index, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
+  for (const name of written) replace(directory, name, wanted.get(name) ?? '');
+  for (const name of removed) rmSync(join(directory, name), { force: true });
+  if (removed.length > 0) replace(directory, index, [...wanted.keys()].join('\n'));
+  return { written, removed };
+}
+
+/** By rename: a reader sees the old text or the new one. */
+function replace(directory: string, name: string, text: string): void {
+  const draft = join(directory, `.${name}.new`);
+  writeFileSync(draft, text, { mode: 0o644 });
+  renameSync(draft, join(directory, name));
+}

@@ -1,0 +1,25 @@
+// Which NUMA nodes share a processor socket. Source: Documentation/ABI/stable/sysfs-devices-node, Documentation/admin-guide/cputopology.rst.
+import type { Host } from '../host.ts';
+import { listDirectory, onHost, readInteger, readText } from './sysfs.ts';
+
+/** For each node all nodes of its socket, itself included. Nodes without a processor, or whose processors tell no socket, are missing. */
+export function readSockets(host: Pick<Host, 'root'>): ReadonlyMap<number, readonly number[]> {
+  const nodes = listDirectory(onHost(host, '/sys/devices/system/node')).flatMap((name) => {
+    const node = /^node(\d+)$/.exec(name)?.[1];
+    return node === undefined ? [] : [Number(node)];
+  });
+  const bySocket = Map.groupBy(
+    nodes.sort((a, b) => a - b),
+    (node) => findSocket(host, node),
+  );
+  bySocket.delete(undefined);
+  return new Map([...bySocket.values()].flatMap((together) => together.map((node) => [node, together] as const)));
+}
+
+/** A node's processors are all on one socket, so its first one tells. */
+function findSocket(host: Pick<Host, 'root'>, node: number): number | undefined {
+  const cpu = /^\d+/.exec(readText(onHost(host, `/sys/devices/system/node/node${node}/cpulist`)) ?? '')?.[0]; // `0-7,16-23`
+  if (cpu === undefined) return undefined;
+  const socket = readInteger(onHost(host, `/sys/devices/system/cpu/cpu${cpu}/topology/physical_package_id`));
+  return socket === undefined || socket < 0 ? undefined : socket;
+}

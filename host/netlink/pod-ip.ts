@@ -1,0 +1,74 @@
+// Puts addresses and routes on a pod's interface, and tells the neighbours. Which ones is decided elsewhere.
+import { writeFileSync } from 'node:fs';
+import { defined } from '../base/defined.ts';
+import type { Host } from '../host.ts';
+import { inNetns, openNetns } from '../kernel/netns.ts';
+import { announce } from './announce.ts';
+
+export interface PodAddress {
+  /** CIDR, e.g. `10.1.2.3/24`. */
+  readonly address: string;
+  readonly gateway?: string | undefined;
+}
+
+export interface PodRoute {
+  /** CIDR; `0.0.0.0/0` and `::/0` are default routes. */
+  readonly dst: string;
+  /** Absent: the gateway of the first address of the same family, else the link itself. */
+  readonly gw?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly table?: number | undefined;
+  readonly scope?: number | undefined;
+}
+
+export interface PodIp {
+  readonly netns: string;
+  readonly ifname: string;
+  readonly addresses: readonly PodAddress[];
+  readonly routes: readonly PodRoute[];
+}
+
+/** Addresses work at once: no duplicate address detection, because IPAM is what keeps them apart. */
+export async function configureIp(host: Host, { netns, ifname, addresses, routes }: PodIp): Promise<void> {
+  using pod = openNetns(netns);
+  using inside = host.netlink(pod);
+  const link = await inside.link(ifname);
+  if (link === undefined) throw new Error(`interface ${ifname} is gone from ${netns}`);
+  if (addresses.some(isV6)) inNetns(pod, () => enableIpv6(ifname));
+  await inside.configure(link.index, {
+    addresses: addresses.map(({ address }) => ({ cidr: address, noDad: true })),
+    routes: routes.map(({ dst, gw, ...rest }) => {
+      const gateway = gw ?? addresses.find((each) => isV6(each) === dst.includes(':') && each.gateway !== undefined)?.gateway;
+      return defined({ dst, gateway, ...rest });
+    }),
+  });
+  announce({ netns: pod, index: link.index, mac: link.mac, addresses: addresses.map(({ address }) => address) });
+}
+
+/** Throws, naming what is missing. Routes are not looked at: a later plugin of the chain may change them (SPEC, CHECK). */
+export async function checkIp(host: Host, { netns, ifname, addresses }: Omit<PodIp, 'routes'>): Promise<void> {
+  using pod = openNetns(netns);
+  using inside = host.netlink(pod);
+  const link = await inside.link(ifname);
+  if (link === undefined) throw new Error(`interface ${ifname} is not in ${netns}`);
+  const there = new Set((await inside.addresses(link.index)).map(({ cidr }) => canonical(cidr)));
+  const missing = addresses.find(({ address }) => !there.has(canonical(address)));
+  if (missing !== undefined) throw new Error(`${ifname} in ${netns} has lost its address ${missing.address}`);
+}
+
+/** IPv6 has many spellings; the URL parser knows the one of RFC 5952. */
+function canonical(cidr: string): string {
+  const [address, prefix] = cidr.split('/');
+  return cidr.includes(':') ? `${new URL(`http://[${address}]`).hostname}/${prefix}` : cidr;
+}
+
+/** A container's namespace may have IPv6 off by default (net.ipv6.conf.default.disable_ipv6). */
+function enableIpv6(ifname: string): void {
+  for (const name of ['lo', ifname]) writeFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '0');
+}
+
+function isV6({ address }: PodAddress): boolean {
+  return address.includes(':');
+}

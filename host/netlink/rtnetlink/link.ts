@@ -1,0 +1,176 @@
+// Links as rtnetlink spells them (linux/if_link.h, linux/veth.h): records to message bodies and back. Pure.
+import type { Netns } from '../../kernel/netns.ts';
+import {
+  attribute,
+  attributeMap,
+  type Message,
+  nested,
+  optional,
+  readI32,
+  readText,
+  readU32,
+  text,
+  u8,
+  u32,
+} from '../wire/codec.ts';
+import { formatMac, parseMac } from './inet.ts';
+
+/** A network interface. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** Lower-case, colon-separated; empty for a link without one. */
+  readonly mac: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Whether it was set up (IFF_UP); a carrier is another matter. */
+  readonly up: boolean;
+  /** The driver's kind for software links: `veth`, `bridge`, `openvswitch`; absent for hardware. */
+  readonly kind?: string;
+  readonly alias?: string;
+  /** Index of the bridge or bond it belongs to. */
+  readonly master?: number;
+  /** The kernel's number, seen from here, of the namespace that the other end lives in, when that is another one. */
+  readonly linkNetnsid?: number;
+  /** A veth's other end: its index in its own namespace. */
+  readonly peerIndex?: number;
+  /** Address of the device behind it on its bus, `0000:41:10.0`; absent for software links, and on kernels before 5.14. */
+  readonly parent?: string;
+}
+
+/** A veth pair whose peer is born in another namespace. */
+export interface VethPair {
+  /** The host end. */
+  readonly name: string;
+  /** Chosen by the kernel when absent. */
+  readonly mac?: string;
+  readonly mtu: number;
+  /** Text that stays on the host end, 1-255 characters. */
+  readonly alias?: string;
+  readonly peer: { readonly name: string; readonly mac: string; readonly mtu: number; readonly netns: Netns };
+}
+
+/** What can be changed about a link. */
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly mtu?: number;
+  readonly mac?: string;
+  readonly name?: string;
+  /** Moves it there; its index may change. */
+  readonly netns?: Netns;
+  readonly alias?: string;
+  /** `none`: no IPv6 link-local address comes up by itself. */
+  readonly ipv6AddressGeneration?: 'none';
+}
+
+export const linkTypes = { new: 16, del: 17, get: 18, set: 19 } as const;
+
+const IFLA = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  info: 18,
+  alias: 20,
+  afSpec: 26,
+  netnsFd: 28,
+  extMask: 29,
+  linkNetnsid: 37,
+  parentName: 56,
+};
+const INFO_KIND = 1;
+const INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const IFF_UP = 1;
+const headerSize = 16;
+
+/** `ifinfomsg` */
+function header(index: number, flags = 0, change = 0): Buffer {
+  const bytes = Buffer.alloc(headerSize);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(flags, 8);
+  bytes.writeUInt32LE(change, 12);
+  return bytes;
+}
+
+/** Asks for one link (by name or index) or, without either, for all. */
+export function linkQuery(which?: string | number): Buffer {
+  const RTEXT_FILTER_SKIP_STATS = 8; // counters are half of the answer
+  return Buffer.concat([linkReference(which ?? 0), u32(IFLA.extMask, RTEXT_FILTER_SKIP_STATS)]);
+}
+
+/** Names one link. @throws RangeError for a name the kernel cannot have. */
+export function linkReference(which: string | number): Buffer {
+  if (typeof which === 'number') return header(which);
+  return Buffer.concat([header(0), text(IFLA.name, linkName(which))]);
+}
+
+export function encodeVeth({ name, mac, mtu, peer }: VethPair): Buffer {
+  const peerInfo = nested(
+    VETH_INFO_PEER,
+    header(0), // IFF_UP in here is refused with ENOTCONN: the host end is not up yet
+    text(IFLA.name, linkName(peer.name)),
+    attribute(IFLA.address, parseMac(peer.mac)),
+    u32(IFLA.mtu, peer.mtu),
+    u32(IFLA.netnsFd, peer.netns.fd),
+  );
+  return Buffer.concat([
+    header(0),
+    text(IFLA.name, linkName(name)),
+    u32(IFLA.mtu, mtu),
+    ...(mac === undefined ? [] : [attribute(IFLA.address, parseMac(mac))]),
+    nested(IFLA.info, text(INFO_KIND, 'veth'), nested(INFO_DATA, peerInfo)),
+  ]);
+}
+
+export function encodeLinkChange(index: number, change: LinkChange): Buffer {
+  const { up, mtu, mac, name, netns, alias } = change;
+  return Buffer.concat([
+    up === undefined ? header(index) : header(index, up ? IFF_UP : 0, IFF_UP),
+    ...(mtu === undefined ? [] : [u32(IFLA.mtu, mtu)]),
+    ...(mac === undefined ? [] : [attribute(IFLA.address, parseMac(mac))]),
+    ...(name === undefined ? [] : [text(IFLA.name, linkName(name))]),
+    ...(netns === undefined ? [] : [u32(IFLA.netnsFd, netns.fd)]),
+    ...(alias === undefined ? [] : [text(IFLA.alias, alias)]),
+    ...(change.ipv6AddressGeneration === undefined ? [] : [noGeneratedAddress()]),
+  ]);
+}
+
+function noGeneratedAddress(): Buffer {
+  const AF_INET6 = 10;
+  const IFLA_INET6_ADDR_GEN_MODE = 8;
+  const IN6_ADDR_GEN_MODE_NONE = 1;
+  return nested(IFLA.afSpec, nested(AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)));
+}
+
+/** @throws RangeError when the message is cut short. */
+export function decodeLink({ body }: Message): Link {
+  const attributes = attributeMap(body.subarray(headerSize));
+  const kind = kindOf(attributes.get(IFLA.info));
+  return {
+    index: readU32(body, 4),
+    name: readText(attributes.get(IFLA.name) ?? Buffer.alloc(0)),
+    mac: formatMac(attributes.get(IFLA.address) ?? Buffer.alloc(0)),
+    mtu: readU32(attributes.get(IFLA.mtu) ?? Buffer.alloc(4)),
+    up: (readU32(body, 8) & IFF_UP) !== 0,
+    ...(kind === undefined ? {} : { kind }),
+    ...optional('alias', attributes.get(IFLA.alias), readText),
+    ...optional('master', attributes.get(IFLA.master), readU32),
+    ...optional('linkNetnsid', attributes.get(IFLA.linkNetnsid), readI32),
+    ...optional('parent', attributes.get(IFLA.parentName), readText),
+    ...optional('peerIndex', kind === 'veth' ? attributes.get(IFLA.link) : undefined, readU32),
+  };
+}
+
+function kindOf(info: Buffer | undefined): string | undefined {
+  const kind = info && attributeMap(info).get(INFO_KIND);
+  return kind && readText(kind);
+}
+
+/** The kernel's dev_valid_name: 1-15 bytes without slash, colon and white space. */
+function linkName(name: string): string {
+  const valid = Buffer.byteLength(name) < 16 && /^[^\s/:]+$/.test(name) && name !== '.' && name !== '..';
+  if (!valid) throw new RangeError(`"${name}" cannot be a link's name: 1-15 bytes, no slash, colon or white space`);
+  return name;
+}

@@ -1,0 +1,138 @@
+// A vf's attributes as its pf's driver keeps them (IFLA_VFINFO_LIST, linux/if_link.h): records to message bodies and back. Pure.
+import { attribute, attributeMap, decodeAttributes, type Message, nested, readU32, u32 } from '../wire/codec.ts';
+import { formatMac, parseMac } from './inet.ts';
+
+export const vfLinkStates = ['auto', 'enable', 'disable'] as const;
+export type VfLinkState = (typeof vfLinkStates)[number];
+
+/** What the pf's driver says of one vf. Absent members: it says nothing of that. */
+export interface VfSettings {
+  /** N of the pf's virtfnN. */
+  readonly index: number;
+  /** The MAC that the pf gives (or has learned from) the vf; all zeros: none. */
+  readonly mac: string;
+  readonly vlan: VfVlan;
+  readonly rate: VfRate;
+  readonly linkState: VfLinkState;
+  readonly spoofchk?: boolean;
+  readonly trust?: boolean;
+}
+
+export interface VfVlan {
+  /** 0: frames go out as the vf made them. */
+  readonly id: number;
+  /** Priority 0-7 of the frames in that VLAN. */
+  readonly qos: number;
+  /** `802.1ad`: an outer tag. Absent: 802.1Q. */
+  readonly protocol?: '802.1ad';
+}
+
+/** Mbit/s; 0: no limit. */
+export interface VfRate {
+  readonly min: number;
+  readonly max: number;
+}
+
+export type VfChange = Partial<Omit<VfSettings, 'index'>>;
+
+const IFLA_VFINFO_LIST = 22;
+const IFLA_EXT_MASK = 29;
+const IFLA_VF_INFO = 1;
+const VF = { mac: 1, vlan: 2, spoofchk: 4, linkState: 5, rate: 6, trust: 9, vlanList: 12 } as const;
+const VF_VLAN_INFO = 1;
+const headerSize = 16;
+/** As the kernel writes "the driver does not say" into a yes-or-no attribute. */
+const untold = 0xffffffff;
+const ETH_P_8021AD = 0x88a8;
+
+/** Asks for one link with its vfs, without their counters. */
+export function vfQuery(pf: number): Buffer {
+  const [RTEXT_FILTER_VF, RTEXT_FILTER_SKIP_STATS] = [1, 8];
+  return Buffer.concat([header(pf), u32(IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS)]);
+}
+
+/** Empty when the link is no pf, or its driver tells nothing. @throws RangeError when the message is cut short. */
+export function decodeVfs({ body }: Message): readonly VfSettings[] {
+  const list = attributeMap(body.subarray(headerSize)).get(IFLA_VFINFO_LIST);
+  const each = list === undefined ? [] : decodeAttributes(list).filter(({ type }) => type === IFLA_VF_INFO);
+  return each.flatMap(({ value }) => decodeVf(attributeMap(value)) ?? []);
+}
+
+function decodeVf(vf: ReadonlyMap<number, Buffer>): VfSettings | undefined {
+  const mac = vf.get(VF.mac);
+  if (mac === undefined) return undefined;
+  const [spoofchk, trust] = [yesOrNo(vf.get(VF.spoofchk)), yesOrNo(vf.get(VF.trust))];
+  const [state, rate] = [vf.get(VF.linkState), vf.get(VF.rate)];
+  return {
+    index: readU32(mac),
+    mac: formatMac(mac.subarray(4, 10)),
+    vlan: decodeVlan(vf),
+    rate: rate === undefined ? { min: 0, max: 0 } : { min: readU32(rate, 4), max: readU32(rate, 8) },
+    linkState: vfLinkStates[state === undefined ? 0 : readU32(state, 4)] ?? 'auto',
+    ...(spoofchk === undefined ? {} : { spoofchk }),
+    ...(trust === undefined ? {} : { trust }),
+  };
+}
+
+function yesOrNo(value: Buffer | undefined): boolean | undefined {
+  const setting = value === undefined ? untold : readU32(value, 4);
+  return setting === untold ? undefined : setting !== 0;
+}
+
+/** The list knows the protocol, which the older attribute does not; its number is in network byte order. */
+function decodeVlan(vf: ReadonlyMap<number, Buffer>): VfVlan {
+  const list = vf.get(VF.vlanList);
+  const [info] = list === undefined ? [] : decodeAttributes(list).filter(({ type }) => type === VF_VLAN_INFO);
+  const value = info?.value ?? vf.get(VF.vlan);
+  if (value === undefined) return { id: 0, qos: 0 };
+  const stacked = info !== undefined && info.value.length >= 14 && info.value.readUInt16BE(12) === ETH_P_8021AD;
+  return { id: readU32(value, 4), qos: readU32(value, 8), ...(stacked ? { protocol: '802.1ad' } : {}) };
+}
+
+/** Each attribute by itself, so that a driver's refusal is about one thing. @throws RangeError for a MAC that cannot be. */
+export function encodeVfChange(pf: number, vf: number, change: VfChange): Buffer {
+  const { mac, vlan, rate, linkState, spoofchk, trust } = change;
+  const info = [
+    ...(mac === undefined ? [] : [encodeMac(vf, mac)]),
+    ...(vlan === undefined ? [] : [encodeVlan(vf, vlan)]),
+    ...(rate === undefined ? [] : [numbers(VF.rate, vf, rate.min, rate.max)]),
+    ...(linkState === undefined ? [] : [numbers(VF.linkState, vf, vfLinkStates.indexOf(linkState))]),
+    ...(spoofchk === undefined ? [] : [numbers(VF.spoofchk, vf, Number(spoofchk))]),
+    ...(trust === undefined ? [] : [numbers(VF.trust, vf, Number(trust))]),
+  ];
+  return Buffer.concat([header(pf), nested(IFLA_VFINFO_LIST, nested(IFLA_VF_INFO, ...info))]);
+}
+
+/** The kernel's field has room for the longest hardware address there is. */
+function encodeMac(vf: number, mac: string): Buffer {
+  const value = Buffer.alloc(4 + 32);
+  value.writeUInt32LE(vf);
+  value.set(parseMac(mac), 4);
+  return attribute(VF.mac, value);
+}
+
+/** With an outer tag only the list can say it; without one the older attribute is what every driver knows. */
+function encodeVlan(vf: number, { id, qos, protocol }: VfVlan): Buffer {
+  if (protocol === undefined) return numbers(VF.vlan, vf, id, qos);
+  const value = Buffer.alloc(16);
+  [vf, id, qos].forEach((each, at) => {
+    value.writeUInt32LE(each, at * 4);
+  });
+  value.writeUInt16BE(ETH_P_8021AD, 12);
+  return nested(VF.vlanList, attribute(VF_VLAN_INFO, value));
+}
+
+function numbers(type: number, ...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  values.forEach((each, at) => {
+    bytes.writeUInt32LE(each, at * 4);
+  });
+  return attribute(type, bytes);
+}
+
+/** `ifinfomsg` */
+function header(index: number): Buffer {
+  const bytes = Buffer.alloc(headerSize);
+  bytes.writeInt32LE(index, 4);
+  return bytes;
+}

@@ -1,0 +1,53 @@
+// Why a vf that nobody allocated is not free: the host itself works with it. Judged per vf; what the whole machine says is read once per scan.
+import type { Host } from '../host.ts';
+import { findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
+import type { PciVf } from './pci.ts';
+
+/** How the machine uses its netdevs and its vfio groups. */
+export interface HostUse {
+  /** By netdev: `10.0.0.5/24`. */
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. */
+  readonly routes: ReadonlyMap<string, readonly string[]>;
+  /** By device file, `/dev/vfio/42`: who has it open, `qemu-kvm (pid 77)`. */
+  readonly vfioHolders: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Reasons in words; empty when the vf is free. */
+export function inUse(host: Pick<Host, 'root'>, vf: PciVf, use: HostUse): readonly string[] {
+  const reasons = vf.netdevs.flatMap((netdev) => netdevReasons(host, netdev, use));
+  if (vf.netdevElsewhere) reasons.push('its netdev is in another network namespace');
+  return [
+    ...reasons,
+    ...vfioFiles(vf).flatMap((file) => (use.vfioHolders.get(file) ?? []).map((who) => `${file} is open in ${who}`)),
+  ];
+}
+
+function netdevReasons(host: Pick<Host, 'root'>, netdev: string, { addresses, routes }: HostUse): string[] {
+  const folder = onHost(host, `/sys/class/net/${netdev}`);
+  const uppers = listDirectory(folder).filter((name) => name.startsWith('upper_'));
+  const master = uppers.length > 0 ? findLinkName(`${folder}/master`) : undefined;
+  return [
+    ...(addresses.get(netdev) ?? []).map((address) => `${netdev} has address ${address}`),
+    ...(routes.get(netdev) ?? []).map((route) => `${netdev} has route ${route}`),
+    ...(master === undefined ? [] : [`${netdev} is a port of ${memberOf(host, master)}`]),
+    ...uppers
+      .map((name) => name.slice('upper_'.length))
+      .filter((upper) => upper !== master)
+      .map((upper) => `${upper} is built on ${netdev}`), // VLAN, macvlan, ipvlan
+  ];
+}
+
+/** The openvswitch module makes its port's master `ovs-system`, whatever the bridge is called. */
+function memberOf(host: Pick<Host, 'root'>, master: string): string {
+  if (master === 'ovs-system') return 'Open vSwitch';
+  const inside = listDirectory(onHost(host, `/sys/class/net/${master}`));
+  if (inside.includes('bridge')) return `bridge ${master}`;
+  return inside.includes('bonding') ? `bond ${master}` : master;
+}
+
+function vfioFiles({ iommuGroup, vfioDevice }: PciVf): readonly string[] {
+  const group = iommuGroup && `/dev/vfio/${iommuGroup.noiommu ? 'noiommu-' : ''}${iommuGroup.id}`;
+  const device = vfioDevice && `/dev/vfio/devices/${vfioDevice}`;
+  return [group, device].filter((file) => file !== undefined);
+}

@@ -1,0 +1,125 @@
+// Puts together what sysfs, devlink, ethtool and rtnetlink say into the machine's pfs and vfs. No maker has a row here: every one met so
+// far tells the same things in the same places.
+import { defined } from '../base/defined.ts';
+import { inTurns, type Steps } from '../base/turns.ts';
+import type { Host } from '../host.ts';
+import { onHost, readInteger } from '../kernel/sysfs.ts';
+import { type HostUse, inUse } from './in-use.ts';
+import { type PciPf, type PciVf, readPfs } from './pci.ts';
+import { findRepresentor, isLocalVf, type SwitchPort } from './representor.ts';
+import { readSwitchPortsInTurns } from './switch-ports.ts';
+import type { EswitchMode, Pf, Vf } from './vf.ts';
+
+export interface Nics {
+  /** By address. */
+  readonly pfs: readonly Pf[];
+  readonly vfs: readonly Vf[];
+}
+
+/** What only the kernel's network side can say. */
+export interface KernelFacts extends HostUse {
+  /** By the pf's PCI address; absent: not told. */
+  readonly eswitchModes: ReadonlyMap<string, EswitchMode>;
+  /** devlink's ports. */
+  readonly ports: readonly SwitchPort[];
+  /** By netdev; absent: not told. */
+  readonly hwTcOffload: ReadonlyMap<string, boolean>;
+}
+
+/** Asks the kernel about these pfs, whose uplinks are the netdevs of that name. */
+export type AskKernel = (pfs: readonly PciPf[], uplinks: readonly string[]) => Promise<KernelFacts>;
+
+export interface ScanOptions {
+  readonly ask: AskKernel;
+  /** Addresses of the vfs that kubelet gave to a pod: how they are used is no concern of ours. */
+  readonly allocated: ReadonlySet<string>;
+}
+
+/** Reads the whole machine once. @throws Error naming the file or the question that failed. */
+export async function scanNics(host: Pick<Host, 'root'>, { ask, allocated }: ScanOptions): Promise<Nics> {
+  const pfs = await readPfs(host);
+  const vfNetdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
+  const seen = await readSwitchPortsInTurns(host, vfNetdevs);
+  const facts = await ask(
+    pfs,
+    pfs.flatMap((pf) => findUplink(pf, seen) ?? []),
+  );
+  const ports = mergePorts(seen, facts.ports);
+  const byIndex = Map.groupBy(ports, (port) => (port.name.kind === 'vf' ? port.name.vf : undefined)); // else vfs times ports are compared
+  const composed = pfs.map((pf) => composePf(host, pf, ports, facts));
+  const vfs = await inTurns(vfSteps());
+  return { pfs: composed, vfs: vfs.sort((a, b) => (a.address < b.address ? -1 : 1)) };
+
+  function* vfSteps(): Steps<Vf[]> {
+    const done: Vf[] = [];
+    for (const [at, pf] of composed.entries()) {
+      for (const vf of pfs[at]?.vfs ?? []) {
+        yield;
+        const reasons = allocated.has(vf.address) ? [] : inUse(host, vf, facts);
+        done.push(composeVf(vf, pf, byIndex.get(vf.index) ?? [], reasons));
+      }
+    }
+    return done;
+  }
+}
+
+/** devlink's word on a netdev replaces the parsed name; the switch id only sysfs has. */
+export function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPort[]): readonly SwitchPort[] {
+  const byNetdev = new Map(seen.map((port) => [port.netdev, port]));
+  for (const port of told) byNetdev.set(port.netdev, { ...byNetdev.get(port.netdev), ...port });
+  return [...byNetdev.values()];
+}
+
+function composePf(host: Pick<Host, 'root'>, pf: PciPf, ports: readonly SwitchPort[], facts: KernelFacts): Pf {
+  const own = ports.filter((port) => port.parent === pf.address);
+  const netdev = findUplink(pf, ports);
+  const switchId = (own.find((port) => port.netdev === netdev) ?? own[0])?.switchId;
+  const hwTcOffload = netdev === undefined ? undefined : facts.hwTcOffload.get(netdev);
+  const linkType = netdev === undefined ? undefined : linkTypes[readInteger(onHost(host, `/sys/class/net/${netdev}/type`)) ?? -1];
+  const eswitchMode = facts.eswitchModes.get(pf.address) ?? guessMode(pf, ports, switchId);
+  return {
+    address: pf.address,
+    vendor: pf.vendor,
+    device: pf.device,
+    numVfs: pf.numVfs,
+    totalVfs: pf.totalVfs,
+    ...defined({ netdev, driver: pf.driver, numaNode: pf.numaNode, linkType, eswitchMode, hwTcOffload, switchId }),
+  };
+}
+
+/** In switchdev mode the representors are netdevs of the pf as well: the uplink is the one that is a physical port, or none of the switch. */
+export function findUplink(pf: Pick<PciPf, 'address' | 'netdevs'>, ports: readonly SwitchPort[]): string | undefined {
+  const own = ports.filter((port) => port.parent === pf.address);
+  const physical = own
+    .flatMap((port) =>
+      port.name.kind === 'physical' ? [{ netdev: port.netdev, port: port.name.port, split: port.name.split ?? 0 }] : [],
+    )
+    .sort((a, b) => a.port - b.port || a.split - b.split);
+  // An nfp card shows its physical ports and, besides them, `pf0` and `n0`: none of those is the wire.
+  return physical[0]?.netdev ?? pf.netdevs.find((netdev) => own.every((port) => port.netdev !== netdev)) ?? onlyOne(pf.netdevs);
+}
+
+function onlyOne(netdevs: readonly string[]): string | undefined {
+  return netdevs.length === 1 ? netdevs[0] : undefined;
+}
+
+/** Where devlink has no word on it (or none for us): vf representors prove switchdev, and without a switch there is only legacy. */
+function guessMode(pf: PciPf, ports: readonly SwitchPort[], switchId: string | undefined): EswitchMode | undefined {
+  const shown = ports.some(
+    (port) => isLocalVf(port) && (port.parent === pf.address || (switchId !== undefined && port.switchId === switchId)),
+  );
+  if (shown) return 'switchdev';
+  return switchId === undefined ? 'legacy' : undefined;
+}
+
+function composeVf(vf: PciVf, pf: Pf, ports: readonly SwitchPort[], reasons: readonly string[]): Vf {
+  const representor = findRepresentor({ pf: pf.address, index: vf.index, ...defined({ switchId: pf.switchId }) }, ports);
+  const { address, index, vendor, device, driver, iommuGroup, vfioDevice, numaNode } = vf;
+  return {
+    ...{ address, pf, index, vendor, device, inUse: reasons },
+    ...defined({ driver, iommuGroup, vfioDevice, numaNode, netdev: vf.netdevs[0], linkType: pf.linkType, representor }),
+  };
+}
+
+/** ARPHRD numbers of linux/if_arp.h that a NIC can have. */
+const linkTypes: Readonly<Record<number, string>> = { 1: 'ether', 32: 'infiniband' };

@@ -1,0 +1,127 @@
+// Sets a vf's attributes through its pf, and puts them back. What nobody asked for is not touched: many NICs have only some of them.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defined } from '../base/defined.ts';
+import type { Host } from '../host.ts';
+import type { VfChange, VfSettings } from '../netlink/netlink.ts';
+import { NetlinkError } from '../netlink/wire/error.ts';
+import { findUplink } from './nics.ts';
+import { findVf } from './pci.ts';
+import { readSwitchPorts } from './switch-ports.ts';
+
+export type { VfChange, VfSettings };
+
+type Key = keyof VfChange;
+type Machine = Pick<Host, 'root' | 'netlink'>;
+type Stepping = Machine & Pick<Host, 'step'>;
+
+/** Trust first, because drivers allow more to a trusted vf; the MAC before what may depend on it. */
+const order = ['trust', 'spoofchk', 'mac', 'vlan', 'rate', 'linkState'] as const satisfies readonly Key[];
+
+/** Some drivers take a MAC late: 20 looks, 100 ms apart. */
+const [looks, pause] = [20, 100];
+
+/** What the pf's driver says of the vf; undefined when it says nothing, or the vf or its pf's netdev is not there. @throws NetlinkError */
+export async function findVfSettings(host: Machine, address: string): Promise<VfSettings | undefined> {
+  return await withPf(host, address, undefined, (pf) => pf.read());
+}
+
+/** @throws Error naming the attribute, the pf and what its driver said. */
+export async function changeVf(host: Stepping, address: string, change: VfChange): Promise<void> {
+  const keys = order.filter((key) => change[key] !== undefined);
+  if (keys.length === 0) return;
+  await withPf(host, address, nothingToSetItOn(address), async (pf) => {
+    for (const key of keys) {
+      await setOne(pf, key, change[key]);
+      host.step(`vf ${key} set`);
+    }
+  });
+}
+
+/** Puts those attributes back that differ from how they were. A vf that is gone has none. @throws as changeVf. */
+export async function restoreVf(host: Stepping, address: string, before: VfChange): Promise<void> {
+  await withPf(host, address, undefined, async (pf) => {
+    const now = await pf.read();
+    if (now === undefined) return;
+    for (const key of order.toReversed()) {
+      if (before[key] === undefined || same(now[key], before[key])) continue;
+      await setOne(pf, key, before[key]);
+      host.step(`vf ${key} set`);
+    }
+  });
+}
+
+/** Of all that a pf says of a vf, what a change would overwrite. */
+export function overwritten(now: VfSettings, change: VfChange): VfChange {
+  const keys = order.filter((key) => change[key] !== undefined);
+  return defined(Object.fromEntries(keys.map((key) => [key, now[key]])) as { [K in Key]: VfSettings[K] | undefined });
+}
+
+interface OwnPf {
+  readonly name: string;
+  readonly vf: number;
+  set(change: VfChange): Promise<void>;
+  read(): Promise<VfSettings | undefined>;
+}
+
+async function withPf<T, A extends Error | undefined>(
+  host: Machine,
+  address: string,
+  absent: A,
+  work: (pf: OwnPf) => Promise<T>,
+): Promise<T | undefined> {
+  const found = findVf(host, address);
+  const uplink = found && findUplink(found.pf, readSwitchPorts(host, new Set(found.vf.netdevs)));
+  using netlink = host.netlink();
+  const pf = uplink === undefined ? undefined : await netlink.link(uplink);
+  if (found === undefined || pf === undefined) {
+    if (absent !== undefined) throw absent;
+    return undefined;
+  }
+  const { index } = found.vf;
+  return await work({
+    name: `${found.pf.address} (${pf.name})`,
+    vf: index,
+    set: async (change) => await netlink.setVf(pf.index, index, change),
+    read: async () => (await netlink.vfs(pf.index)).find((each) => each.index === index),
+  });
+}
+
+function nothingToSetItOn(address: string): Error {
+  return new Error(
+    `${address}: there is no such VF, or its PF has no netdev here to set the VF's attributes on; is the PF bound to its driver?`,
+  );
+}
+
+async function setOne(pf: OwnPf, key: Key, value: VfChange[Key]): Promise<void> {
+  try {
+    await pf.set({ [key]: value });
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    const lacking =
+      error.code === 'EOPNOTSUPP' ? 'its driver has no such setting; leave it out of the network' : 'its driver refused';
+    throw new Error(`set ${words[key]} of VF ${pf.vf} of PF ${pf.name}: ${lacking} (${error.message})`, { cause: error });
+  }
+  if (key === 'mac') await untilRead(pf, String(value));
+}
+
+async function untilRead(pf: OwnPf, mac: string): Promise<void> {
+  for (let look = 1; ; look++) {
+    const now = (await pf.read())?.mac;
+    if (now === mac) return;
+    if (look === looks) throw new Error(`set the MAC of VF ${pf.vf} of PF ${pf.name} to ${mac}: the PF still says ${now}`);
+    await sleep(pause);
+  }
+}
+
+const words = {
+  trust: 'trust',
+  spoofchk: 'spoofchk',
+  mac: 'the MAC',
+  vlan: 'the VLAN',
+  rate: 'maxTxRate and minTxRate',
+  linkState: 'linkState',
+} as const satisfies Record<Key, string>;
+
+function same(a: VfChange[Key], b: VfChange[Key]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

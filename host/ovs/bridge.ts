@@ -1,0 +1,186 @@
+// Bridges and ports of Open vSwitch as verbs. Only rows that are asked for are written: no flows, no controllers.
+import { messageOf, Unavailable } from '../base/errors.ts';
+import { TransactionError } from './ovsdb/operations.ts';
+import type { Row } from './ovsdb/schema.ts';
+import type { Ovsdb, Replica } from './ovsdb.ts';
+import {
+  addPortOperations,
+  addPortRefusal,
+  createBridgeOperations,
+  type NewPort,
+  nextConfig,
+  nextConfigOperations,
+  removeBridgeOperations,
+  removePortsOperations,
+} from './transactions.ts';
+
+export type { NewPort } from './transactions.ts';
+
+export interface Bridge {
+  readonly name: string;
+  /** `system` (kernel) or `netdev` (userspace). */
+  readonly datapathType: string;
+  /** Bytes, of its local port; absent as long as ovs-vswitchd has not made it. */
+  readonly mtu?: number;
+}
+
+export interface BridgePort {
+  readonly bridge: string;
+  readonly name: string;
+  /** Of the interface. */
+  readonly externalIds: Readonly<Record<string, string>>;
+  /** Absent: not looked at by ovs-vswitchd yet; -1: it could not. */
+  readonly ofport?: number;
+  /** ovs-vswitchd's words. */
+  readonly error?: string;
+  readonly vlan?: number;
+  readonly trunk: readonly number[];
+  readonly vlanMode?: string;
+}
+
+export interface CreateBridgeOptions {
+  /** Default: `system`. */
+  readonly datapathType?: string;
+  readonly timeoutMs?: number;
+}
+
+/** Milliseconds for ovs-vswitchd to take a port; it needs some 150 for one among 1000. */
+const patience = 10_000;
+
+export async function findBridge(db: Ovsdb, name: string): Promise<Bridge | undefined> {
+  const replica = await db.replica();
+  const row = replica.bridge(name);
+  if (row === undefined) return undefined;
+  const mtu = replica.interface(name)?.mtu;
+  return { name, datapathType: row.datapath_type || 'system', ...(mtu === undefined ? {} : { mtu }) };
+}
+
+/**
+ * Makes a bridge and waits for its local port, or removes it again. One that somebody else makes at the same time is as good. Throws
+ * when a port has that name already, Unavailable as addPort does.
+ */
+export async function createBridge(db: Ovsdb, name: string, options: CreateBridgeOptions = {}): Promise<void> {
+  const { datapathType = '', timeoutMs = patience } = options;
+  const what = `the local port of bridge ${name}`;
+  try {
+    await db.transact(createBridgeOperations(name, datapathType));
+  } catch (error) {
+    if (!(error instanceof TransactionError)) throw error;
+    if (error.operation > 0) throw new Error(`bridge ${name}: Open vSwitch has a port of that name`, { cause: error });
+    await ofportOf(db, name, what, timeoutMs);
+    return;
+  }
+  await orRemove(ofportOf(db, name, what, timeoutMs), async () => {
+    const bridge = (await db.replica()).bridge(name);
+    if (bridge !== undefined) await db.transact(removeBridgeOperations(bridge.uuid, name));
+  });
+}
+
+/**
+ * Adds a port and waits until ovs-vswitchd has taken it; when it has not, the port is removed again. Throws with ovs-vswitchd's own
+ * words (no such device), when there is no such bridge or the name is taken, and Unavailable when ovsdb-server or ovs-vswitchd does
+ * not answer within `timeoutMs` (default 10 000).
+ */
+export async function addPort(db: Ovsdb, port: NewPort & { readonly timeoutMs?: number }): Promise<{ readonly ofport: number }> {
+  const what = `port ${port.name} of bridge ${port.bridge}`;
+  try {
+    await db.transact(addPortOperations(port));
+  } catch (error) {
+    const refusal = error instanceof TransactionError ? addPortRefusal(port, error.operation) : undefined;
+    throw refusal === undefined ? error : new Error(`${what}: ${refusal}`, { cause: error });
+  }
+  const taken = ofportOf(db, port.name, what, port.timeoutMs ?? patience);
+  return { ofport: await orRemove(taken, async () => removePorts(db, [port.name])) };
+}
+
+/** The ports with an interface whose external_ids contain all the given pairs. */
+export async function findPorts(db: Ovsdb, match: Readonly<Record<string, string>>): Promise<readonly BridgePort[]> {
+  const replica = await db.replica();
+  const pairs = Object.entries(match);
+  const found: BridgePort[] = [];
+  for (const row of replica.interfaces()) {
+    if (!pairs.every(([key, value]) => row.external_ids.get(key) === value)) continue;
+    const port = replica.portOf(row);
+    const bridge = port && replica.bridgeOf(port);
+    if (port && bridge) found.push(bridgePort(bridge, port, row));
+  }
+  return found;
+}
+
+/** Removes ports from whatever bridge they are in, in one transaction, without waiting for ovs-vswitchd; gives those that were there. */
+export async function removePorts(db: Ovsdb, names: readonly string[]): Promise<readonly string[]> {
+  const replica = await db.replica();
+  const there = [...new Set(names)].filter((name) => replica.port(name) !== undefined);
+  if (there.length === 0) return [];
+  await db.transact(removePortsOperations(portsByBridge(replica, there), there));
+  return there;
+}
+
+/**
+ * Whether ovs-vswitchd serves this database: it has to take over a configuration number, as for ovs-vsctl. That makes it look at
+ * its whole configuration, so ask every few seconds at most. (Asking for its lock `ovs_vswitchd` would be cheaper, but one who asks
+ * while it is starting gets it, and then it complains and holds back its bridges.) Unavailable when the database does not answer.
+ */
+export async function vswitchdRunning(db: Ovsdb, options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+  const [, selected] = await db.transact(nextConfigOperations());
+  const wanted = nextConfig(selected);
+  const reached = (replica: Replica) => ((replica.openVSwitch()?.cur_cfg ?? 0) >= wanted ? true : undefined);
+  try {
+    return await db.until(reached, { timeout: options.timeoutMs ?? 2000, what: 'an answer of ovs-vswitchd' });
+  } catch (error) {
+    if (error instanceof Unavailable) return false;
+    throw error;
+  }
+}
+
+/** Waits for ovs-vswitchd's verdict on the interface `name`. */
+async function ofportOf(db: Ovsdb, name: string, what: string, timeout: number): Promise<number> {
+  const look = (replica: Replica) => {
+    const row = replica.interface(name);
+    if (row === undefined) throw new Error(`${what} was removed by somebody else before ovs-vswitchd took it`);
+    if (row.error !== undefined) throw new Error(`Open vSwitch did not take ${what}: ${row.error}`);
+    if (row.ofport === -1) throw new Error(`Open vSwitch did not take ${what}: ofport -1 without a reason; see ovs-vswitchd.log`);
+    return row.ofport;
+  };
+  return await db.until(look, {
+    timeout,
+    what: `ovs-vswitchd does not answer: ${what} has no ofport; is it running, and the bridge's datapath available (ovs-vswitchd.log)?`,
+  });
+}
+
+/** The attempt's value, or its error after `remove`; when that fails too, the error says both. */
+async function orRemove<T>(attempt: Promise<T>, remove: () => Promise<unknown>): Promise<T> {
+  try {
+    return await attempt;
+  } catch (error) {
+    const left = await remove().then(
+      () => undefined,
+      (second: unknown) => `${messageOf(error)}; and it could not be removed again: ${messageOf(second)}`,
+    );
+    if (left === undefined) throw error;
+    throw error instanceof Unavailable ? new Unavailable(left, { cause: error }) : new Error(left, { cause: error });
+  }
+}
+
+function portsByBridge(replica: Replica, names: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const ports = new Map<string, string[]>();
+  for (const name of names) {
+    const port = replica.port(name);
+    const bridge = port && replica.bridgeOf(port);
+    if (port && bridge) ports.set(bridge.uuid, [...(ports.get(bridge.uuid) ?? []), port.uuid]);
+  }
+  return ports;
+}
+
+function bridgePort(bridge: Row<'Bridge'>, port: Row<'Port'>, { external_ids, ofport, error }: Row<'Interface'>): BridgePort {
+  return {
+    bridge: bridge.name,
+    name: port.name,
+    externalIds: Object.fromEntries(external_ids),
+    trunk: [...port.trunks].toSorted((a, b) => a - b),
+    ...(ofport === undefined ? {} : { ofport }),
+    ...(error === undefined ? {} : { error }),
+    ...(port.tag === undefined ? {} : { vlan: port.tag }),
+    ...(port.vlan_mode === undefined ? {} : { vlanMode: port.vlan_mode }),
+  };
+}

@@ -1,0 +1,66 @@
+// Hooks: an admin's own executables for steps that only a vendor's tools can do. All of a directory run for every event, in the order of
+// their names. What they are told and what they may answer: docs/hooks.md.
+import { accessSync, constants, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../base/errors.ts';
+import type { Host } from '../host.ts';
+import { findDirectory, onHost } from '../kernel/sysfs.ts';
+
+const hookEvents = ['before-plug', 'after-plug', 'before-unplug', 'after-unplug', 'representor'] as const;
+export type HookEvent = (typeof hookEvents)[number];
+
+export interface HookCall {
+  /** The directory, as the machine sees it. */
+  readonly directory: string;
+  /** Milliseconds that each may take. */
+  readonly timeout: number;
+  readonly event: HookEvent;
+  /** Goes to stdin as JSON, with `version` and `event` in front. */
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+/** Of what is on stdin. Grows only when a key changes its meaning or goes. */
+const version = 1;
+/** Bytes of stdout, and of stderr, after which a hook is killed. */
+const outputLimit = 64 * 1024;
+
+/** Runs all of them, one after the other. @returns what they printed, in order. @throws with the hook's own words at the first that fails. */
+export async function runHooks(host: Pick<Host, 'root' | 'run' | 'log'>, call: HookCall): Promise<readonly string[]> {
+  const input = JSON.stringify({ version, event: call.event, ...call.input });
+  const printed: string[] = [];
+  for (const name of listHooks(host, call)) {
+    const path = join(onHost(host, call.directory), name);
+    const { exitCode, stdout, stderr } = await host
+      .run(path, [call.event], { input, timeout: call.timeout, maxBuffer: outputLimit })
+      .catch((error: unknown) => {
+        throw new Error(`hook ${name} at ${call.event}: ${messageOf(error)}`, { cause: error });
+      });
+    if (exitCode !== 0) {
+      const said = stderr.trim().slice(-1000) || 'without a word on stderr';
+      throw new Error(`hook ${name} at ${call.event} ended with status ${exitCode}: ${said}`);
+    }
+    if (stderr.trim() !== '') host.log.info({ hook: name, event: call.event, stderr: stderr.trim() }, 'a hook wrote to stderr');
+    printed.push(stdout.trim());
+  }
+  return printed;
+}
+
+/** Executable files whose names consist of letters, digits, `-` and `_` (as run-parts has it): no backups, no notes, no package leftovers. */
+function listHooks(host: Pick<Host, 'root'>, { directory, event }: HookCall): readonly string[] {
+  const folder = onHost(host, directory);
+  const names = findDirectory(folder);
+  // Hooks that were taken away meanwhile must not keep a pod from going.
+  if (names === undefined && event.endsWith('-unplug')) return [];
+  if (names === undefined)
+    throw new Error(`hooks: there is no directory ${directory}; create it, or take "hooks" out of the network`);
+  return names.filter((name) => /^[a-zA-Z0-9_-]+$/.test(name) && isExecutable(join(folder, name))).toSorted();
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

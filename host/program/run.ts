@@ -1,0 +1,79 @@
+// The only place that runs programs: argument lists (no shell), LC_ALL=C, a time limit, a limit of output, output as text.
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SystemError } from '../kernel/libc.ts';
+import { type Program, type Running, spawn } from './spawn.ts';
+
+export interface RunOptions {
+  /** The program's stdin. */
+  readonly input?: string;
+  /** The whole environment but LC_ALL; PATH alone when absent. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until SIGKILL, for all that it started as well. Default 10 000. */
+  readonly timeout?: number;
+  /** Bytes of output per stream, after which the program is killed. Default 1 MiB. */
+  readonly maxBuffer?: number;
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export type Run = (file: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
+
+/** Milliseconds between two looks at how much a program has written. */
+const glance = 100;
+
+/** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
+export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
+  using running = start({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
+  const problem = await watch(running, timeout, maxBuffer);
+  if (problem !== undefined) throw new Error(`${file} ${problem} and was killed`);
+  const { exitCode, signal, stdout, stderr } = running.result();
+  if (exitCode === undefined)
+    throw new Error(`${file} died of signal ${signal}${stderr.trim() === '' ? '' : `: ${stderr.trim().slice(-500)}`}`);
+  return { exitCode, stdout, stderr };
+};
+
+/** The kernel has one word for a file that is missing and for a file whose interpreter is, as a shell script's in an image without a shell. */
+function start(program: Program): Running {
+  try {
+    return spawn(program);
+  } catch (error) {
+    const hint = error instanceof SystemError && existsSync(program.file) ? hints[error.code] : undefined;
+    if (hint === undefined || !(error instanceof Error)) throw error;
+    throw new Error(`${error.message}; ${hint}`, { cause: error });
+  }
+}
+
+const hints: Readonly<Record<string, string>> = {
+  ENOENT: "the file is there, but not what runs it: its first line's interpreter, or its dynamic loader",
+  ENOEXEC: 'it is no program for this machine, nor a script whose first line begins with #!',
+  EACCES: 'it is not executable, or lies on a file system mounted noexec',
+};
+
+/** Waits for the end; why it had to be killed, if it had to. */
+async function watch(running: Running, timeout: number, maxBuffer: number): Promise<string | undefined> {
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    const left = deadline - performance.now();
+    const ended = await running.ended(Math.min(glance, Math.max(left, 0)));
+    const problem =
+      running.written() > maxBuffer
+        ? `wrote more than ${maxBuffer} bytes`
+        : left <= 0
+          ? `did not end within ${timeout} ms`
+          : undefined;
+    if (ended) return running.written() > maxBuffer ? problem : undefined;
+    if (problem === undefined) continue;
+    running.kill();
+    while (!(await running.ended(glance))) await delay(1);
+    return problem;
+  }
+}
+
+function pathOnly(): Readonly<Record<string, string>> {
+  return { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+}

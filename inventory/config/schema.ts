@@ -1,0 +1,155 @@
+// The shape of pools.yaml, key by key: what may stand there and what it becomes. docs/device-plugin.md explains it to its writer.
+// zod's small edition: the whole one costs a resident process 7 MB, mostly translations.
+import * as z from 'zod/mini';
+import { defined } from '../../host/base/defined.ts';
+import { messageOf } from '../../host/base/errors.ts';
+import { numaPolicies } from './numa.ts';
+import { parsePciAddress, parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
+import { domainProblem, resourceNameProblem } from './resource-name.ts';
+import { capabilities, type Selector, selectorKeys } from './selectors.ts';
+
+const vnicTypes = ['direct', 'virtio-forwarder'] as const;
+
+/** A text that a parser turns into something; its error follows the value: `"eth0#" has …`. */
+function parsed<T>(parse: (text: string) => T) {
+  return z.pipe(
+    z.unknown(),
+    z.transform((value, context) => {
+      try {
+        return parse(readText(value));
+      } catch (error) {
+        context.issues.push({ code: 'custom', message: messageOf(error), input: value });
+        return z.NEVER;
+      }
+    }),
+  );
+}
+
+/** YAML reads 8086 as a number and 0770 as seven hundred and seventy. */
+function readText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new Error(
+    typeof value === 'number' ? 'is a number to YAML; put it in quotes' : 'is not a text; write one value in quotes',
+  );
+}
+
+function checked(problem: (text: string) => string | undefined) {
+  return parsed((text) => {
+    const words = problem(text);
+    if (words !== undefined) throw new Error(words);
+    return text;
+  });
+}
+
+function listOf<T extends z.ZodMiniType>(element: T) {
+  const remedy = 'is an empty list; name at least one value, or leave the key out';
+  return z.array(element).check(z.refine((list) => list.length > 0, remedy));
+}
+
+const word = checked((text) => (text.trim() === '' ? 'is empty; write a name, or leave the key out' : undefined));
+
+const selectorShape = z.strictObject({
+  vendors: z.optional(listOf(parsed(parsePciId))),
+  devices: z.optional(listOf(parsed(parsePciId))),
+  drivers: z.optional(listOf(word)),
+  pciAddresses: z.optional(listOf(parsed(parsePciAddress))),
+  pfNames: z.optional(listOf(parsed(parsePfRange))),
+  rootDevices: z.optional(listOf(parsed(parseRootDevice))),
+  linkTypes: z.optional(listOf(z.enum(['ether', 'infiniband']))),
+  eswitchMode: z.optional(z.enum(['legacy', 'switchdev'])),
+  capabilities: z.optional(listOf(z.enum(capabilities))),
+});
+
+const emptySelector = `is empty and would take every VF of the node; write at least one of ${selectorKeys.join(', ')}`;
+const selector = z.pipe(
+  selectorShape.check(z.refine((keys) => Object.keys(keys).length > 0, emptySelector)),
+  z.transform((keys): Selector => defined(keys)),
+);
+
+const userId = z.int().check(z.minimum(0), z.maximum(0xfffffffe));
+const vhostShape = z.strictObject({
+  mode: z._default(parsed(parseMode), 0o770),
+  uid: z._default(userId, 0),
+  gid: z._default(userId, 0),
+});
+
+function parseMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text)) throw new Error('is not a directory mode; write three octal digits in quotes: "0770"');
+  return Number.parseInt(text, 8);
+}
+
+const resourceName = checked(resourceNameProblem);
+const resourceNames = z.strictObject({ direct: z.optional(resourceName), 'virtio-forwarder': z.optional(resourceName) });
+
+const poolShape = z.strictObject({
+  name: checked((text) =>
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text)
+      ? undefined
+      : 'is not a pool name; use 1-63 of a-z, 0-9 and - (not at the ends)',
+  ),
+  vnicType: z.union([z.enum(vnicTypes), listOf(z.enum(vnicTypes))]),
+  resourceName: z.optional(z.union([resourceName, resourceNames])),
+  resourcePrefix: z.optional(checked(domainProblem)),
+  driver: z.optional(z.enum(['vfio-pci', 'kernel'])),
+  selectors: z.optional(listOf(selector)),
+  slots: z.optional(z.int().check(z.minimum(1), z.maximum(1000))),
+  numaPolicy: z.optional(z.enum(numaPolicies)),
+  allocation: z.optional(z.enum(['pack', 'spread'])),
+  cdi: z._default(z.boolean(), false),
+  vhost: z.prefault(vhostShape, {}),
+  bridge: z.optional(word),
+  forwarder: z.optional(
+    checked((text) => (text.startsWith('/') ? undefined : "is not an absolute path; write that of the forwarder's socket")),
+  ),
+});
+
+/** Of no meaning to slots. */
+const vfKeys = ['selectors', 'driver', 'numaPolicy', 'allocation'] as const;
+const vfDefaults = { driver: 'vfio-pci', selectors: [], numaPolicy: 'preferred', allocation: 'pack' } as const;
+
+const pool = z.pipe(
+  poolShape,
+  z.transform(({ vnicType, resourceName: names, ...rest }, context) => {
+    const types = [...new Set([vnicType].flat())];
+    const refuse = (path: readonly string[], message: string) =>
+      context.issues.push({ code: 'custom', path: [...path], message, input: names });
+    if (rest.slots === undefined && rest.selectors === undefined)
+      refuse([], 'has neither selectors nor slots; write which VFs it offers, or how many slots of ovs-dpdk');
+    if (rest.slots !== undefined) {
+      for (const key of vfKeys)
+        if (rest[key] !== undefined) refuse([key], 'is for VFs, and a pool with slots has none; take it out');
+      if (types.includes('direct'))
+        refuse(['vnicType'], 'has direct, which gives VFs away, and slots are none; write virtio-forwarder');
+    }
+    if (typeof names === 'string' && types.length > 1) {
+      const remedy = `write resourceName: { direct: ${names}, virtio-forwarder: ${names}-virtio }`;
+      refuse(['resourceName'], `is one name for two vnic types; ${remedy}`);
+    }
+    for (const type of typeof names === 'object' ? vnicTypes : []) {
+      if (typeof names === 'object' && names[type] !== undefined && !types.includes(type)) {
+        refuse(['resourceName', type], 'names a vnic type that the pool does not have; add it to vnicType');
+      }
+    }
+    const nameOf = (type: (typeof vnicTypes)[number]) => (typeof names === 'string' ? names : names?.[type]) ?? type;
+    return defined({ ...vfDefaults, ...defined(rest), resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
+  }),
+);
+
+/** An empty list of pools is allowed: a node (or a cluster) without SmartNICs offers nothing. */
+export const poolsSchema = z.strictObject({
+  resourcePrefix: z._default(checked(domainProblem), 'smartnic.io'),
+  pools: z.array(pool),
+});
+
+const keysAt: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^$/, Object.keys(poolsSchema.shape)],
+  [/^pools\.\d+$/, Object.keys(poolShape.shape)],
+  [/^pools\.\d+\.selectors\.\d+$/, selectorKeys],
+  [/^pools\.\d+\.vhost$/, Object.keys(vhostShape.shape)],
+];
+
+/** The keys that may stand in the map at that path. */
+export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  const at = path.map(String).join('.');
+  return keysAt.find(([pattern]) => pattern.test(at))?.[1] ?? [];
+}

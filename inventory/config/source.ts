@@ -1,0 +1,98 @@
+// The configuration in force: taken over from its file while running, the last good one kept when a new one is broken, and both said.
+// Its directory is watched, because editors and ConfigMap mounts replace the file (kubelet swaps the link `..data` next to it).
+import { dirname } from 'node:path';
+import { messageOf } from '../../host/base/errors.ts';
+import type { Logger } from '../../host/base/log.ts';
+import { watchDirectories } from '../../host/files/watch-directories.ts';
+import { readText } from '../../host/kernel/sysfs.ts';
+import { type Config, parseConfig } from './config.ts';
+import { ConfigError } from './error.ts';
+
+export interface ConfigState {
+  /** Absent: there was no good one since the start, so nothing is offered. */
+  readonly config?: Config;
+  /** What is wrong with the file as it is now, a line each; empty: nothing. */
+  readonly problems: readonly string[];
+  /** How many good ones were taken over. */
+  readonly generation: number;
+}
+
+export interface ConfigSourceOptions {
+  readonly file: string;
+  readonly log: Logger;
+  /** Milliseconds without an event before the file is read: one that is being written is not read half. Default 100. */
+  readonly settle?: number;
+  /** Milliseconds between two looks without any event. Default 30 000. */
+  readonly tick?: number;
+  /** What else speaks against a configuration, on this machine; empty: nothing. */
+  readonly objections: (config: Config) => readonly string[];
+  readonly changed: (state: ConfigState) => void;
+}
+
+export interface ConfigSource {
+  readonly state: ConfigState;
+  close(): void;
+}
+
+/** Reads the file now, then follows it. `changed` is called for every text that differs from the last, the first one included. */
+export function followConfig({ file, log, settle = 100, tick = 30_000, objections, changed }: ConfigSourceOptions): ConfigSource {
+  let state: ConfigState = { problems: [], generation: 0 };
+  let seen: string | undefined;
+  let settling: NodeJS.Timeout | undefined;
+  const watch = watchDirectories([dirname(file)], tick, () => {
+    clearTimeout(settling);
+    settling = setTimeout(look, settle);
+  });
+  look();
+
+  function look(): void {
+    const text = readConfigText(file);
+    const key = JSON.stringify(text);
+    if (key === seen) return;
+    seen = key;
+    try {
+      const config = accept(text);
+      state = { config, problems: [], generation: state.generation + 1 };
+      log.info({ file, generation: state.generation, pools: config.pools.map((pool) => pool.name) }, 'configuration taken over');
+      for (const warning of config.warnings) log.warn({ file }, warning);
+    } catch (error) {
+      state = { ...state, problems: error instanceof ConfigError ? error.problems : [`${file}: ${messageOf(error)}`] };
+      const inForce = state.config
+        ? `the last good one (number ${state.generation}) stays in force`
+        : 'there is none, so nothing is offered';
+      log.error({ file, problems: state.problems }, `configuration refused; ${inForce}`);
+    }
+    changed(state);
+  }
+
+  function accept(text: FileText): Config {
+    if ('problem' in text) throw new ConfigError([text.problem]);
+    const config = parseConfig(file, text.text);
+    const found = objections(config);
+    if (found.length > 0) throw new ConfigError(found);
+    return config;
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    close() {
+      watch.close();
+      clearTimeout(settling);
+    },
+  };
+}
+
+type FileText = { readonly text: string } | { readonly problem: string };
+
+export function readConfigText(file: string): FileText {
+  try {
+    const text = readText(file);
+    return text === undefined
+      ? { problem: `${file}:1: the file is missing; create it, or name another one with --config` }
+      : { text };
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}

@@ -1,0 +1,47 @@
+// Looks up what health depends on besides the vfs: the CNI server's markers, the pools' bridges, the pools' forwarders.
+import { connect } from 'node:net';
+import { messageOf } from '../../host/base/errors.ts';
+import { readForwarderTrouble } from '../../host/forwarder/health-marker.ts';
+import type { Host } from '../../host/host.ts';
+import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
+import { readQuarantine } from '../../host/nic/quarantine.ts';
+import type { Pool } from '../config/config.ts';
+import type { Facts } from './reasons.ts';
+
+/** @param forwardersDown - of probeForwarders. */
+export function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[], forwardersDown: Facts['forwardersDown']): Facts {
+  const bridges = pools.flatMap((pool) => pool.bridge ?? []);
+  const forwarderTrouble = readForwarderTrouble(host);
+  return {
+    ...(forwarderTrouble !== undefined && { forwarderTrouble }),
+    quarantined: readQuarantine(host),
+    // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
+    bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),
+    forwardersDown,
+  };
+}
+
+/** Milliseconds for a forwarder to accept a connection. */
+const patience = 1000;
+
+/** By socket path, as the pools name it: why nobody answers there. */
+export async function probeForwarders(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts['forwardersDown']> {
+  const paths = [...new Set(pools.flatMap((pool) => pool.forwarder ?? []))];
+  const answers = await Promise.all(paths.map(async (path) => [path, await whyDown(onHost(host, path))] as const));
+  return new Map(answers.flatMap(([path, why]) => (why === undefined ? [] : [[path, why] as const])));
+}
+
+/** Undefined when somebody accepts connections on the socket. */
+function whyDown(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const timer = setTimeout(() => finish(`nobody accepted a connection on ${path} within ${patience} ms`), patience);
+    const finish = (why: string | undefined) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(why);
+    };
+    socket.once('connect', () => finish(undefined));
+    socket.once('error', (error) => finish(`cannot connect to ${path}: ${messageOf(error)}; is the forwarder running?`));
+  });
+}

@@ -1,0 +1,116 @@
+// What can be wrong with a unit, each as a row: for which resources it counts, and what is said. Pure.
+import type { Vf } from '../../host/nic/vf.ts';
+import type { Pool } from '../config/config.ts';
+import type { Resource } from '../offer/resource.ts';
+
+/** Worst first. The first two are found by comparing, not here. */
+export const reasons = [
+  'pf-gone',
+  'vf-gone',
+  'quarantined',
+  'iommu-group-shared',
+  'iommu-group-missing',
+  'driver-wrong',
+  'representor-missing',
+  'bridge-missing',
+  'forwarder-down',
+] as const;
+export type Reason = (typeof reasons)[number];
+
+/** What was looked up besides the vfs themselves. */
+export interface Facts {
+  /** By PCI address: why the CNI side put the vf aside. */
+  readonly quarantined: ReadonlyMap<string, string>;
+  /** Of the pools' bridges those that exist. */
+  readonly bridges: ReadonlySet<string>;
+  /** Of the pools' forwarder sockets those that do not answer, and what connecting said. */
+  readonly forwardersDown: ReadonlyMap<string, string>;
+  /** What the CNI server says of the node's forwarder; absent: nothing bad. */
+  readonly forwarderTrouble?: string;
+}
+
+interface Case {
+  /** Absent: a slot. */
+  readonly vf: Vf | undefined;
+  readonly resource: Resource;
+  /** Absent: it was just removed from the configuration. */
+  readonly pool: Pool | undefined;
+  readonly facts: Facts;
+}
+
+export function findings(unit: Case): readonly { readonly reason: Reason; readonly words: string }[] {
+  const { vf } = unit;
+  const found = [
+    ...(vf === undefined ? [] : vfRows.map(([reason, find]) => [reason, find({ ...unit, vf })] as const)),
+    ...rows.map(([reason, find]) => [reason, find(unit)] as const),
+  ];
+  return found.flatMap(([reason, words]) => (words === undefined ? [] : [{ reason, words }]));
+}
+
+type Rows<T> = readonly (readonly [Reason, (unit: T) => string | undefined])[];
+
+const vfRows: Rows<Case & { readonly vf: Vf }> = [
+  ['quarantined', ({ vf, facts }) => facts.quarantined.get(vf.address)],
+  [
+    'iommu-group-shared',
+    ({ vf, resource }) => {
+      const others = vf.iommuGroup?.members.filter((address) => address !== vf.address) ?? [];
+      if (usesNetdev(resource) || others.length === 0) return undefined;
+      return `IOMMU group ${vf.iommuGroup?.id} also holds ${others.join(', ')}, which could read the pod's memory; is ACS on?`;
+    },
+  ],
+  [
+    'iommu-group-missing',
+    ({ vf, resource }) =>
+      usesNetdev(resource) || vf.iommuGroup !== undefined || vf.driver?.includes('uio')
+        ? undefined
+        : 'it is in no IOMMU group; switch the IOMMU on, or bind it to vfio-pci in no-IOMMU mode',
+  ],
+  ['driver-wrong', ({ vf, resource }) => (isUsable(vf.driver, resource) ? undefined : wrongDriver(vf, resource))],
+  [
+    'representor-missing',
+    ({ vf }) =>
+      vf.pf.eswitchMode === 'switchdev' && vf.representor === undefined
+        ? `PF ${vf.pf.address} is in switchdev mode, but no netdev here stands for its VF ${vf.index}`
+        : undefined,
+  ],
+];
+
+const rows: Rows<Case> = [
+  [
+    'bridge-missing',
+    ({ pool, facts }) =>
+      pool?.bridge === undefined || facts.bridges.has(pool.bridge)
+        ? undefined
+        : `there is no bridge ${pool.bridge} (it has no netdev of that name)`,
+  ],
+  [
+    'forwarder-down',
+    ({ pool, resource, facts }) =>
+      resource.vnicType === 'virtio-forwarder'
+        ? (facts.forwardersDown.get(pool?.forwarder ?? '') ?? facts.forwarderTrouble)
+        : undefined,
+  ],
+];
+
+function usesNetdev({ vnicType, driver }: Resource): boolean {
+  return vnicType === 'direct' && driver === 'kernel';
+}
+
+/** Drivers that hand a function to user space, or to another guest: the vf is somebody's, or has no netdev. */
+const userDrivers = /^(.*vfio-pci|uio_pci_generic|igb_uio|pci-stub|pciback|xen-pciback)$/;
+
+/** ADD binds a vf from its own netdev driver (or from none) to vfio-pci; a forwarder may have it on uio. */
+function isUsable(driver: string | undefined, resource: Resource): boolean {
+  if (usesNetdev(resource)) return driver !== undefined && !userDrivers.test(driver);
+  if (driver === undefined || driver.endsWith('vfio-pci')) return true;
+  if (resource.vnicType === 'virtio-forwarder' && driver.includes('uio')) return true;
+  return !userDrivers.test(driver);
+}
+
+function wrongDriver({ driver }: Vf, resource: Resource): string {
+  const bound = driver === undefined ? 'it is bound to no driver' : `it is bound to ${driver}`;
+  return usesNetdev(resource)
+    ? `${bound}, but this pool gives netdevs away`
+    : `${bound}, which neither vfio nor ADD can take it from`;
+}

@@ -1,0 +1,32 @@
+// The border between what is on the machine (inventory, pools, health) and what kubelet hears of it (service, kubelet):
+// one record per advertised resource, complete and replaced as a whole.
+import type { Vf } from '../../host/nic/vf.ts';
+
+export type VnicType = 'direct' | 'virtio-forwarder';
+
+/** One vf, or one slot, as one resource offers it. */
+export interface Unit {
+  /** What kubelet calls it: the vf's PCI address, or the slot's name. */
+  readonly id: string;
+  /** Absent: a slot, of a pool whose forwarder takes no vf. */
+  readonly vf?: Vf;
+  /** Empty: healthy. Else the reasons, worst first, e.g. `vf-gone`, `driver-wrong`, `taken-by smartnic.io/direct`. */
+  readonly problems: readonly string[];
+  /** NUMA nodes told to kubelet by the pool's numaPolicy; empty: no TopologyInfo. */
+  readonly numaNodes: readonly number[];
+}
+
+export interface Resource {
+  /** e.g. `smartnic.io/direct`. */
+  readonly name: string;
+  readonly pool: string;
+  readonly vnicType: VnicType;
+  /** `direct` only: how the pod gets the vf. Absent: `vfio-pci`. With `kernel` its netdev moves into the pod and no vfio node is granted. */
+  readonly driver?: 'vfio-pci' | 'kernel';
+  /** Which vfs GetPreferredAllocation prefers. */
+  readonly allocation: 'pack' | 'spread';
+  /** Answer with `cdi_devices` as well. */
+  readonly cdi: boolean;
+  /** Sorted by id; slots by number. */
+  readonly units: readonly Unit[];
+}

@@ -1,0 +1,65 @@
+// Which vnic type an interface gets. Pure: the pod's words and the network's rules in, one type or an error out, never a downgrade.
+
+import { CniError, codes } from '../cni/protocol/errors.ts';
+import { show } from '../host/base/explain.ts';
+import { isRecord } from '../host/base/json.ts';
+import { isVnicType, type VnicType, vnicTypes } from '../vnic/types.ts';
+import type { NetworkConfig } from './keys.ts';
+
+export const annotationKey = 'smartnic.io/vnic-type';
+
+export interface Choice {
+  readonly ifname: string;
+  readonly config: Pick<NetworkConfig, 'name' | 'vnicType' | 'allowedVnicTypes' | 'args'>;
+  /** The text of the pod's annotation; absent: the pod has none. */
+  readonly annotation: string | undefined;
+}
+
+/** args.cni.vnicType > annotation by interface > annotation by network > annotation's single word > the network's vnicType > normal. */
+export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType {
+  const fromArgs = config.args?.cni?.vnicType;
+  const asked = annotation === undefined ? {} : parseAnnotation(annotation);
+  const type =
+    (fromArgs === undefined ? undefined : checkType(fromArgs, 'args.cni.vnicType')) ??
+    (typeof asked === 'string' ? asked : (own(asked, ifname) ?? own(asked, config.name))) ??
+    config.vnicType ??
+    'normal';
+  if (config.allowedVnicTypes.includes(type)) return type;
+  throw new CniError(
+    codes.invalidConfig,
+    `vnicType: network "${config.name}" does not allow "${type}" (asked for interface ${ifname}); it allows: ${config.allowedVnicTypes.join(', ')}`,
+  );
+}
+
+/** One word for all interfaces, or a JSON object from interface or network name to type. Throws CniError 7. */
+export function parseAnnotation(text: string): VnicType | Readonly<Record<string, VnicType>> {
+  const trimmed = text.trim();
+  if (isVnicType(trimmed)) return trimmed;
+  if (!trimmed.startsWith('{')) throw wrong(`annotation ${annotationKey}`, trimmed, forms);
+  let value: unknown;
+  try {
+    value = JSON.parse(trimmed);
+  } catch (error) {
+    throw new CniError(codes.invalidConfig, `annotation ${annotationKey}: ${show(text)} is not JSON; write ${forms}`, {
+      cause: error,
+    });
+  }
+  const types = Object.entries(isRecord(value) ? value : {});
+  return Object.fromEntries(types.map(([key, type]) => [key, checkType(type, `annotation ${annotationKey} for ${show(key)}`)]));
+}
+
+const words = `one of ${vnicTypes.join(', ')}`;
+const forms = `${words}, or a JSON object such as {"net1": "direct"}`;
+
+function checkType(value: unknown, where: string): VnicType {
+  if (isVnicType(value)) return value;
+  throw wrong(where, value, words);
+}
+
+function wrong(where: string, value: unknown, right: string): CniError {
+  return new CniError(codes.invalidConfig, `${where}: unknown vnic type ${show(value)}; write ${right}`);
+}
+
+function own(record: Readonly<Record<string, VnicType>>, key: string): VnicType | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}

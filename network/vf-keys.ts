@@ -1,0 +1,87 @@
+// The keys of a network that only mean something to a vf, and what they become. Pure.
+import { z } from 'zod';
+import { CniError, codes } from '../cni/protocol/errors.ts';
+import { show } from '../host/base/explain.ts';
+import { vfLinkStates } from '../host/netlink/rtnetlink/vf.ts';
+import type { VfChange } from '../host/nic/vf-settings.ts';
+import { vnics } from '../vnic/index.ts';
+import type { VnicType } from '../vnic/types.ts';
+import type { NetworkConfig } from './keys.ts';
+
+const rate = z.int().min(0).max(0xffffffff);
+
+/** How a port with a vf is made; of no concern to other pods on the network. */
+const making = {
+  driver: z.enum(['vfio-pci', 'kernel']).optional(),
+  /** The extended resource that the vf must have been allocated as. Default: smartnic.io/ and the vnic type. */
+  resource: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\/[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/,
+      'is not a resource name such as smartnic.io/direct',
+    )
+    .optional(),
+  /** `none`: legacy SR-IOV, the pf's own switch carries the vf; `hook`: the hooks name it. */
+  representor: z.enum(['auto', 'none', 'hook']).default('auto'),
+};
+
+/** What is set on the vf: promises, which a port without a vf can't keep. */
+const promises = {
+  /** Mbit/s, 0: no limit. */
+  maxTxRate: rate.optional(),
+  minTxRate: rate.optional(),
+  trust: z.boolean().optional(),
+  spoofchk: z.boolean().optional(),
+  linkState: z.enum(vfLinkStates).optional(),
+  /** Priority of the frames in `vlan`, with `representor: none`. */
+  vlanQos: z.int().min(0).max(7).optional(),
+};
+
+export const vfKeys = { ...making, ...promises };
+
+const promiseKeys = Object.keys(promises) as readonly (keyof typeof promises)[];
+
+/** What is wrong with the network whatever pod comes; undefined: nothing. */
+export function vfKeysProblem(config: z.output<z.ZodObject<typeof vfKeys>> & Pick<NetworkConfig, 'vlan' | 'allowedVnicTypes'>) {
+  const given = promiseKeys.find((key) => config[key] !== undefined);
+  if (given !== undefined && !config.allowedVnicTypes.some((type) => vnics[type].reserves(undefined) === 'vf')) {
+    return { key: given, problem: `is for VFs, but the network allows only ${config.allowedVnicTypes.join(', ')}` };
+  }
+  const { minTxRate, maxTxRate, vlanQos } = config;
+  if (minTxRate && maxTxRate && minTxRate > maxTxRate) return { key: 'minTxRate', problem: `is above maxTxRate, ${maxTxRate}` };
+  if (vlanQos && config.representor !== 'none') {
+    return { key: 'vlanQos', problem: 'is set by the PF, which needs "representor": "none"; on a bridge, flows set priorities' };
+  }
+  if (vlanQos && !config.vlan) return { key: 'vlanQos', problem: 'is a priority in a VLAN, but "vlan" is not set' };
+  return undefined;
+}
+
+/** @throws CniError 7 when the network promises what a port of this type can't keep, naming key and value. */
+export function requireKeepable(config: NetworkConfig, type: VnicType, needsVf: boolean): void {
+  const refuse = (key: keyof NetworkConfig, why: string) => {
+    throw new CniError(codes.invalidConfig, `${key}: ${show(config[key])} ${why}`);
+  };
+  const given = promiseKeys.find((key) => config[key] !== undefined);
+  if (!needsVf && given !== undefined) {
+    refuse(
+      given,
+      `can't be had with vnic type ${type}, which has no VF; leave ${given} out, or take "${type}" out of allowedVnicTypes`,
+    );
+  }
+  if (needsVf && config.representor === 'none' && config.trunk !== undefined) {
+    refuse('trunk', 'needs a port of the bridge, which "representor": "none" has not; leave one of them out');
+  }
+}
+
+/** What plug sets on the vf. The VLAN only where no port of a bridge does it. */
+export function vfSettings(config: NetworkConfig, mac: string): VfChange {
+  const { vlan, vlanQos, minTxRate, maxTxRate, trust, spoofchk, linkState, representor } = config;
+  return {
+    mac,
+    ...(representor === 'none' && vlan !== undefined ? { vlan: { id: vlan, qos: vlanQos ?? 0 } } : {}),
+    ...(minTxRate !== undefined || maxTxRate !== undefined ? { rate: { min: minTxRate ?? 0, max: maxTxRate ?? 0 } } : {}),
+    ...(trust === undefined ? {} : { trust }),
+    ...(spoofchk === undefined ? {} : { spoofchk }),
+    ...(linkState === undefined ? {} : { linkState }),
+  };
+}

@@ -1,0 +1,42 @@
+// `doctor`: all that a node needs, looked at one after the other, with what to do where something is lacking.
+import { messageOf } from '../../host/base/errors.ts';
+import { align } from '../../host/base/table.ts';
+import type { Examination, Finding, Patient } from './finding.ts';
+import { examineForwarder } from './forwarder.ts';
+import { examineNics } from './nics.ts';
+import { examineOpenVswitch } from './open-vswitch.ts';
+import { examineApiServer, examineExecutable, examineIpam, examineKubelet, examineServer } from './runtime.ts';
+
+/** In the order in which they are told: what everything needs comes first. */
+const examinations: readonly Examination[] = [
+  examineServer,
+  examineExecutable,
+  examineOpenVswitch,
+  examineIpam,
+  examineApiServer,
+  examineKubelet,
+  examineNics,
+  examineForwarder,
+];
+
+export async function examine(patient: Patient): Promise<readonly Finding[]> {
+  const all = examinations.map(async (each) => await each(patient));
+  return (await Promise.all(all)).flat();
+}
+
+/** One that can't even be read is the only finding. */
+export function badConfiguration(error: unknown): readonly Finding[] {
+  return [{ level: 'fail', topic: 'configuration', words: messageOf(error), remedy: 'README, "The node\'s configuration"' }];
+}
+
+/** A line per finding; what to do stands below it. */
+export function render(findings: readonly Finding[]): string {
+  const table = align(findings.map(({ level, topic, words }) => [level === 'ok' ? 'ok' : level.toUpperCase(), topic, words]));
+  const lines = findings.flatMap(({ remedy }, at) => [table[at] ?? '', ...(remedy === undefined ? [] : [`      -> ${remedy}`])]);
+  const count = (level: Finding['level']) => findings.filter((one) => one.level === level).length;
+  return [...lines, '', `${count('fail')} failed, ${count('warn')} warnings, ${count('ok')} ok`, ''].join('\n');
+}
+
+export function hasFailed(findings: readonly Finding[]): boolean {
+  return findings.some(({ level }) => level === 'fail');
+}

@@ -1,0 +1,56 @@
+// Can `virtio-forwarder` ports be relayed?
+
+import { within } from '../../host/base/within.ts';
+import { socketDirectory } from '../../host/forwarder/forwarder.ts';
+import { openBackEnd } from '../../host/forwarder/open.ts';
+import type { TestpmdSettings } from '../../host/forwarder/settings.ts';
+import { mountOptions } from '../../host/kernel/mounts.ts';
+import { listDirectory, onHost, readInteger, readText } from '../../host/kernel/sysfs.ts';
+import { about, type Examination, type Finding, type Patient } from './finding.ts';
+
+export const examineForwarder: Examination = async (patient) => {
+  const { host, settings } = patient;
+  const { forwarder } = settings;
+  if (forwarder === undefined) return [about('forwarder').ok('none is configured: this node serves no `virtio-forwarder` ports')];
+  const { ok, fail } = about(`forwarder ${forwarder.kind}`);
+  await using backEnd = openBackEnd(forwarder, host.ovsdb(settings.ovsdb));
+  const problem = await within(5000, backEnd.health(), () => 'it has not answered within 5 s');
+  return [
+    problem === undefined ? ok('is well') : fail(problem, remedies[forwarder.kind]),
+    // The supervisor sees to its own mount, and its log says where it can't.
+    ...(forwarder.kind === 'testpmd' ? [] : [examineSockets(patient)]),
+    ...(forwarder.kind === 'testpmd' && forwarder.hugepages ? [examineHugepages(patient, forwarder)] : []),
+  ];
+};
+
+const remedies = {
+  xvio: 'start virtio-forwarder; `portControl` and `stats` must be its endpoints',
+  testpmd: 'start smartnic-forwarder with this configuration; its log says why a relay is down',
+  'ovs-dpdk': 'start ovs-vswitchd of openvswitch-switch-dpdk with other_config:dpdk-init=true',
+} as const;
+
+/** A symbolic link that a container puts in its socket's place leads the forwarder where the container itself can't go. */
+function examineSockets({ host }: Patient): Finding {
+  const { ok, warn } = about('sockets');
+  const options = mountOptions(readText(onHost(host, '/proc/self/mountinfo')) ?? '', socketDirectory);
+  if (options?.includes('nosymfollow')) return ok(`symbolic links in ${socketDirectory} lead nowhere`);
+  return warn(
+    `symbolic links in ${socketDirectory} are followed: a container could lead the forwarder to another one's socket`,
+    'mount a tmpfs there with the option nosymfollow: docs/security.md',
+  );
+}
+
+function examineHugepages({ host }: Patient, { memory }: TestpmdSettings): Finding {
+  const { ok, warn, fail } = about('hugepages');
+  const folder = onHost(host, '/sys/kernel/mm/hugepages');
+  const sizes = listDirectory(folder).map((name) => {
+    const pages = (file: string) => readInteger(`${folder}/${name}/${file}`) ?? 0;
+    const size = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1] ?? 0) / 1024;
+    return { all: pages('nr_hugepages') * size, free: pages('free_hugepages') * size };
+  });
+  const [all, free] = [sizes.reduce((sum, one) => sum + one.all, 0), sizes.reduce((sum, one) => sum + one.free, 0)];
+  const how = "hugepages=N on the kernel's command line, or sysctl vm.nr_hugepages=N; then restart kubelet";
+  if (all === 0) return fail('there are none, and relays are told to use them', `${how}; or "hugepages: false", which is slower`);
+  if (free < memory) return warn(`${free} of ${all} MiB are free, a further relay takes ${memory}`, how);
+  return ok(`${free} of ${all} MiB are free, a relay takes ${memory}`);
+}

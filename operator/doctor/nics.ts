@@ -1,0 +1,98 @@
+// What can this node give to pods, and do the NICs and the kernel do their part?
+import { messageOf } from '../../host/base/errors.ts';
+import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
+import { scanNics } from '../../host/nic/nics.ts';
+import { quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
+import type { Pf, Vf } from '../../host/nic/vf.ts';
+import { readOvsFacts } from '../../host/ovs/facts.ts';
+import { about, type Examination, type Finding, type Patient } from './finding.ts';
+
+export const examineNics: Examination = async (patient) => {
+  const { host, ask } = patient;
+  const topic = about('SR-IOV');
+  try {
+    const { pfs, vfs } = await scanNics(host, { ask, allocated: new Set() });
+    if (pfs.length === 0) return [topic.ok('no NIC with SR-IOV: this node serves `normal` ports')];
+    const bySwitch = pfs.flatMap((pf) =>
+      examinePf(
+        pf,
+        vfs.filter((vf) => vf.pf.address === pf.address),
+      ),
+    );
+    const offloads = pfs.some((pf) => pf.eswitchMode === 'switchdev') ? await examineOffload(patient) : [];
+    const passthrough = vfs.length > 0 ? [examineVfio(patient), examineIommu(patient, vfs)] : [];
+    return [...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
+  } catch (error) {
+    return [topic.fail(messageOf(error), 'run it as root; in a container /sys must be mounted')];
+  }
+};
+
+function examinePf({ address, netdev, numVfs, totalVfs, eswitchMode, hwTcOffload }: Pf, vfs: readonly Vf[]): readonly Finding[] {
+  const { ok, warn, fail } = about(`PF ${netdev ?? address}`);
+  const what = `${address}: ${numVfs} of ${totalVfs} VFs`;
+  if (numVfs === 0) return [ok(`${what}; for some: echo N > /sys/bus/pci/devices/${address}/sriov_numvfs`)];
+  if (eswitchMode !== 'switchdev') {
+    const switchIt = `unbind the VFs, then devlink dev eswitch set pci/${address} mode switchdev; or write "representor": "none" in the network`;
+    return [
+      warn(
+        `${what}, ${eswitchMode ?? 'in a mode that is not told'}: VFs have no representor to be a port of the bridge`,
+        switchIt,
+      ),
+    ];
+  }
+  const without = vfs.filter(({ representor }) => representor === undefined).map(({ index }) => index);
+  return [
+    ok(`${what}, in switchdev mode`),
+    ...(without.length === 0
+      ? []
+      : [
+          fail(
+            `VFs ${without.join(', ')} have no representor here`,
+            `look at devlink port show pci/${address}; are they in another namespace?`,
+          ),
+        ]),
+    ...(hwTcOffload === false
+      ? [warn('hw-tc-offload is off: flows are not offloaded', `ethtool -K ${netdev ?? address} hw-tc-offload on`)]
+      : []),
+  ];
+}
+
+async function examineOffload({ host, settings }: Patient): Promise<readonly Finding[]> {
+  const { ok, warn } = about('hw-offload');
+  // That OVSDB is away is said elsewhere.
+  const facts = await readOvsFacts(host.ovsdb(settings.ovsdb)).catch(() => undefined);
+  if (facts === undefined) return [];
+  if (facts.otherConfig['hw-offload'] === 'true') return [ok('Open vSwitch offloads flows to the NIC')];
+  const how = 'ovs-vsctl set Open_vSwitch . other_config:hw-offload=true, then systemctl restart openvswitch-switch';
+  return [warn('Open vSwitch does not offload flows to the NIC', how)];
+}
+
+function examineVfio({ host }: Patient): Finding {
+  const { ok, fail } = about('vfio-pci');
+  if (existsOnHost(onHost(host, '/sys/bus/pci/drivers/vfio-pci'))) return ok('loaded');
+  return fail('not loaded: no VF can be given to user space', 'modprobe vfio-pci, and write it into /etc/modules-load.d/');
+}
+
+function examineIommu({ settings }: Patient, vfs: readonly Vf[]): Finding {
+  const { ok, warn, fail } = about('IOMMU');
+  if (vfs.some(({ iommuGroup }) => iommuGroup === undefined || iommuGroup.noiommu)) {
+    const how = "switch VT-d or AMD-Vi on in the firmware, and for Intel write intel_iommu=on on the kernel's command line";
+    return settings.allowNoiommu
+      ? warn('off, and allowed to be off: pods with a VF can read all memory', how)
+      : fail('off: VFs are refused to user space', how);
+  }
+  const shared = vfs.filter(({ iommuGroup }) => (iommuGroup?.members.length ?? 1) > 1).map(({ address }) => address);
+  if (shared.length === 0) return ok('on, every VF is alone in its group');
+  return warn(`${some(shared)} share a group with others and are refused`, 'another slot, or ACS in the firmware');
+}
+
+function examineQuarantine({ host }: Patient): readonly Finding[] {
+  return [...readQuarantine(host)].map(([address, reason]) =>
+    about('quarantine').warn(`VF ${address}: ${reason}`, `unbind and bind its driver, then remove ${quarantineDir}/${address}`),
+  );
+}
+
+function some(addresses: readonly string[]): string {
+  const more = addresses.length - 3;
+  return `VFs ${addresses.slice(0, 3).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

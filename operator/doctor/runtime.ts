@@ -1,0 +1,99 @@
+// Do the container runtime, kubelet and the API server find each other and us?
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { openPods } from '../../cni/server/open-pods.ts';
+import { messageOf } from '../../host/base/errors.ts';
+import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import { listPodDevices } from '../../host/kube/podresources.ts';
+import { about, type Examination } from './finding.ts';
+
+export const examineServer: Examination = async ({ settings: { socket } }) => {
+  const { ok, fail } = about('CNI server');
+  const problem = await new Promise<string | undefined>((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => resolve(probe.destroy() && undefined));
+    probe.once('error', (error) => resolve(error.message));
+  });
+  if (problem === undefined) return [ok(`answers on ${socket}`)];
+  const how = problem.includes('EACCES') ? 'run the doctor as root' : 'start smartnic-cni.mjs; its log says why it ended';
+  return [fail(`does not answer on ${socket}: ${problem}`, how)];
+};
+
+export const examineExecutable: Examination = async ({ cniBin, ours }) => {
+  const { ok, warn, fail } = about('executable');
+  const path = join(cniBin, 'smartnic');
+  const install = `cp dist/smartnic ${cniBin}/.smartnic && mv ${cniBin}/.smartnic ${path}; another directory: --cni-bin`;
+  const there = read(path);
+  if (there === undefined) return [fail(`${path} is not there: the runtime can't start us`, install)];
+  if (!executable(path)) return [fail(`${path} is not executable`, `chmod 755 ${path}`)];
+  const own = ours === undefined ? undefined : read(ours);
+  if (own !== undefined && !own.equals(there)) return [warn(`${path} is of another version than this`, install)];
+  return [ok(path)];
+};
+
+/** Those that the runtime's directory is known to have. */
+const ipamPlugins = ['host-local', 'static', 'dhcp', 'whereabouts'];
+
+export const examineIpam: Examination = async ({ cniBin, journal }) => {
+  const { ok, warn, fail } = about('IPAM');
+  const found = ipamPlugins.filter((name) => executable(join(cniBin, name)));
+  const used = new Set(journal.list().flatMap(({ attachment: { ipam } }) => (ipam === undefined ? [] : [ipam.type])));
+  const lost = [...used].filter((name) => !executable(join(cniBin, name)));
+  if (lost.length > 0)
+    return [fail(`${lost.join(', ')}, which attachments have their addresses from, is not in ${cniBin}`, 'install it again')];
+  if (found.length > 0) return [ok(`${found.join(', ')} in ${cniBin}`)];
+  return [
+    warn(`no IPAM plugin in ${cniBin}: networks with "ipam" fail`, 'install the CNI plugins there (containernetworking-plugins)'),
+  ];
+};
+
+export const examineKubelet: Examination = async ({ host, settings: { kubeletDir } }) => {
+  const { ok, warn } = about('kubelet');
+  const how = "start kubelet; in a container mount the directory; another one: `kubeletDir` in the node's configuration";
+  const missing = ['pod-resources/kubelet.sock', 'device-plugins/kubelet.sock']
+    .map((name) => join(kubeletDir, name))
+    .filter((path) => findSocketIdentity(join(host.root, path)) === undefined);
+  if (missing.length > 0) return [warn(`${missing.join(' and ')} missing: no VF can be given to a pod`, how)];
+  try {
+    const pods = await listPodDevices(host, { socket: `${kubeletDir}/pod-resources/kubelet.sock`, timeout: 3000 });
+    return [ok(`tells which pod has which device (${pods.length} pods)`)];
+  } catch (error) {
+    return [warn(messageOf(error), how)];
+  }
+};
+
+export const examineApiServer: Examination = async ({ host, settings }) => {
+  const { ok, warn, fail } = about('API server');
+  if (settings.kubernetes.disabled) return [ok('not asked (kubernetes.disabled): annotations of pods are not read')];
+  try {
+    const pods = await openPods(settings, host.log);
+    using _ = { [Symbol.dispose]: () => pods.close() };
+    if (!pods.configured)
+      return [
+        warn('none is configured: annotations of pods are not read', "set kubernetes.kubeconfig in the node's configuration"),
+      ];
+    // Any name does: that there is no such pod is an answer.
+    await pods.annotations({ namespace: 'default', name: 'smartnic-doctor' });
+    return [ok('pods can be read')];
+  } catch (error) {
+    return [fail(messageOf(error), 'its address in the kubeconfig, the network to it; forbidden: get, list and watch on pods')];
+  }
+};
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function read(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+// `repair`: a sweep on demand. The running server does it, because it alone knows what is under way; without one there is nothing under
+// way, so what a sweep would do can be found out here, and the next server does it when it starts.
+import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import type { Settings } from '../cni/attachment/settings.ts';
+import type { Answer } from '../cni/cni.ts';
+import { decodeAnswer, encodeRequest } from '../cni/server/frame.ts';
+import { repairVariable } from '../cni/server/served.ts';
+import { planSweep, type SweepReport } from '../cni/teardown/sweep.ts';
+import { align } from '../host/base/table.ts';
+import { openLooker } from './looker.ts';
+
+/** @returns what was done, for a person. @throws Error saying what to do instead. */
+export async function repair(settings: Settings, dryRun: boolean): Promise<string> {
+  const served = await ask(settings.socket, dryRun ? 'dry-run' : 'now');
+  if (served !== undefined) return render(served, dryRun);
+  if (!dryRun)
+    throw new Error(
+      `no server answers on ${settings.socket}. Start it: it takes away what crashes and reboots left before it serves. What that would be: repair --dry-run`,
+    );
+  await using looker = openLooker(settings);
+  return `no server answers on ${settings.socket}; when it starts:\n${render(await planSweep(looker), dryRun)}`;
+}
+
+/** Undefined: nobody is there. */
+async function ask(path: string, how: string): Promise<SweepReport | undefined> {
+  const socket = connect(path);
+  const there = await new Promise<boolean>((resolve, reject) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      ['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '') ? resolve(false) : reject(error),
+    );
+  });
+  if (!there) return undefined;
+  socket.write(encodeRequest({ env: { [repairVariable]: how }, stdin: '' }));
+  const answer = decodeAnswer(await buffer(socket));
+  if (answer?.exit === 0) return JSON.parse(answer.stdout);
+  throw new Error(`the server on ${path} did not repair: ${wordsOf(answer)}`);
+}
+
+function wordsOf(answer: Answer | undefined): string {
+  return answer === undefined ? 'it went away without an answer; its log says more' : answer.stdout;
+}
+
+function render({ swept, problems }: SweepReport, dryRun: boolean): string {
+  const rows = swept.map(({ attachment, why, failure }) => [
+    failure === undefined ? (dryRun ? 'would remove' : 'removed') : 'failed',
+    attachment.containerId.slice(0, 12),
+    attachment.ifname,
+    attachment.network,
+    attachment.bridgePort,
+    failure === undefined ? why : `${why}: ${failure}`,
+  ]);
+  const table =
+    rows.length === 0
+      ? ['nothing is left over']
+      : align([['RESULT', 'CONTAINER', 'INTERFACE', 'NETWORK', 'PORT', 'WHY'], ...rows]);
+  return [...table, ...problems.map((problem) => `! ${problem}`), ''].join('\n');
+}

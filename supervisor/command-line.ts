@@ -1,0 +1,39 @@
+// How a relay is started: testpmd's arguments for a pair. Pure.
+import { findPciParts, type Pair } from '../host/forwarder/forwarder.ts';
+import type { TestpmdSettings } from '../host/forwarder/settings.ts';
+
+export type RelaySettings = Pick<TestpmdSettings, 'mainCore' | 'memory' | 'hugepages'>;
+
+/** @param worker - the CPU that forwards. */
+export function relayArguments(pair: Pair, { mainCore, memory, hugepages }: RelaySettings, worker: number): readonly string[] {
+  const isPci = findPciParts(pair.device) !== undefined;
+  return [
+    // By CPU, so that both may be the same one, as on small machines.
+    ...['--lcores', `0@${mainCore},1@${worker}`],
+    // Nothing that outlives the process: no files in /dev/hugepages, no shared configuration in /run/dpdk.
+    ...(hugepages ? ['--in-memory'] : ['--no-huge', '--no-shconf']),
+    ...['-m', String(memory), '--no-telemetry'],
+    ...(isPci ? ['-a', pair.device] : ['--no-pci', '--vdev', `net_af_packet0,iface=${pair.device}`]),
+    ...['--vdev', vhostDevice(pair)],
+    '--',
+    ...['--forward-mode=io', '--nb-cores=1', '--rxq=1', '--txq=1', '--total-num-mbufs=8192'],
+    // Without the vf's port DPDK would go on with the other one alone and relay nothing: it shall end, and say so.
+    '--nb-ports=2',
+    // Else it waits 9 s for the link of a socket that nobody has made yet.
+    '--disable-link-check',
+    // With a period it does not read its stdin; the figures themselves are not wanted. The longest that every DPDK takes, 18 hours.
+    '--stats-period=65534',
+    ...jumbo(pair.mtu),
+  ];
+}
+
+/** The argument by which a relay is known among the machine's processes: nobody else connects to this socket as a forwarder. */
+export function vhostDevice({ socket }: Pick<Pair, 'socket'>): string {
+  return `net_vhost0,iface=${socket},client=1,queues=1`;
+}
+
+/** A frame is the MTU, 14 bytes of Ethernet header, and room for two VLAN tags; a buffer has 128 bytes before the frame. */
+function jumbo(mtu: number): readonly string[] {
+  if (mtu <= 1500) return [];
+  return [`--max-pkt-len=${mtu + 22}`, `--mbuf-size=${Math.ceil((mtu + 22 + 128) / 64) * 64}`];
+}

@@ -1,0 +1,163 @@
+// One relay: a dpdk-testpmd between a vf and a socket, started again with back-off when it dies. It outlives us; one that runs already
+// is taken over.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backOff } from '../host/base/back-off.ts';
+import { messageOf } from '../host/base/errors.ts';
+import type { Logger } from '../host/base/log.ts';
+import type { Pair } from '../host/forwarder/forwarder.ts';
+import { readText } from '../host/kernel/sysfs.ts';
+import { isRunning, type Process, processOf } from './processes.ts';
+
+export interface Relay {
+  readonly pair: Pair;
+  /** The CPU that it forwards on. */
+  readonly worker: number;
+  readonly status: string;
+  /** Resolves when it forwards; throws testpmd's last words when it ends before. */
+  ready(): Promise<void>;
+  /** Resolves when its process is gone and no other will be started. */
+  stop(): Promise<void>;
+}
+
+export interface RelayOptions {
+  readonly pair: Pair;
+  readonly worker: number;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Where testpmd writes. */
+  readonly logFile: string;
+  readonly log: Logger;
+  /** One that runs already. */
+  readonly found: (Process & { readonly ready: boolean }) | undefined;
+  /** Called when a process was started and when it begins to forward. */
+  readonly note: (process: Process & { readonly ready: boolean }) => void;
+}
+
+/** Milliseconds between two looks at a process; until it must forward; and of a life after which a death is the first one again. */
+const [glance, patience, longLife] = [100, 30_000, 10_000];
+
+export function superviseRelay(options: RelayOptions): Relay {
+  const { pair, worker, log, note } = options;
+  const attempts = backOff();
+  let running: Process | undefined = options.found;
+  let isReady = options.found?.ready ?? false;
+  let deaths = 0;
+  let words = '';
+  let stopping = false;
+
+  const live = async (process: Process) => {
+    while (isRunning(process)) {
+      if (stopping) kill(process);
+      else if (!isReady && forwards(options.logFile)) {
+        isReady = true;
+        note({ ...process, ready: true });
+      }
+      limitSize(options.logFile);
+      await sleep(glance);
+    }
+  };
+  const supervise = async () => {
+    while (!stopping) {
+      const began = performance.now();
+      try {
+        running ??= start(options);
+        note({ ...running, ready: isReady });
+        await live(running);
+        words = lastWords(options.logFile);
+      } catch (error) {
+        words = messageOf(error);
+      }
+      running = undefined;
+      isReady = false;
+      deaths += 1;
+      if (stopping) return;
+      log.warn({ ...pair, deaths, words }, 'a relay ended; starting it again');
+      if (performance.now() - began > longLife) attempts.reset();
+      await attempts.pause();
+    }
+  };
+  const supervising = supervise();
+
+  return {
+    pair,
+    worker,
+    get status() {
+      if (isReady) return `forwarding on CPU ${worker}, process ${running?.pid}`;
+      return words === '' ? 'starting' : `down, ended ${deaths} times; it said last: ${words}`;
+    },
+    async ready() {
+      const [before, end] = [deaths, performance.now() + patience];
+      while (!isReady) {
+        const what = `dpdk-testpmd between ${pair.device} and ${pair.socket}`;
+        if (stopping) throw new Error(`${what} was detached while it started`);
+        if (deaths > before) throw new Error(`${what} ended at once: ${words}`);
+        if (performance.now() > end)
+          throw new Error(`${what} does not forward after ${patience} ms: ${lastWords(options.logFile)}`);
+        await sleep(glance / 2);
+      }
+    },
+    async stop() {
+      stopping = true;
+      attempts.hurry();
+      await supervising;
+    },
+  };
+}
+
+/** A session of its own: neither our end nor a signal to our terminal is its own. */
+function start({ program, args, logFile }: RelayOptions): Process {
+  closeSync(openSync(logFile, 'w', 0o600));
+  const output = openSync(logFile, 'a');
+  try {
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ['ignore', output, output],
+      env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
+    });
+    child.once('error', () => {});
+    child.unref();
+    if (child.pid === undefined)
+      throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
+    const process = processOf(child.pid);
+    // It can have ended before one looks: then what it wrote says why.
+    if (process === undefined) throw new Error(lastWords(logFile));
+    return process;
+  } finally {
+    closeSync(output);
+  }
+}
+
+/** Not asked kindly: it would look only once a second, and the kernel resets a vf whose vfio file is closed, however that happens. */
+function kill({ pid }: Process): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+/** By then the first port, the vf's, is started: ports come in order, and it has two (--nb-ports). */
+function forwards(logFile: string): boolean {
+  return readText(logFile)?.includes('vhost-user client: socket created') ?? false;
+}
+
+/** testpmd tells each reconnect of a consumer at length. It appends, so it goes on at the beginning. */
+function limitSize(logFile: string): void {
+  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1 << 20) truncateSync(logFile);
+}
+
+/** Its complaints, as far as they can be told from its chatter. */
+function lastWords(logFile: string): string {
+  const lines = (readText(logFile) ?? '').split('\n').filter((line) => line.trim() !== '');
+  const complaints = lines.filter((line) =>
+    /error|fail|cannot|can't|invalid|no free|unavailable|cause:|no such|unable/i.test(line),
+  );
+  return (
+    (complaints.length > 0 ? complaints : lines)
+      .slice(-6)
+      .map((line) => line.trim())
+      .join('; ') || 'nothing (was it killed?)'
+  );
+}

@@ -1,0 +1,58 @@
+// The supervisor's unix socket: a line in, a line out. What the lines say is protocol.ts.
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { messageOf } from '../host/base/errors.ts';
+import type { Logger } from '../host/base/log.ts';
+import { checkSocketPath } from '../host/files/unix-socket.ts';
+import { type Answer, lineLimit, parseRequest, type Request } from '../host/forwarder/relay-protocol.ts';
+
+export interface ServerOptions {
+  readonly path: string;
+  readonly log: Logger;
+  readonly answer: (request: Request) => Promise<Answer>;
+}
+
+/** Milliseconds for a request to arrive. */
+const patience = 10_000;
+
+/** The socket is 0600 in a 0700 directory; one that is there is a dead supervisor's, since the caller holds the directory's lock. */
+export async function serve({ path, log, answer }: ServerOptions): Promise<void> {
+  checkSocketPath(path);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  chmodSync(dirname(path), 0o700);
+  rmSync(path, { force: true });
+  const server = createServer((socket) => {
+    socket.on('error', (error) => log.debug({ error: error.message }, 'a connection broke'));
+    void converse(socket, answer).then((text) => socket.end(`${JSON.stringify(text)}\n`));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+}
+
+async function converse(socket: Socket, answer: ServerOptions['answer']): Promise<Answer> {
+  try {
+    return await answer(parseRequest(await readLine(socket)));
+  } catch (error) {
+    return { ok: false, error: messageOf(error) };
+  }
+}
+
+/** Throws when no whole line comes. */
+function readLine(socket: Socket): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => reject(new Error(`no whole line came within ${patience} ms`)), patience);
+  let text = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    if (text.length > lineLimit) reject(new Error(`the line is longer than ${lineLimit} characters`));
+    const end = text.indexOf('\n');
+    if (end >= 0) resolve(text.slice(0, end));
+  });
+  socket.once('close', () => reject(new Error('the connection ended before the line')));
+  return promise.finally(() => clearTimeout(timer));
+}

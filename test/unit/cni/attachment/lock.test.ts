@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { makeLock } from '../../../../cni/attachment/lock.ts';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('the lock', () => {
+  it('does work on one key one after the other, in the order it came', async () => {
+    const lock = makeLock();
+    const seen: string[] = [];
+    const work = (name: string) =>
+      lock('k', async () => {
+        seen.push(`${name} begins`);
+        await turn();
+        seen.push(`${name} ends`);
+        return name;
+      });
+    assert.deepEqual(await Promise.all([work('a'), work('b'), work('c')]), ['a', 'b', 'c']);
+    assert.deepEqual(seen, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  });
+
+  it('does work on different keys side by side', async () => {
+    const lock = makeLock();
+    const gate = Promise.withResolvers<void>();
+    const first = lock('a', () => gate.promise);
+    // Would never end if it waited for the first.
+    await lock('b', async () => gate.resolve());
+    await first;
+  });
+
+  it('gives a failure to its own caller alone and goes on', async () => {
+    const lock = makeLock();
+    const failing = lock('k', async () => {
+      await turn();
+      throw new Error('mine');
+    });
+    const next = lock('k', async () => 'fine');
+    await assert.rejects(failing, { message: 'mine' });
+    assert.equal(await next, 'fine');
+    assert.equal(await lock('k', async () => 'later'), 'later');
+  });
+});

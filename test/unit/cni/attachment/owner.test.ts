@@ -1,0 +1,112 @@
+// One vf, one owner: the generation, and the late DEL.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lockWithin, makeLock } from '../../../../cni/attachment/lock.ts';
+import { asLastWork, findOwnership, owns, takeOwnership } from '../../../../cni/attachment/owner.ts';
+import { parseSettings } from '../../../../cni/attachment/settings.ts';
+import { Unavailable } from '../../../../host/base/errors.ts';
+
+const address = '0000:41:10.0';
+
+describe('the owner of a vf', () => {
+  let stateDir: string;
+  let context: Parameters<typeof takeOwnership>[0];
+  beforeEach(() => {
+    stateDir = mkdtempSync(join(tmpdir(), 'sn-owner-'));
+    context = { settings: { ...parseSettings('', 'f'), nodeName: 'n', stateDir }, lock: makeLock() };
+  });
+  afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
+
+  const take = async (id: string, expected?: string) => await takeOwnership(context, address, { id, expected });
+  const owned = (id: string, generation: number) =>
+    ({
+      id,
+      vf: { address, pf: 'p', index: 0, driver: 'vfio-pci', settings: {}, before: { binding: {}, settings: {} }, generation },
+    }) as const;
+  const last = async (id: string, generation: number) => {
+    let worked = false;
+    const outcome = await asLastWork(context, owned(id, generation), async () => {
+      worked = true;
+    });
+    assert.equal(worked, outcome === 'done');
+    return outcome;
+  };
+
+  it('is nobody at first, and every new one is counted', async () => {
+    assert.deepEqual(findOwnership(context, address), { generation: 0 });
+    assert.equal(await take('a'), 1);
+    assert.deepEqual(findOwnership(context, address), { generation: 1, owner: 'a' });
+    assert.equal(await last('a', 1), 'done');
+    assert.deepEqual(findOwnership(context, address), { generation: 1 });
+    assert.equal(await take('b'), 2);
+  });
+
+  it('is one: who expects nobody does not get a vf that is taken', async () => {
+    assert.deepEqual(await Promise.all([take('a'), take('b'), take('c')]), [1, undefined, undefined]);
+    assert.equal(await take('b', 'a'), 2);
+  });
+
+  it('alone does the last work on a vf: not one before it, and not itself of an earlier time', async () => {
+    await take('a');
+    await take('b', 'a');
+    assert.deepEqual(await last('a', 1), { generation: 2, owner: 'b' });
+    await take('a', 'b');
+    assert.deepEqual(await last('a', 1), { generation: 3, owner: 'a' });
+    assert.equal(await last('a', 3), 'done');
+    assert.deepEqual(await last('a', 3), { generation: 3 }, 'and only once');
+    assert.equal(owns(context, owned('a', 3)), false);
+  });
+
+  it('stays when the work fails', async () => {
+    await take('a');
+    await assert.rejects(
+      asLastWork(context, owned('a', 1), () => Promise.reject(new Error('stuck'))),
+      /stuck/,
+    );
+    assert.ok(owns(context, owned('a', 1)));
+  });
+
+  it('is not needed where there is no vf', async () => {
+    assert.ok(owns(context, { id: 'a' }));
+    assert.equal(await asLastWork(context, { id: 'a' }, async () => {}), 'done');
+    assert.deepEqual(readdirSync(stateDir), []);
+  });
+
+  it('is nobody when the file is damaged, rather than anybody', async () => {
+    await take('a');
+    writeFileSync(join(stateDir, 'vfs', `${address}.json`), '{"gener');
+    assert.equal(owns(context, owned('a', 1)), false);
+  });
+});
+
+describe('a lock that is waited for within a time', () => {
+  it('gives the work its turn, and what it returns or throws', async () => {
+    const lock = makeLock();
+    const waiting = { key: 'a', what: 'a', patience: 1000 };
+    assert.equal(await lockWithin(lock, waiting, async () => 5), 5);
+    await assert.rejects(
+      lockWithin(lock, waiting, () => Promise.reject(new Error('no'))),
+      /^Error: no$/,
+    );
+  });
+
+  it('is given up in the end, and then the work never runs', async () => {
+    const lock = makeLock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const busy = lock('a', () => promise);
+    let ran = false;
+    const late = lockWithin(lock, { key: 'a', what: 'the tea', patience: 50 }, async () => {
+      ran = true;
+    });
+    await assert.rejects(
+      late,
+      (error) => error instanceof Unavailable && error.message === 'the tea: still under way after 0.05 s',
+    );
+    resolve();
+    await busy;
+    await lock('a', async () => {});
+    assert.equal(ran, false);
+  });
+});
