@@ -11,7 +11,7 @@ import { atMost, type Bench, type Figure, median, rounded, timed } from './figur
 
 const rounds = 15;
 const parallel = [20, 100] as const;
-const portCounts = [0, 100, 1000] as const;
+const portCounts = [0, 100, 300, 1000] as const;
 
 export const run: Bench = async (progress) => {
   await using node = await startNode({ shipped: true, server: false });

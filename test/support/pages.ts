@@ -8,7 +8,9 @@ export const read = (file: string) => readFileSync(join(top, file), 'utf8');
 export const pages: readonly string[] = [
   'README.md',
   'CONTRIBUTING.md',
-  ...readdirSync(join(top, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(top, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ];
 
 export interface Block {

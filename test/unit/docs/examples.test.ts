@@ -11,7 +11,7 @@ import { parseConfig } from '../../../inventory/config/config.ts';
 import { knownKeys } from '../../../inventory/config/schema.ts';
 import { parseAnnotation } from '../../../network/annotation.ts';
 import { parseNetworkConfig } from '../../../network/keys.ts';
-import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, top } from '../../support/pages.ts';
+import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, read as textOf, top } from '../../support/pages.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever stands in a page
 type Document = any;
@@ -132,7 +132,7 @@ describe('what a reader copies', () => {
 });
 
 describe('the tables of keys', () => {
-  const keysOf = (page: string, heading: string) => rowsOf(sectionOf(page, heading)).flatMap(([cell = '']) => codeIn(cell));
+  const keysOf = (text: string) => rowsOf(text).flatMap(([cell = '']) => codeIn(cell));
   /** As the refusal of an unknown key lists them. */
   const offered = (attempt: () => void): readonly string[] => {
     try {
@@ -148,7 +148,7 @@ describe('the tables of keys', () => {
   it("have every key of a network's configuration, and no other", () => {
     const always = ['name', 'type'];
     deepEqual(
-      keysOf('README.md', "### The network's configuration").toSorted(),
+      keysOf(textOf('docs/reference/network.md')).toSorted(),
       ofNetworks.filter((key) => !always.includes(key)).toSorted(),
     );
     for (const key of rowsOf(sectionOf('docs/sriov-guide.md', '## 5. The network')).flatMap(([cell = '']) => codeIn(cell)))
@@ -156,12 +156,13 @@ describe('the tables of keys', () => {
   });
 
   it("have every key of a node's configuration, and no other", () => {
-    const keys = keysOf('README.md', "### The node's configuration").map((key) => key.split('.')[0] ?? key);
+    const keys = keysOf(textOf('docs/reference/node.md')).map((key) => key.split('.')[0] ?? key);
     deepEqual([...new Set(keys)].toSorted(), ofNodes.toSorted());
   });
 
   it('have every key of pools and selectors, and no other', () => {
-    const keys = keysOf('docs/device-plugin.md', '## Pools');
+    const page = 'docs/reference/pools.md';
+    const keys = ['## Keys of a pool', '## Keys of a selector'].flatMap((heading) => keysOf(sectionOf(page, heading)));
     const all = ['', 'pools.0', 'pools.0.selectors.0'].flatMap((path) => knownKeys(path === '' ? [] : path.split('.')));
     deepEqual(
       new Set(keys.map((key) => key.replace(/^pools\[\]\./, '')).filter((key) => /^[a-zA-Z]+$/.test(key))),
