@@ -10,7 +10,6 @@ import { openForwarder } from '../../host/forwarder/open.ts';
 import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
-import { type Ovsdb, openOvsdb } from '../../host/ovs/ovsdb.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
 import { run } from '../../host/program/run.ts';
 import type { Context } from '../attachment/context.ts';
@@ -20,6 +19,7 @@ import type { Settings } from '../attachment/settings.ts';
 import { type Answer, answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
 import { sweep } from '../teardown/sweep.ts';
+import { openDatabases } from './databases.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
 import type { NodeState } from './readiness.ts';
@@ -114,26 +114,6 @@ async function metered(context: Context, invocation: Invocation, meter: Meter | 
   const answered = await answer(context, invocation);
   meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
   return answered;
-}
-
-/** One connection per address, kept for good; `onBack` when one was lost and is there again. */
-function openDatabases({ ovsdbTls }: Settings, log: Logger, onBack: () => void) {
-  const open = new Map<string, Ovsdb>();
-  const get = (address: string): Ovsdb => {
-    const known = open.get(address);
-    if (known !== undefined) return known;
-    const db = openOvsdb(address, { log, ...(ovsdbTls === undefined ? {} : { tls: ovsdbTls }) });
-    db.onConnect(onBack);
-    open.set(address, db);
-    return db;
-  };
-  return {
-    get,
-    all: () => [...open.values()],
-    close: async () => {
-      for (const db of open.values()) await db[Symbol.asyncDispose]();
-    },
-  };
 }
 
 /** Runs `work` at once, or once more after the run that is under way. */
