@@ -1,10 +1,10 @@
 // Which vnic type an interface gets. Pure: the pod's words and the network's rules in, one type or an error out, never a downgrade.
 
-import { CniError, codes } from '../cni/protocol/errors.ts';
 import { show } from '../host/base/explain.ts';
 import { isRecord } from '../host/base/json.ts';
 import { isVnicType, type VnicType, vnicTypes } from '../vnic/types.ts';
 import type { NetworkConfig } from './keys.ts';
+import { Refusal } from './refusal.ts';
 
 export const annotationKey = 'smartnic.io/vnic-type';
 
@@ -25,13 +25,12 @@ export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType
     config.vnicType ??
     'normal';
   if (config.allowedVnicTypes.includes(type)) return type;
-  throw new CniError(
-    codes.invalidConfig,
+  throw new Refusal(
     `vnicType: network "${config.name}" does not allow "${type}" (asked for interface ${ifname}); it allows: ${config.allowedVnicTypes.join(', ')}`,
   );
 }
 
-/** One word for all interfaces, or a JSON object from interface or network name to type. Throws CniError 7. */
+/** One word for all interfaces, or a JSON object from interface or network name to type. @throws Refusal. */
 export function parseAnnotation(text: string): VnicType | Readonly<Record<string, VnicType>> {
   const trimmed = text.trim();
   if (isVnicType(trimmed)) return trimmed;
@@ -40,7 +39,7 @@ export function parseAnnotation(text: string): VnicType | Readonly<Record<string
   try {
     value = JSON.parse(trimmed);
   } catch (error) {
-    throw new CniError(codes.invalidConfig, `annotation ${annotationKey}: ${show(text)} is not JSON; write ${forms}`, {
+    throw new Refusal(`annotation ${annotationKey}: ${show(text)} is not JSON; write ${forms}`, {
       cause: error,
     });
   }
@@ -56,8 +55,8 @@ function checkType(value: unknown, where: string): VnicType {
   throw wrong(where, value, words);
 }
 
-function wrong(where: string, value: unknown, right: string): CniError {
-  return new CniError(codes.invalidConfig, `${where}: unknown vnic type ${show(value)}; write ${right}`);
+function wrong(where: string, value: unknown, right: string): Refusal {
+  return new Refusal(`${where}: unknown vnic type ${show(value)}; write ${right}`);
 }
 
 function own(record: Readonly<Record<string, VnicType>>, key: string): VnicType | undefined {

@@ -1,11 +1,11 @@
 // The network configuration: what an admin writes in a conflist or NetworkAttachmentDefinition, plus the keys that libcni, Multus
 // and the CNI conventions add. Strict: an unknown key is an error, because a mistyped `vlan` would put a pod on the wrong network.
 import { z } from 'zod';
-import { CniError, codes } from '../cni/protocol/errors.ts';
 import { messageOf } from '../host/base/errors.ts';
 import { explain } from '../host/base/explain.ts';
 import { parseOvsdbAddress } from '../host/ovs/ovsdb.ts';
 import { vnicTypes } from '../vnic/types.ts';
+import { Refusal } from './refusal.ts';
 import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 
 const vlan = z.int().min(0).max(4094);
@@ -127,7 +127,7 @@ const networkConfig = z
 export type NetworkConfig = Readonly<z.output<typeof networkConfig>>;
 
 /**
- * Throws CniError 7 naming key and value (2 for a key that is not ours). `lenient` is for DEL and GC: what can't be used is
+ * @throws Refusal that names key and value. `lenient` is for DEL and GC: what can't be used is
  * left out, so that a configuration broken after the ADD can't keep a pod from going away.
  */
 export function parseNetworkConfig(
@@ -138,10 +138,7 @@ export function parseNetworkConfig(
   if (parsed.success) return parsed.data;
   if (lenient) return salvage(raw, parsed.error);
   const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0);
-  throw new CniError(
-    unknown ? codes.unsupportedField : codes.invalidConfig,
-    explain(parsed.error, raw, { known: { '': knownKeys } }),
-  );
+  throw new Refusal(explain(parsed.error, raw, { known: { '': knownKeys } }), { kind: unknown ? 'unknown key' : 'bad value' });
 }
 
 const knownKeys = Object.keys(networkConfig.shape).filter((key) => !(key in injected));

@@ -1,12 +1,12 @@
 // The keys of a network that only mean something to a vf, and what they become. Pure.
 import { z } from 'zod';
-import { CniError, codes } from '../cni/protocol/errors.ts';
 import { show } from '../host/base/explain.ts';
 import { vfLinkStates } from '../host/netlink/rtnetlink/vf.ts';
 import type { VfChange } from '../host/nic/vf-settings.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { NetworkConfig } from './keys.ts';
+import { Refusal } from './refusal.ts';
 
 const rate = z.int().min(0).max(0xffffffff);
 
@@ -56,10 +56,10 @@ export function vfKeysProblem(config: z.output<z.ZodObject<typeof vfKeys>> & Pic
   return undefined;
 }
 
-/** @throws CniError 7 when the network promises what a port of this type can't keep, naming key and value. */
+/** @throws Refusal when the network promises what a port of this type can't keep, naming key and value. */
 export function requireKeepable(config: NetworkConfig, type: VnicType, needsVf: boolean): void {
   const refuse = (key: keyof NetworkConfig, why: string) => {
-    throw new CniError(codes.invalidConfig, `${key}: ${show(config[key])} ${why}`);
+    throw new Refusal(`${key}: ${show(config[key])} ${why}`);
   };
   const given = promiseKeys.find((key) => config[key] !== undefined);
   if (!needsVf && given !== undefined) {

@@ -1,5 +1,6 @@
 // The CNI error object (SPEC section 5) and the only place where its numbers stand.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
+import { Refusal } from '../../network/refusal.ts';
 
 export const codes = {
   incompatibleVersion: 1,
@@ -37,10 +38,16 @@ export class CniError extends Error {
   }
 }
 
-/** Any failure as a coded one: what is coded passes through, what is only down is "try again", the rest gets `code`. */
+const refusals: Readonly<Record<Refusal['kind'], number>> = {
+  'unknown key': codes.unsupportedField,
+  'bad value': codes.invalidConfig,
+};
+
+/** Any failure as a coded one: what is coded passes through, what is only down is "try again", a refusal has its code, the rest gets `code`. */
 export function coded(error: unknown, code: number = codes.internal): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof Unavailable) return new CniError(codes.tryAgain, error.message, { cause: error });
+  if (error instanceof Refusal) return new CniError(refusals[error.kind], error.message, { cause: error });
   return new CniError(code, messageOf(error), { cause: error });
 }
 

@@ -57,7 +57,7 @@ const variables: readonly Variable[] = [
   { name: 'CNI_PATH', needed: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] },
 ];
 
-/** Throws CniError 1, 4, 6 or 7. A DEL or GC with an unusable configuration or CNI_ARGS still parses: their work must not depend on it. */
+/** @throws CniError 1, 4, 6 or 7, or a Refusal of the network. A DEL or GC with an unusable configuration or CNI_ARGS still parses: their work must not depend on it. */
 export function parseRequest(env: Environment, stdin: string): Request {
   const name = env['CNI_COMMAND'] ?? '';
   checkVariables(env, name);

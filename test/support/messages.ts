@@ -27,7 +27,7 @@ const inner = String.raw`\$\{(?:[^{}\x60]|\x60[^\x60]*\x60|\{[^{}]*\})*\}`;
 const hole = new RegExp(inner, 'g');
 const literal = String.raw`"(?:[^"\\]|\\.|"(?=[^,;)\n]))*"|\x60(?:${inner}|[^\x60\\])*\x60`;
 /** An error's text is its first argument, or the second behind a code; `refuse` is this project's word for a function that makes one. */
-const thrown = new RegExp(String.raw`(new (?:Error|Unavailable|CniError)|\brefuse)\(\s*(?:[\w.]+,\s*)?(${literal})`, 'g');
+const thrown = new RegExp(String.raw`(new (?:Error|Unavailable|CniError|Refusal)|\brefuse)\(\s*(?:[\w.]+,\s*)?(${literal})`, 'g');
 
 /** @param quote - as in a guide: `…` stands for what differs from case to case. */
 export function isSaidIn(source: string, quote: string): boolean {

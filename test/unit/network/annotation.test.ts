@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { CniError } from '../../../cni/protocol/errors.ts';
 import { chooseVnicType, parseAnnotation } from '../../../network/annotation.ts';
+import { Refusal } from '../../../network/refusal.ts';
 import { type VnicType, vnicTypes } from '../../../vnic/types.ts';
 
 interface Words {
@@ -22,12 +22,12 @@ function choose({ args, annotation, network, allowed }: Words): VnicType {
   return chooseVnicType({ ifname: 'net1', config, annotation });
 }
 
-function refusal(words: Words): CniError {
+function refusal(words: Words): Refusal {
   try {
     const type = choose(words);
     assert.fail(`${JSON.stringify(words)} gave ${type}`);
   } catch (error) {
-    if (error instanceof CniError) return error;
+    if (error instanceof Refusal) return error;
     throw error;
   }
 }
@@ -76,7 +76,7 @@ describe('the vnic type of an interface', () => {
       'vnicType: network "tenant-a" does not allow "direct" (asked for interface net1); it allows: normal, virtio-forwarder';
     const allowed = ['normal', 'virtio-forwarder'] as const;
     for (const words of [{ args: 'direct' }, { annotation: 'direct' }, { annotation: '{"net1":"direct"}' }]) {
-      assert.deepEqual([refusal({ ...words, allowed }).code, refusal({ ...words, allowed }).message], [7, message]);
+      assert.deepEqual([refusal({ ...words, allowed }).kind, refusal({ ...words, allowed }).message], ['bad value', message]);
     }
   });
 
@@ -117,7 +117,7 @@ describe('the vnic type of an interface', () => {
   for (const [words, message] of refused) {
     it(`is an error for ${JSON.stringify(words)}`, () => {
       const error = refusal(words);
-      assert.deepEqual([error.code, error.message], [7, message]);
+      assert.deepEqual([error.kind, error.message], ['bad value', message]);
     });
   }
 
@@ -135,7 +135,7 @@ describe('the vnic type of an interface', () => {
 
   it('is an error for an annotation nested a hundred thousand deep', () => {
     const annotation = `{"net1":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
-    assert.equal(refusal({ annotation }).code, 7);
+    assert.equal(refusal({ annotation }).kind, 'bad value');
   });
 
   it('is never anything but an error when an unknown word stands where a type is read', () => {
@@ -149,12 +149,12 @@ describe('the vnic type of an interface', () => {
             : { annotation: where === 'word' ? word : JSON.stringify({ [where]: word }), network: vnicType };
         // `{}` and the like are objects that name no type, not words.
         if (where === 'word' && /^\s*\{\s*\}\s*$/.test(word)) return;
-        assert.equal(refusal(words).code, 7);
+        assert.equal(refusal(words).kind, 'bad value');
       }),
     );
   });
 
-  it('is read or refused with code 7 for whatever text a pod brings', () => {
+  it('is read or refused as a bad value for whatever text a pod brings', () => {
     const text = fc.oneof(
       fc.string(),
       fc.json(),
@@ -167,7 +167,7 @@ describe('the vnic type of an interface', () => {
           const types = typeof read === 'string' ? [read] : Object.values(read);
           assert.ok(types.every((type) => vnicTypes.includes(type)));
         } catch (error) {
-          assert.ok(error instanceof CniError && error.code === 7, String(error));
+          assert.ok(error instanceof Refusal && error.kind === 'bad value', String(error));
         }
       }),
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { CniError } from '../../../cni/protocol/errors.ts';
 import { parseNetworkConfig, trunkVlans } from '../../../network/keys.ts';
+import { Refusal } from '../../../network/refusal.ts';
 
 const base = { cniVersion: '1.1.0', name: 'tenant-a', type: 'smartnic', bridge: 'br0' };
 const strict = (more: object) => parseNetworkConfig({ ...base, ...more }, { lenient: false });
@@ -11,7 +11,7 @@ function refusal(more: object): string {
   try {
     assert.fail(`accepted: ${JSON.stringify(strict(more))}`);
   } catch (error) {
-    if (error instanceof CniError) return `${error.code} ${error.message}`;
+    if (error instanceof Refusal) return `${error.kind}: ${error.message}`;
     throw error;
   }
 }
@@ -63,60 +63,63 @@ describe('the network configuration', () => {
   }
 
   const bad: readonly (readonly [object, string])[] = [
-    [{ bridge: undefined }, '7 bridge: is missing'],
-    [{ bridge: '' }, '7 bridge: "" is not a bridge name: 1-15 characters without /, : and white space'],
+    [{ bridge: undefined }, 'bad value: bridge: is missing'],
+    [{ bridge: '' }, 'bad value: bridge: "" is not a bridge name: 1-15 characters without /, : and white space'],
     [
       { bridge: 'sixteen-letters-' },
-      '7 bridge: "sixteen-letters-" is not a bridge name: 1-15 characters without /, : and white space',
+      'bad value: bridge: "sixteen-letters-" is not a bridge name: 1-15 characters without /, : and white space',
     ],
-    [{ bridge: 'a/b' }, '7 bridge: "a/b" is not a bridge name: 1-15 characters without /, : and white space'],
-    [{ bridge: 5 }, '7 bridge: 5 is not a string'],
-    [{ type: undefined }, '7 type: is missing'],
-    [{ createBridge: 'yes' }, '7 createBridge: "yes" is not a boolean'],
-    [{ vnicType: 'sriov' }, '7 vnicType: "sriov" is not one of normal, direct, virtio-forwarder'],
-    [{ vnicType: 'Normal' }, '7 vnicType: "Normal" is not one of normal, direct, virtio-forwarder'],
-    [{ vnicType: null }, '7 vnicType: null is not one of normal, direct, virtio-forwarder'],
-    [{ vnicType: 'direct', allowedVnicTypes: ['normal'] }, '7 vnicType: "direct" is not among allowedVnicTypes'],
-    [{ allowedVnicTypes: [] }, '7 allowedVnicTypes: [] is empty'],
-    [{ allowedVnicTypes: ['normal', 'sriov'] }, '7 allowedVnicTypes.1: "sriov" is not one of normal, direct, virtio-forwarder'],
-    [{ vlan: 4095 }, '7 vlan: 4095 is above the greatest, 4094'],
-    [{ vlan: -1 }, '7 vlan: -1 is below the least, 0'],
-    [{ vlan: '100' }, '7 vlan: "100" is not a number'],
-    [{ vlan: 1.5 }, '7 vlan: 1.5 is not a whole number'],
-    [{ trunk: [] }, '7 trunk: [] is empty'],
-    [{ trunk: [{ id: 4095 }] }, '7 trunk.0.id: 4095 is above the greatest, 4094'],
-    [{ trunk: [{ minID: 1 }] }, '7 trunk.0.maxID: is missing'],
-    [{ trunk: [{ minID: 5, maxID: 3 }] }, '7 trunk.0: {"minID":5,"maxID":3} has its minID above its maxID'],
-    [{ trunk: [{ id: 1, minID: 2 }] }, '7 unknown key "minID" in trunk.0'],
-    [{ trunk: { id: 1 } }, '7 trunk: {"id":1} is not an array'],
-    [{ mtu: 0 }, '7 mtu: 0 is below the least, 68'],
-    [{ mtu: 65536 }, '7 mtu: 65536 is above the greatest, 65535'],
-    [{ mac: '01:00:00:00:00:01' }, '7 mac: "01:00:00:00:00:01" is a multicast address; the second digit must be even'],
-    [{ mac: 'ff:ff:ff:ff:ff:ff' }, '7 mac: "ff:ff:ff:ff:ff:ff" is a multicast address; the second digit must be even'],
-    [{ mac: '00:00:00:00:00:00' }, '7 mac: "00:00:00:00:00:00" is all zeros'],
-    [{ mac: '02-00-00-00-00-01' }, '7 mac: "02-00-00-00-00-01" is not a MAC address of the form 02:00:00:00:00:01'],
-    [{ ipam: 'host-local' }, '7 ipam: "host-local" is not an object'],
-    [{ ipam: { type: '../evil' } }, '7 ipam.type: "../evil" is not the name of an executable: no slashes'],
-    [{ ipam: { type: 'a\\b' } }, '7 ipam.type: "a\\\\b" is not the name of an executable: no slashes'],
-    [{ ipam: { type: '..' } }, '7 ipam.type: ".." is not the name of an executable'],
-    [{ dns: { nameservers: '10.0.0.1' } }, '7 dns.nameservers: "10.0.0.1" is not an array'],
-    [{ ovsdb: 'http://x' }, `7 ovsdb: "http://x" is not an OVSDB address; ${addressForms}`],
-    [{ ovsdb: '/run/db.sock' }, `7 ovsdb: "/run/db.sock" is not an OVSDB address; ${addressForms}`],
-    [{ externalIds: { 'iface-id': 'x' } }, `7 externalIds: {"iface-id":"x"} ${reserved}`],
-    [{ externalIds: { owner: 'x' } }, `7 externalIds: {"owner":"x"} ${reserved}`],
-    [{ externalIds: { 'smartnic-container': 'x' } }, `7 externalIds: {"smartnic-container":"x"} ${reserved}`],
-    [{ externalIds: { '': 'x' } }, '7 externalIds: has a key that is not allowed: ""'],
-    [{ externalIds: { a: 1 } }, '7 externalIds.a: 1 is not a string'],
-    [{ serverWait: 111 }, '7 serverWait: 111 is above the greatest, 110'],
-    [{ vlann: 5 }, `2 unknown key "vlann"; ${ours}`],
-    [{ VLAN: 5, mtu: 0 }, `2 mtu: 0 is below the least, 68; unknown key "VLAN"; ${ours}`],
-    [{ runtimeConfig: { mac: 'x' } }, '7 runtimeConfig.mac: "x" is not a MAC address of the form 02:00:00:00:00:01'],
-    [{ args: { cni: { mac: 'x' } } }, '7 args.cni.mac: "x" is not a MAC address of the form 02:00:00:00:00:01'],
-    [{ args: [] }, '7 args: [] is not an object'],
-    [{ prevResult: 'x' }, '7 prevResult: "x" is not an object'],
+    [{ bridge: 'a/b' }, 'bad value: bridge: "a/b" is not a bridge name: 1-15 characters without /, : and white space'],
+    [{ bridge: 5 }, 'bad value: bridge: 5 is not a string'],
+    [{ type: undefined }, 'bad value: type: is missing'],
+    [{ createBridge: 'yes' }, 'bad value: createBridge: "yes" is not a boolean'],
+    [{ vnicType: 'sriov' }, 'bad value: vnicType: "sriov" is not one of normal, direct, virtio-forwarder'],
+    [{ vnicType: 'Normal' }, 'bad value: vnicType: "Normal" is not one of normal, direct, virtio-forwarder'],
+    [{ vnicType: null }, 'bad value: vnicType: null is not one of normal, direct, virtio-forwarder'],
+    [{ vnicType: 'direct', allowedVnicTypes: ['normal'] }, 'bad value: vnicType: "direct" is not among allowedVnicTypes'],
+    [{ allowedVnicTypes: [] }, 'bad value: allowedVnicTypes: [] is empty'],
+    [
+      { allowedVnicTypes: ['normal', 'sriov'] },
+      'bad value: allowedVnicTypes.1: "sriov" is not one of normal, direct, virtio-forwarder',
+    ],
+    [{ vlan: 4095 }, 'bad value: vlan: 4095 is above the greatest, 4094'],
+    [{ vlan: -1 }, 'bad value: vlan: -1 is below the least, 0'],
+    [{ vlan: '100' }, 'bad value: vlan: "100" is not a number'],
+    [{ vlan: 1.5 }, 'bad value: vlan: 1.5 is not a whole number'],
+    [{ trunk: [] }, 'bad value: trunk: [] is empty'],
+    [{ trunk: [{ id: 4095 }] }, 'bad value: trunk.0.id: 4095 is above the greatest, 4094'],
+    [{ trunk: [{ minID: 1 }] }, 'bad value: trunk.0.maxID: is missing'],
+    [{ trunk: [{ minID: 5, maxID: 3 }] }, 'bad value: trunk.0: {"minID":5,"maxID":3} has its minID above its maxID'],
+    [{ trunk: [{ id: 1, minID: 2 }] }, 'bad value: unknown key "minID" in trunk.0'],
+    [{ trunk: { id: 1 } }, 'bad value: trunk: {"id":1} is not an array'],
+    [{ mtu: 0 }, 'bad value: mtu: 0 is below the least, 68'],
+    [{ mtu: 65536 }, 'bad value: mtu: 65536 is above the greatest, 65535'],
+    [{ mac: '01:00:00:00:00:01' }, 'bad value: mac: "01:00:00:00:00:01" is a multicast address; the second digit must be even'],
+    [{ mac: 'ff:ff:ff:ff:ff:ff' }, 'bad value: mac: "ff:ff:ff:ff:ff:ff" is a multicast address; the second digit must be even'],
+    [{ mac: '00:00:00:00:00:00' }, 'bad value: mac: "00:00:00:00:00:00" is all zeros'],
+    [{ mac: '02-00-00-00-00-01' }, 'bad value: mac: "02-00-00-00-00-01" is not a MAC address of the form 02:00:00:00:00:01'],
+    [{ ipam: 'host-local' }, 'bad value: ipam: "host-local" is not an object'],
+    [{ ipam: { type: '../evil' } }, 'bad value: ipam.type: "../evil" is not the name of an executable: no slashes'],
+    [{ ipam: { type: 'a\\b' } }, 'bad value: ipam.type: "a\\\\b" is not the name of an executable: no slashes'],
+    [{ ipam: { type: '..' } }, 'bad value: ipam.type: ".." is not the name of an executable'],
+    [{ dns: { nameservers: '10.0.0.1' } }, 'bad value: dns.nameservers: "10.0.0.1" is not an array'],
+    [{ ovsdb: 'http://x' }, `bad value: ovsdb: "http://x" is not an OVSDB address; ${addressForms}`],
+    [{ ovsdb: '/run/db.sock' }, `bad value: ovsdb: "/run/db.sock" is not an OVSDB address; ${addressForms}`],
+    [{ externalIds: { 'iface-id': 'x' } }, `bad value: externalIds: {"iface-id":"x"} ${reserved}`],
+    [{ externalIds: { owner: 'x' } }, `bad value: externalIds: {"owner":"x"} ${reserved}`],
+    [{ externalIds: { 'smartnic-container': 'x' } }, `bad value: externalIds: {"smartnic-container":"x"} ${reserved}`],
+    [{ externalIds: { '': 'x' } }, 'bad value: externalIds: has a key that is not allowed: ""'],
+    [{ externalIds: { a: 1 } }, 'bad value: externalIds.a: 1 is not a string'],
+    [{ serverWait: 111 }, 'bad value: serverWait: 111 is above the greatest, 110'],
+    [{ vlann: 5 }, `unknown key: unknown key "vlann"; ${ours}`],
+    [{ VLAN: 5, mtu: 0 }, `unknown key: mtu: 0 is below the least, 68; unknown key "VLAN"; ${ours}`],
+    [{ runtimeConfig: { mac: 'x' } }, 'bad value: runtimeConfig.mac: "x" is not a MAC address of the form 02:00:00:00:00:01'],
+    [{ args: { cni: { mac: 'x' } } }, 'bad value: args.cni.mac: "x" is not a MAC address of the form 02:00:00:00:00:01'],
+    [{ args: [] }, 'bad value: args: [] is not an object'],
+    [{ prevResult: 'x' }, 'bad value: prevResult: "x" is not an object'],
     [
       { 'cni.dev/valid-attachments': [{}] },
-      '7 cni.dev/valid-attachments.0.containerID: is missing; cni.dev/valid-attachments.0.ifname: is missing',
+      'bad value: cni.dev/valid-attachments.0.containerID: is missing; cni.dev/valid-attachments.0.ifname: is missing',
     ],
   ];
   for (const [more, sentence] of bad) it(`is refused: ${sentence}`, () => assert.equal(refusal(more), sentence));

@@ -51,13 +51,13 @@ describe("a network's keys for vfs", () => {
     [{ hooks: 'yes' }, /^hooks: "yes" is not a boolean$/],
   ];
   for (const [more, message] of bad) {
-    it(`are refused: ${JSON.stringify(more)}`, () => assert.throws(() => config(more), { code: 7, message }));
+    it(`are refused: ${JSON.stringify(more)}`, () => assert.throws(() => config(more), { kind: 'bad value', message }));
   }
 
   it('that promise something are refused for a port that can not keep it, those that say how a vf is plugged are not', () => {
     for (const [key, value] of Object.entries({ maxTxRate: 100, minTxRate: 1, trust: true, spoofchk: true, linkState: 'auto' })) {
       assert.throws(() => requireKeepable(config({ [key]: value }), 'normal', false), {
-        code: 7,
+        kind: 'bad value',
         message: new RegExp(
           `^${key}: ${JSON.stringify(value)} can't be had with vnic type normal, which has no VF; leave ${key} out`,
         ),
@@ -71,7 +71,7 @@ describe("a network's keys for vfs", () => {
     requireKeepable(config({ trunk: [{ id: 1 }] }), 'direct', true);
     assert.throws(
       () => requireKeepable(config({ representor: 'none', trunk: [{ id: 1 }] }), 'direct', true),
-      /^CniError: trunk: .*needs a port of the bridge/,
+      /^Refusal: trunk: .*needs a port of the bridge/,
     );
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { CniError, coded, codes, renderError } from '../../../../cni/protocol/errors.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
+import { Refusal } from '../../../../network/refusal.ts';
 
 describe('a CNI error', () => {
   it('passes through when it has a code already', () => {
@@ -10,6 +11,11 @@ describe('a CNI error', () => {
 
   it('is "try again" for what is only down, whatever was being done', () => {
     assert.equal(coded(new Unavailable('OVSDB is down'), codes.broken).code, 11);
+  });
+
+  it('is 2 for a key that a network may not have, 7 for a value, whatever was being done', () => {
+    const [key, value] = [new Refusal('x', { kind: 'unknown key' }), new Refusal('x')];
+    assert.deepEqual([coded(key, codes.plugFailed).code, coded(value, codes.plugFailed).code], [2, 7]);
   });
 
   it('takes the code of what was being done, else 999; the words stay', () => {
