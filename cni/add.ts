@@ -7,7 +7,7 @@ import { addPort, type Bridge, createBridge, findBridge, findPorts } from '../ho
 import type { Ovsdb } from '../host/ovs/ovsdb.ts';
 import { annotationKey, chooseVnicType } from '../network/annotation.ts';
 import { trunkVlans } from '../network/keys.ts';
-import { requireKeepable } from '../network/vf-keys.ts';
+import { requireKeepable } from '../network/vf-port.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { End, Port, Vnic } from '../vnic/vnic.ts';

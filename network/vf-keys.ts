@@ -1,12 +1,8 @@
-// The keys of a network that only mean something to a vf, and what they become. Pure.
+// The keys of a network that only mean something to a VF. Pure.
 import { z } from 'zod';
-import { show } from '../host/base/explain.ts';
 import { vfLinkStates } from '../host/netlink/rtnetlink/vf.ts';
-import type { VfChange } from '../host/nic/vf-settings.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
-import type { NetworkConfig } from './keys.ts';
-import { Refusal } from './refusal.ts';
 
 const rate = z.int().min(0).max(0xffffffff);
 
@@ -39,10 +35,13 @@ const promises = {
 
 export const vfKeys = { ...making, ...promises };
 
-const promiseKeys = Object.keys(promises) as readonly (keyof typeof promises)[];
+export const promiseKeys = Object.keys(promises) as readonly (keyof typeof promises)[];
+
+type VfKeys = z.output<z.ZodObject<typeof vfKeys>>;
+type Others = { readonly vlan?: number | undefined; readonly allowedVnicTypes: readonly VnicType[] };
 
 /** What is wrong with the network whatever pod comes; undefined: nothing. */
-export function vfKeysProblem(config: z.output<z.ZodObject<typeof vfKeys>> & Pick<NetworkConfig, 'vlan' | 'allowedVnicTypes'>) {
+export function vfKeysProblem(config: VfKeys & Others): { readonly key: keyof VfKeys; readonly problem: string } | undefined {
   const given = promiseKeys.find((key) => config[key] !== undefined);
   if (given !== undefined && !config.allowedVnicTypes.some((type) => vnics[type].reserves(undefined) === 'vf')) {
     return { key: given, problem: `is for VFs, but the network allows only ${config.allowedVnicTypes.join(', ')}` };
@@ -54,34 +53,4 @@ export function vfKeysProblem(config: z.output<z.ZodObject<typeof vfKeys>> & Pic
   }
   if (vlanQos && !config.vlan) return { key: 'vlanQos', problem: 'is a priority in a VLAN, but "vlan" is not set' };
   return undefined;
-}
-
-/** @throws Refusal when the network promises what a port of this type can't keep, naming key and value. */
-export function requireKeepable(config: NetworkConfig, type: VnicType, needsVf: boolean): void {
-  const refuse = (key: keyof NetworkConfig, why: string) => {
-    throw new Refusal(`${key}: ${show(config[key])} ${why}`);
-  };
-  const given = promiseKeys.find((key) => config[key] !== undefined);
-  if (!needsVf && given !== undefined) {
-    refuse(
-      given,
-      `can't be had with vnic type ${type}, which has no VF; leave ${given} out, or take "${type}" out of allowedVnicTypes`,
-    );
-  }
-  if (needsVf && config.representor === 'none' && config.trunk !== undefined) {
-    refuse('trunk', 'needs a port of the bridge, which "representor": "none" has not; leave one of them out');
-  }
-}
-
-/** What plug sets on the vf. The VLAN only where no port of a bridge does it. */
-export function vfSettings(config: NetworkConfig, mac: string): VfChange {
-  const { vlan, vlanQos, minTxRate, maxTxRate, trust, spoofchk, linkState, representor } = config;
-  return {
-    mac,
-    ...(representor === 'none' && vlan !== undefined ? { vlan: { id: vlan, qos: vlanQos ?? 0 } } : {}),
-    ...(minTxRate !== undefined || maxTxRate !== undefined ? { rate: { min: minTxRate ?? 0, max: maxTxRate ?? 0 } } : {}),
-    ...(trust === undefined ? {} : { trust }),
-    ...(spoofchk === undefined ? {} : { spoofchk }),
-    ...(linkState === undefined ? {} : { linkState }),
-  };
 }

@@ -1,7 +1,7 @@
 // What every command works with: the machine, the pods, the journal, the node's settings.
 import type { Host } from '../../host/host.ts';
 import type { Pods } from '../../host/kube/pods.ts';
-import type { FindLoss } from '../teardown/lost-pods.ts';
+import type { Attachment } from './attachment.ts';
 import type { Journal } from './journal.ts';
 import type { Lock } from './lock.ts';
 import type { Settings } from './settings.ts';
@@ -17,3 +17,6 @@ export interface Context {
   /** Absent where nothing is remembered from one look to the next. */
   readonly findLoss?: FindLoss;
 }
+
+/** @returns why no DEL will come for it, in words; undefined: it may live, or nobody can say. `others`: what else there is. */
+export type FindLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;

@@ -4,7 +4,7 @@ import { Unavailable } from '../../host/base/errors.ts';
 import { readQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
-import { vfSettings } from '../../network/vf-keys.ts';
+import { vfSettings } from '../../network/vf-port.ts';
 import { planVf } from '../../vnic/vf.ts';
 import { type Attachment, lockKey, owner, reservedBy } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';

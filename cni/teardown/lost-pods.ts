@@ -4,10 +4,7 @@ import { join } from 'node:path';
 import { Unavailable } from '../../host/base/errors.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
 import type { Attachment } from '../attachment/attachment.ts';
-import type { Context } from '../attachment/context.ts';
-
-/** @returns why no DEL will come for it, in words; undefined: it may live, or nobody can say. `others`: what else there is. */
-export type FindLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;
+import type { Context, FindLoss } from '../attachment/context.ts';
 
 type Asked = Pick<Context, 'host' | 'pods' | 'settings'>;
 

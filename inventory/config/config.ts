@@ -1,54 +1,13 @@
 // The pools as their admin writes them, and the one error that says everything wrong with the file. Text to record; no file is read here
-// (config-file.ts), no vf is looked at (pools.ts). The older SR-IOV device plugin's config.json is understood too (sriovdp.ts).
+// (source.ts), no VF is looked at (offer/offer.ts). The older SR-IOV device plugin's config.json is understood too (sriovdp.ts).
 import { basename } from 'node:path';
 import type { z } from 'zod';
-import type { VnicType } from '../offer/resource.ts';
 import { ConfigError } from './error.ts';
-import type { NumaPolicy } from './numa.ts';
 import { findOverlaps } from './overlap.ts';
+import type { Config } from './pool.ts';
 import { openPositions, type Positions } from './positions.ts';
 import { poolsSchema } from './schema.ts';
-import type { Selector } from './selectors.ts';
 import { importSriovdp, isSriovdp } from './sriovdp.ts';
-
-export interface VhostDirectory {
-  /** Permission bits, e.g. 0o770. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-export interface Pool {
-  readonly name: string;
-  /** Line of its entry in the file. */
-  readonly line: number;
-  /** One resource per vnic type, all of the same vfs. */
-  readonly resources: readonly { readonly name: string; readonly vnicType: VnicType }[];
-  /** How a `direct` pod gets its vf. */
-  readonly driver: 'vfio-pci' | 'kernel';
-  /** Of its vfs; none: it offers slots. */
-  readonly selectors: readonly Selector[];
-  /** How many sockets it offers, for a forwarder that takes no vf. */
-  readonly slots?: number;
-  readonly numaPolicy: NumaPolicy;
-  readonly allocation: 'pack' | 'spread';
-  readonly cdi: boolean;
-  readonly vhost: VhostDirectory;
-  /** A bridge that must exist for its vfs to be healthy. */
-  readonly bridge?: string;
-  /** A unix socket that the forwarder must accept connections on for its virtio-forwarder units to be healthy. */
-  readonly forwarder?: string;
-}
-
-export interface Config {
-  /** Where it came from, for messages. */
-  readonly file: string;
-  readonly pools: readonly Pool[];
-  /** What a vf that fits two pools is: an error, or the first pool's. */
-  readonly overlap: 'error' | 'first';
-  /** What is taken otherwise than it was perhaps meant, with line. */
-  readonly warnings: readonly string[];
-}
 
 /** @param file - its path, for messages. @throws ConfigError with one line per finding: file, line, key, value, what to do. */
 export function parseConfig(file: string, text: string): Config {

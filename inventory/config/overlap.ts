@@ -1,6 +1,6 @@
 // Pools that would fight for the same vfs, as far as the file alone proves it: all that one selector takes, another one takes as well.
-// What only the machine can show is found in pools.ts. Pure.
-import type { Config, Pool } from './config.ts';
+// What only the machine can show is found in offer/offer.ts. Pure.
+import type { Config, Pool } from './pool.ts';
 import type { Positions } from './positions.ts';
 import { isContained, type Selector } from './selectors.ts';
 

@@ -5,8 +5,9 @@ import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
 import { watchDirectories } from '../../host/files/watch-directories.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
-import { type Config, parseConfig } from './config.ts';
+import { parseConfig } from './config.ts';
 import { ConfigError } from './error.ts';
+import type { Config } from './pool.ts';
 
 export interface ConfigState {
   /** Absent: there was no good one since the start, so nothing is offered. */

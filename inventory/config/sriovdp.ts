@@ -1,7 +1,8 @@
 // Takes the SR-IOV network device plugin's config.json as it is: every pool becomes one of vnic type `direct`. What that plugin drops
 // without a word, and what we can't honour, becomes a warning with its line. Its keys as of version 3.11.
-import type { Config, Pool } from './config.ts';
+
 import { ConfigError } from './error.ts';
+import type { Config, Pool } from './pool.ts';
 import type { Positions } from './positions.ts';
 import { resourceNameProblem } from './resource-name.ts';
 import { entriesOf, type Fields, isRecord } from './sriovdp-fields.ts';

@@ -3,7 +3,7 @@ import { messageOf } from '../../host/base/errors.ts';
 import { openOwnFiles } from '../../host/files/own-files.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
-import type { Pool } from '../config/config.ts';
+import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 import { cdiSpec } from './cdi.ts';
 import { deviceInfoDir, deviceInfoFiles } from './device-info.ts';

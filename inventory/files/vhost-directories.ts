@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import { socketPlace } from '../../vnic/virtio-forwarder.ts';
-import type { Pool, VhostDirectory } from '../config/config.ts';
+import type { Pool, VhostDirectory } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
 /** By id of the vf or slot. */

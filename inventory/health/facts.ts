@@ -5,7 +5,7 @@ import { readForwarderTrouble } from '../../host/forwarder/health-marker.ts';
 import type { Host } from '../../host/host.ts';
 import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
 import { readQuarantine } from '../../host/nic/quarantine.ts';
-import type { Pool } from '../config/config.ts';
+import type { Pool } from '../config/pool.ts';
 import type { Facts } from './reasons.ts';
 
 /** @param forwardersDown - of probeForwarders. */

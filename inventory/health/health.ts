@@ -2,7 +2,7 @@
 // clock make what is told. Kubelet refuses to restart a container whose device is unhealthy, so a flap must never reach it.
 import type { Nics } from '../../host/nic/nics.ts';
 import type { Vf } from '../../host/nic/vf.ts';
-import type { Pool } from '../config/config.ts';
+import type { Pool } from '../config/pool.ts';
 import type { Resource, Unit } from '../offer/resource.ts';
 import { type Facts, findings, type Reason } from './reasons.ts';
 

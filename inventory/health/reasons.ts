@@ -1,6 +1,6 @@
 // What can be wrong with a unit, each as a row: for which resources it counts, and what is said. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
-import type { Pool } from '../config/config.ts';
+import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
 /** Worst first. The first two are found by comparing, not here. */

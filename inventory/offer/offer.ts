@@ -1,7 +1,7 @@
 // Which vfs or slots each pool offers: (configuration, machine) -> resources, and for every vf the reasons. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
-import type { Config, Pool } from '../config/config.ts';
 import { numaNodes, type Sockets } from '../config/numa.ts';
+import type { Config, Pool } from '../config/pool.ts';
 import { fits } from '../config/selectors.ts';
 import type { Resource, Unit } from './resource.ts';
 

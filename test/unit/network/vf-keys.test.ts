@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type NetworkConfig, parseNetworkConfig } from '../../../network/keys.ts';
-import { requireKeepable, vfSettings } from '../../../network/vf-keys.ts';
+import { requireKeepable, vfSettings } from '../../../network/vf-port.ts';
 
 const mac = '02:00:00:00:00:01';
 
