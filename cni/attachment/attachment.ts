@@ -34,8 +34,10 @@ export interface Attachment extends AttachmentKey {
   readonly deviceInfo?: string;
   /** /proc/sys/kernel/random/boot_id at ADD: another one now means that the pod is gone. */
   readonly bootId: string;
-  /** When the ADD began, ISO 8601: for people. */
+  /** When the ADD began, ISO 8601: for people, since a clock can be set back. */
   readonly since: string;
+  /** The same in microseconds of CLOCK_MONOTONIC: tells which of two attachments of one boot is the newer one. */
+  readonly began: number;
 }
 
 /** 48 bits of a hash: short enough for a netdev's name behind a prefix, the same after every restart. */

@@ -6,6 +6,14 @@ import type { Journal } from './journal.ts';
 import type { Lock } from './lock.ts';
 import type { Settings } from './settings.ts';
 
+/** @returns why no DEL will come for an attachment, in words; undefined: it may live, or nobody can say. `others`: what else there is. */
+export type LookForLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;
+
+export interface FindLoss extends LookForLoss {
+  /** The same answer, for who only looks: this look is not remembered. */
+  readonly peek: LookForLoss;
+}
+
 export interface Context {
   readonly host: Host;
   readonly pods: Pods;
@@ -17,6 +25,3 @@ export interface Context {
   /** Absent where nothing is remembered from one look to the next. */
   readonly findLoss?: FindLoss;
 }
-
-/** @returns why no DEL will come for it, in words; undefined: it may live, or nobody can say. `others`: what else there is. */
-export type FindLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;

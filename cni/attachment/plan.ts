@@ -26,6 +26,7 @@ export function planAttachment(context: Pick<Context, 'settings' | 'bootId'>, re
     ...(deviceInfo === undefined ? {} : { deviceInfo }),
     bootId: context.bootId,
     since: new Date().toISOString(),
+    began: Number(process.hrtime.bigint() / 1000n),
   };
 }
 

@@ -57,7 +57,7 @@ export async function runServer(settings: Settings): Promise<void> {
   };
   const pods = await openPods(settings, log);
   const journal = openJournal(settings.stateDir);
-  const findLoss = makeFindLoss({ host, pods, settings });
+  const findLoss = makeFindLoss({ host, pods, settings, journal, bootId });
   const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
   const { meter, pages } = await openPages({ context, databases: databases.all });
   const sweepOnce = async () => {

@@ -1,38 +1,51 @@
 // Attachments whose pod is gone although its network namespace is still there: the runtime lost the sandbox, so no DEL will come, and
-// most runtimes send no GC. What the API server and kubelet both say, twice, is believed.
+// most runtimes send no GC. The API server, kubelet and the kernel must all have forgotten the pod, at two looks.
 import { join } from 'node:path';
 import { Unavailable } from '../../host/base/errors.ts';
+import { hasProcesses } from '../../host/kernel/pod-cgroup.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
+import { vnics } from '../../vnic/index.ts';
 import type { Attachment } from '../attachment/attachment.ts';
 import type { Context, FindLoss } from '../attachment/context.ts';
+import type { JournalView } from '../attachment/journal.ts';
 
-type Asked = Pick<Context, 'host' | 'pods' | 'settings'>;
+type Asked = Pick<Context, 'host' | 'pods' | 'settings' | 'bootId'> & { readonly journal: JournalView };
 
-/** Believed at the first look that comes `lostPodAfter` later than the one that found it: kubelet ends a deleted pod meanwhile, in its grace period. */
+/** A loss counts only when two looks, at least `lostPodAfter` apart, both find it: kubelet ends a deleted pod meanwhile, in its grace period. */
 export function makeFindLoss(context: Asked, now: () => number = () => performance.now()): FindLoss {
   const patience = context.settings.lostPodAfter * 1000;
   const since = new Map<string, number>();
-  return async (attachment, others) => {
+  const look = async (attachment: Attachment, others: readonly Attachment[]) => {
     const why = await lossOf(context, attachment, others);
     const first = why === undefined ? undefined : (since.get(attachment.id) ?? now());
-    if (first === undefined) since.delete(attachment.id);
-    else since.set(attachment.id, first);
-    if (first === undefined || now() - first < patience) return undefined;
-    since.delete(attachment.id);
-    return why;
+    return { why, first, counts: first !== undefined && now() - first >= patience };
   };
+  const find = async (attachment: Attachment, others: readonly Attachment[]) => {
+    const { why, first, counts } = await look(attachment, others);
+    if (first === undefined || counts) since.delete(attachment.id);
+    else since.set(attachment.id, first);
+    return counts ? why : undefined;
+  };
+  const peek = async (attachment: Attachment, others: readonly Attachment[]) => {
+    const { why, counts } = await look(attachment, others);
+    return counts ? why : undefined;
+  };
+  return Object.assign(find, { peek });
 }
 
 async function lossOf(context: Asked, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
-  const { pods } = context;
+  const { host, pods } = context;
   const { podNamespace: namespace, podName: name, podUid: uid } = attachment.pod;
   if (!pods.configured || namespace === undefined || name === undefined || uid === undefined) return undefined;
   const words = `pod ${namespace}/${name}`;
-  if (others.some((other) => succeeds(other, attachment)))
+  const newer = await livingSuccessors(context, attachment, others);
+  if (newer.some(({ pod }) => pod.podUid === uid))
     return `${words} has another sandbox by now, and the runtime sent no DEL for this one`;
   try {
     if ((await pods.annotations({ namespace, name, uid })) !== undefined) return undefined;
-    if (await isKubeletsOnly(context, { namespace, name })) return undefined;
+    // A pod that was deleted by force goes on here until its grace period ends, though nobody else knows it.
+    if (hasProcesses(host, uid)) return undefined;
+    if (newer.length === 0 && (await isKubelets(context, { namespace, name }))) return undefined;
     return `${words} is gone, and the runtime sent no DEL`;
   } catch (error) {
     if (error instanceof Unavailable) return undefined;
@@ -40,20 +53,42 @@ async function lossOf(context: Asked, attachment: Attachment, others: readonly A
   }
 }
 
-/** Kubelet has one sandbox for a pod at a time. */
+/**
+ * Newer attachments of the same interface that live: of another sandbox of this pod, since kubelet has one sandbox for a pod at a time,
+ * or of another pod of its name.
+ */
+async function livingSuccessors(
+  { host, journal, bootId }: Asked,
+  attachment: Attachment,
+  others: readonly Attachment[],
+): Promise<readonly Attachment[]> {
+  const living: Attachment[] = [];
+  for (const other of others.filter((each) => succeeds(each, attachment))) {
+    const lives =
+      other.bootId === bootId && journal.find(other.id)?.phase === 'added' && (await vnics[other.vnicType].alive(host, other));
+    if (lives) living.push(other);
+  }
+  return living;
+}
+
 function succeeds(one: Attachment, other: Attachment): boolean {
   return (
-    one.pod.podUid === other.pod.podUid &&
+    one.pod.podNamespace === other.pod.podNamespace &&
+    one.pod.podName === other.pod.podName &&
     one.network === other.network &&
     one.ifname === other.ifname &&
     one.containerId !== other.containerId &&
-    one.since > other.since
+    one.bootId === other.bootId &&
+    one.began > other.began
   );
 }
 
-/** A static pod, which the API server may not know: kubelet lists it by name, and no other pod has this name. */
-async function isKubeletsOnly({ host, pods, settings }: Asked, pod: PodName): Promise<boolean> {
+/**
+ * Kubelet lists pods by name only. It is asked about its own node, so its word counts whatever the API server has under that name: nothing
+ * (a static pod), another UID (a mirror that is not up to date), or a successor on another node.
+ */
+async function isKubelets({ host, settings }: Asked, pod: PodName): Promise<boolean> {
   const { findPodDevices } = await import('../../host/kube/podresources.ts');
   const socket = join(settings.kubeletDir, 'pod-resources/kubelet.sock');
-  return (await findPodDevices(host, pod, { socket })) !== undefined && (await pods.annotations(pod)) === undefined;
+  return (await findPodDevices(host, pod, { socket })) !== undefined;
 }

@@ -31,6 +31,7 @@ export async function findStrays(
       pod: {},
       bootId,
       since: new Date().toISOString(),
+      began: 0,
     });
   }
   return strays;

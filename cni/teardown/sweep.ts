@@ -2,7 +2,7 @@
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { vnics } from '../../vnic/index.ts';
 import { type Attachment, lockKey } from '../attachment/attachment.ts';
-import type { Context } from '../attachment/context.ts';
+import type { Context, LookForLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
@@ -24,8 +24,10 @@ export interface Swept {
 /** What it takes to look. */
 export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock' | 'findLoss'> & { readonly journal: JournalView };
 
+type Asked = Omit<Looker, 'findLoss'> & { readonly findLoss?: LookForLoss };
+
 interface Sweep {
-  readonly context: Looker;
+  readonly context: Asked;
   readonly act: (attachment: Attachment, why: string) => Promise<void>;
   readonly swept: Swept[];
   readonly problems: string[];
@@ -43,10 +45,11 @@ export function sweep(context: Context): Promise<SweepReport> {
 
 /** What a sweep would do now; changes nothing. */
 export function planSweep(context: Looker): Promise<SweepReport> {
-  return sweepAll(context, async () => {});
+  const { findLoss, ...rest } = context;
+  return sweepAll({ ...rest, ...(findLoss && { findLoss: findLoss.peek }) }, async () => {});
 }
 
-async function sweepAll(context: Looker, act: Sweep['act']): Promise<SweepReport> {
+async function sweepAll(context: Asked, act: Sweep['act']): Promise<SweepReport> {
   const { host, journal, settings } = context;
   const run: Sweep = { context, act, swept: [], problems: [] };
   try {
@@ -100,7 +103,7 @@ async function sweepOne(
 }
 
 /** Of a journaled one, which may be gone by now. */
-async function endOf(context: Looker, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
+async function endOf(context: Asked, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
   const entry = await context.journal.find(attachment.id);
   if (entry === undefined) return undefined;
   return entry.phase === 'added' ? await deathOf(context, attachment, others) : `its ${entry.phase} was cut short`;
@@ -115,7 +118,7 @@ export async function isDead(context: Looker, attachment: Attachment): Promise<b
  * has an interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
  */
 export async function deathOf(
-  { host, bootId, findLoss }: Pick<Context, 'host' | 'bootId' | 'findLoss'>,
+  { host, bootId, findLoss }: Pick<Asked, 'host' | 'bootId' | 'findLoss'>,
   attachment: Attachment,
   others: readonly Attachment[] = [],
 ): Promise<string | undefined> {

@@ -44,8 +44,8 @@ export async function listPodDevices(
   host: Pick<Host, 'root'>,
   options: PodResourcesOptions = {},
 ): Promise<readonly PodDevices[]> {
-  return ask(host, options, 'List', async (client, deadline) => {
-    const answer = await call<ListPodResourcesResponse__Output>(deadline, (done) => client.List({}, { deadline }, done));
+  return ask(host, options, 'List', async (client, end) => {
+    const answer = await call<ListPodResourcesResponse__Output>(end, (deadline, done) => client.List({}, { deadline }, done));
     return answer.pod_resources.map(podDevices);
   });
 }
@@ -60,8 +60,8 @@ export async function findPodDevices(
   options: PodResourcesOptions = {},
 ): Promise<PodDevices | undefined> {
   try {
-    return await ask(host, options, 'Get', async (client, deadline) => {
-      const answer = await call<GetPodResourcesResponse__Output>(deadline, (done) =>
+    return await ask(host, options, 'Get', async (client, end) => {
+      const answer = await call<GetPodResourcesResponse__Output>(end, (deadline, done) =>
         client.Get({ pod_name: pod.name, pod_namespace: pod.namespace }, { deadline }, done),
       );
       return answer.pod_resources === null ? undefined : podDevices(answer.pod_resources);
@@ -89,12 +89,12 @@ async function ask<T>(
   host: Pick<Host, 'root'>,
   { socket = podResourcesSocket, timeout = 10_000 }: PodResourcesOptions,
   method: string,
-  question: (client: Lister, deadline: number) => Promise<T>,
+  question: (client: Lister, end: number) => Promise<T>,
 ): Promise<T> {
   const path = join(host.root, socket);
   const client = new v1.PodResourcesLister(unixTarget(path), credentials.createInsecure(), clientOptions);
   try {
-    return await question(client, Date.now() + timeout);
+    return await question(client, performance.now() + timeout);
   } catch (cause) {
     const hint = 'is kubelet running, and its pod-resources directory mounted here?';
     throw new Unavailable(
@@ -118,17 +118,18 @@ function wordsOf(error: unknown): string {
  * Kubelet lets through 100 calls a second, 10 at once, for everybody on the node together, and refuses the rest with code 8.
  * The pauses grow, and are random so that callers refused together don't come back together.
  */
-async function call<T>(deadline: number, start: (done: Done<T>) => unknown): Promise<T> {
+async function call<T>(end: number, start: (deadline: number, done: Done<T>) => unknown): Promise<T> {
   let refused: unknown;
   for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
     try {
-      return await once(start);
+      // gRPC takes a time of day, which is anew from now each time: the clock may have been set meanwhile.
+      return await once<T>((done) => start(Date.now() + end - performance.now(), done));
     } catch (error) {
       if (codeOf(error) === status.DEADLINE_EXCEEDED) throw refused ?? error;
       if (codeOf(error) !== status.RESOURCE_EXHAUSTED) throw error;
       refused = error;
       const wait = pause * (0.5 + Math.random());
-      if (Date.now() + wait >= deadline) throw error;
+      if (performance.now() + wait >= end) throw error;
       await sleep(wait);
     }
   }

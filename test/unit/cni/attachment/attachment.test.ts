@@ -21,6 +21,7 @@ const attachment: Attachment = {
   pod: { podNamespace: 'ns', podName: 'web-0', podUid: 'uid-1' },
   bootId: 'b',
   since: '2026-01-01T00:00:00.000Z',
+  began: 1,
 };
 const name = fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,20}$/);
 const anyKey = fc.record({ network: name, containerId: name, ifname: name });

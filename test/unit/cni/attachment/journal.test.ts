@@ -23,6 +23,7 @@ function attachment(id: string): Attachment {
     pod: {},
     bootId: 'b',
     since: '2026-01-01T00:00:00.000Z',
+    began: 1,
   };
 }
 

@@ -26,8 +26,9 @@ describe('the plan of an attachment', () => {
       { ipam: { type: 'host-local', subnet: '10.0.0.0/8' } },
       'K8S_POD_NAME=p;K8S_POD_NAMESPACE=ns;K8S_POD_UID=u',
     );
-    const { since, id, bridgePort, ...plan } = planAttachment(context, asked, 'normal');
+    const { since, began, id, bridgePort, ...plan } = planAttachment(context, asked, 'normal');
     assert.ok(Math.abs(Date.now() - Date.parse(since)) < 60_000);
+    assert.ok(planAttachment(context, asked, 'normal').began > began);
     assert.equal(bridgePort, `sn${id}`);
     assert.deepEqual(plan, {
       network: 'tenant-a',
