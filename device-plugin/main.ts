@@ -1,12 +1,9 @@
-// The device plugin's process: `run` serves kubelet until a signal; `vfs` and `explain` answer a person and end.
+// The device plugin's process: serves kubelet until a signal.
 import { messageOf } from '../host/base/errors.ts';
 import { openLog } from '../host/base/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { keepServing, verdict } from '../host/program/http.ts';
-import { parsePciAddress } from '../inventory/config/ranges.ts';
-import { explainVf, showVfs } from '../operator/vfs.ts';
-import { readView } from '../operator/view.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { startPlugin } from './plugin.ts';
@@ -15,14 +12,8 @@ import { livenessProblems, readinessProblems } from './readiness.ts';
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(usage());
-  else await act[options.command](options);
+  else await serve(options);
 }
-
-const act = {
-  run: serve,
-  vfs: async (options) => print(showVfs(await look(options))),
-  explain: async (options) => print(explainVf(await look(options), readAddress(options.operand ?? ''))),
-} as const satisfies Record<Options['command'], (options: Options) => Promise<void>>;
 
 async function serve({ root, logLevel, config, kubeletDir, registration, hostname, port }: Options): Promise<void> {
   const log = openLog(logLevel);
@@ -56,26 +47,7 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
 }
 
-async function look({ root, config, kubeletDir }: Options) {
-  const host = { root };
-  using questions = openKernelQuestions({ root, netlink: openNetlink });
-  return await readView({ host, ask: questions.ask, config, kubeletDir });
-}
-
-function readAddress(text: string): string {
-  try {
-    return parsePciAddress(text);
-  } catch (error) {
-    throw new Error(`explain: "${text}" ${messageOf(error)}`);
-  }
-}
-
-async function print(text: string): Promise<void> {
-  process.stdout.write(text);
-}
-
 main().catch((error: unknown) => {
-  const serves = process.argv[2] === undefined || process.argv[2] === 'run';
-  process.stderr.write(`${serves ? 'smartnic-device-plugin' : 'smartnic'}: ${messageOf(error)}\n`);
+  process.stderr.write(`smartnic-device-plugin: ${messageOf(error)}\n`);
   process.exitCode = 1;
 });

@@ -1,29 +1,47 @@
-// `smartnic COMMAND`: one name for all that a person asks of a node. Each side answers its own questions.
+// `smartnic COMMAND`: the program for a person. It looks for itself, so that it works while our servers do not.
+import { messageOf } from '../host/base/errors.ts';
+import { type Command, type Options, parseOptions, usage } from './options.ts';
 
-const cni = () => import('../cni/main.ts');
-const devicePlugin = () => import('../device-plugin/main.ts');
+// Each loads only what it needs.
+const act: Readonly<Record<Command | 'help', (options: Options) => Promise<string>>> = {
+  help: async () => usage(),
+  vfs: async (options) => {
+    const [{ look }, { showVfs }] = await Promise.all([import('./view.ts'), import('./vfs.ts')]);
+    return showVfs(await look(options));
+  },
+  explain: async (options) => {
+    const [{ look }, { explainVf, readAddress }] = await Promise.all([import('./view.ts'), import('./explain.ts')]);
+    const address = readAddress(options.operand);
+    return explainVf(await look(options), address);
+  },
+  attachments: async () => {
+    const [{ openLooker }, { showAttachments }] = await Promise.all([import('./looker.ts'), import('./attachments.ts')]);
+    await using looker = openLooker(await settings());
+    return await showAttachments(looker);
+  },
+  doctor: async ({ cniBin }) => {
+    const { consult } = await import('./doctor/consult.ts');
+    const { text, failed } = await consult(settings, cniBin);
+    process.stdout.write(text);
+    process.exit(failed ? 1 : 0); // not waiting for what an API server still has to say
+  },
+  repair: async ({ dryRun }) => {
+    const { repair } = await import('./repair.ts');
+    return await repair(await settings(), dryRun);
+  },
+};
 
-const commands = {
-  vfs: [devicePlugin, 'every VF: where it is, who offers it, who has it, what is wrong with it'],
-  explain: [devicePlugin, 'PCI-ADDRESS: which selector or guard keeps a VF out of each pool'],
-  attachments: [cni, 'every pod interface: where it is plugged, and whether it is well'],
-  doctor: [cni, 'all that a node needs, and what to do where it lacks something'],
-  repair: [cni, 'take away what crashes and reboots left; --dry-run: only say what that would be'],
-} as const;
-
-const command = process.argv[2] ?? '--help';
-if (isKnown(command)) await commands[command][0]();
-else if (command === '--help' || command === '-h') process.stdout.write(usage());
-else {
-  process.stderr.write(`smartnic: unknown command "${command}"; known are ${Object.keys(commands).join(', ')}\n`);
-  process.exitCode = 1;
+async function settings() {
+  const { readSettings } = await import('../cni/attachment/settings.ts');
+  return await readSettings(process.env);
 }
 
-function isKnown(text: string): text is keyof typeof commands {
-  return Object.hasOwn(commands, text);
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  process.stdout.write(await act[options.command](options));
 }
 
-function usage(): string {
-  const lines = Object.entries(commands).map(([name, [, help]]) => `  ${name.padEnd(14)}${help}\n`);
-  return `usage: smartnic COMMAND [FLAGS]; smartnic COMMAND --help shows the flags\n\n${lines.join('')}`;
-}
+main().catch((error: unknown) => {
+  process.stderr.write(`smartnic: ${messageOf(error)}\n`);
+  process.exit(1);
+});

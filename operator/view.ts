@@ -4,6 +4,8 @@ import { messageOf } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readSockets } from '../host/kernel/numa.ts';
 import { listPodDevices } from '../host/kube/podresources.ts';
+import { openNetlink } from '../host/netlink/netlink.ts';
+import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { type AskKernel, type Nics, scanNics } from '../host/nic/nics.ts';
 import { parseConfig } from '../inventory/config/config.ts';
 import type { Sockets } from '../inventory/config/numa.ts';
@@ -26,11 +28,20 @@ export interface View {
   readonly problems: readonly string[];
 }
 
-export interface ViewOptions {
-  readonly host: Pick<Host, 'root'>;
-  readonly ask: AskKernel;
+interface Places {
   readonly config: string;
   readonly kubeletDir: string;
+}
+
+export interface ViewOptions extends Places {
+  readonly host: Pick<Host, 'root'>;
+  readonly ask: AskKernel;
+}
+
+/** Of the machine at `root`, and its kernel. */
+export async function look({ root, config, kubeletDir }: Places & { readonly root: string }): Promise<View> {
+  using questions = openKernelQuestions({ root, netlink: openNetlink });
+  return await readView({ host: { root }, ask: questions.ask, config, kubeletDir });
 }
 
 export async function readView({ host, ask, config: file, kubeletDir }: ViewOptions): Promise<View> {

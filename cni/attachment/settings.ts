@@ -9,7 +9,6 @@ import { parseYaml } from '../../host/base/yaml.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { parseOvsdbAddress } from '../../host/ovs/ovsdb.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
-import type { Environment } from '../protocol/request.ts';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
 const seconds = z.number().positive().max(110);
@@ -72,8 +71,10 @@ const shape = z.strictObject({
 
 export type Settings = Readonly<z.output<typeof shape>> & { readonly nodeName: string };
 
+type Variables = Readonly<Record<string, string | undefined>>;
+
 /** Throws one error that names the file, every bad key, its value and what is allowed. */
-export async function readSettings(env: Environment): Promise<Settings> {
+export async function readSettings(env: Variables): Promise<Settings> {
   const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
   const settings = parseSettings(await readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
   return {
@@ -87,7 +88,7 @@ export async function readSettings(env: Environment): Promise<Settings> {
   };
 }
 
-function metricsOf({ SMARTNIC_METRICS: metrics }: Environment): string | undefined {
+function metricsOf({ SMARTNIC_METRICS: metrics }: Variables): string | undefined {
   return metrics && parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
 }
 

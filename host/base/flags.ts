@@ -22,3 +22,10 @@ function inWords(message: string, known: readonly string[]): string {
   if (/does not take an argument/.test(message)) return `${flag} takes no value`;
   return message;
 }
+
+/** Of a program that only serves: `run`, or no word. */
+export function requireRun([command = 'run', ...rest]: readonly string[]): void {
+  if (command !== 'run')
+    throw new Error(`unknown command "${command}"; known is run, and smartnic.mjs has the commands for a person`);
+  if (rest.length > 0) throw new Error(`run does not take "${rest[0]}"`);
+}

@@ -177,7 +177,7 @@ describe('direct', function () {
     await kubelet.remove(`lab/${one.netnsName}`);
     await node.restart('device-plugin'); // this one would believe only after half a minute that the pod is gone
     await kubelet.untilOffered(vfio, 13);
-    assert.match(await node.devicePlugin('explain', first.address), /quarantine/);
+    assert.match(await node.smartnic('explain', first.address), /quarantine/);
     await lab.sh('modprobe uio_pci_generic');
     await del(one);
     assert.equal(await lab.sh(`basename $(readlink /sys/bus/pci/devices/${first.address}/driver)`), 'uio_pci_generic');

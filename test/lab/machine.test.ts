@@ -33,7 +33,7 @@ describe('the virtual SmartNIC machine', function () {
   });
 
   it('shows all VFs to the device plugin, with the pool that offers them', async () => {
-    const lines = (await node.devicePlugin('vfs')).split('\n');
+    const lines = (await node.smartnic('vfs')).split('\n');
     for (const { address, numaNode, index, pf } of vfs) {
       const line = lines.find((each) => each.startsWith(address)) ?? '';
       const [driver, pool] = [pf === pfs[0].address ? '-' : 'igbvf', pf === pfs[1].address ? kernel : `${vfio},${virtio}`];
@@ -48,7 +48,7 @@ describe('the virtual SmartNIC machine', function () {
     await bindVfs(lab, [vf], 'vfio-pci');
     assert.equal(await lab.sh(`stat -c %F /dev/vfio/${vf.iommuGroup}`), 'character special file');
     assert.match(
-      await node.devicePlugin('explain', vf.address),
+      await node.smartnic('explain', vf.address),
       new RegExp(`driver +vfio-pci\\n(.*\\n)*.*group ${vf.iommuGroup}\\n`),
     );
     await unbindVfs(lab, [vf]);

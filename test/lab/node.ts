@@ -12,8 +12,8 @@ export interface LabNode {
   /** Starts `dist/smartnic` in the guest, as a runtime does. */
   cni(command: string, call: CniCall): Promise<CniAnswer>;
   vsctl(...args: readonly string[]): Promise<string>;
-  /** `smartnic-device-plugin ARGS`: its stdout. */
-  devicePlugin(...args: readonly string[]): Promise<string>;
+  /** `smartnic ARGS`, the commands for a person: its stdout. */
+  smartnic(...args: readonly string[]): Promise<string>;
   /** A pod's namespace, its loopback up: the path that a runtime would name. */
   pod(name: string): Promise<string>;
   /** What a server has logged since the guest is up. */
@@ -78,7 +78,7 @@ export async function startLabNode(lab: Lab, { pools = onePool } = {}): Promise<
       return { exit, stdout, stderr, json: stdout === '' ? {} : JSON.parse(stdout) };
     },
     vsctl: async (...args) => await lab.sh(`ovs-vsctl --timeout=30 ${args.map(quote).join(' ')}`),
-    devicePlugin: async (...args) => await lab.sh(`/smartnic/dist/smartnic-device-plugin.mjs ${args.map(quote).join(' ')}`),
+    smartnic: async (...args) => await lab.sh(`/smartnic/dist/smartnic.mjs ${args.map(quote).join(' ')}`),
     pod: async (name) => {
       await lab.sh(`ip netns add ${quote(name)} && ip -n ${quote(name)} link set dev lo up`);
       return `/run/netns/${name}`;

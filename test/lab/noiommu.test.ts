@@ -31,7 +31,7 @@ describe('direct without an IOMMU', function () {
     const node = await startLabNode(lab);
     const resource = 'smartnic.io/direct';
     const [address] = vfs.map((vf) => vf.address);
-    assert.match(await node.devicePlugin('vfs'), new RegExp(`${address} .*iommu-group-missing: it is in no IOMMU group`));
+    assert.match(await node.smartnic('vfs'), new RegExp(`${address} .*iommu-group-missing: it is in no IOMMU group`));
     await assert.rejects(kubelet.admit('lab/early', { [resource]: 1 }), /UnexpectedAdmissionError/);
     await kubelet.give('lab/web', resource, address ?? '');
     await node.vsctl('add-br', 'br0');

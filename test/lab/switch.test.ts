@@ -30,7 +30,7 @@ describe('direct on a switch with several PFs', function () {
     for (const { address } of switched) {
       assert.match(await lab.sh(`devlink dev eswitch show pci/${address}`), / mode switchdev/);
       const vf = machine.vfs.find(({ pf, index }) => pf === address && index === 3)?.address ?? '';
-      const said = await node.devicePlugin('explain', vf);
+      const said = await node.smartnic('explain', vf);
       assert.match(said, /switchdev/);
     }
   });

@@ -10,7 +10,7 @@ import { igb } from '../support/nic-trees.ts';
 import { makeTree, type Tree } from '../support/sysfs-tree.ts';
 import { until } from '../support/until.ts';
 
-const bundle = join(import.meta.dirname, '../../dist/smartnic-device-plugin.mjs');
+const dist = join(import.meta.dirname, '../../dist');
 const direct = 'smartnic.io/direct';
 const pools = (more = '') =>
   `pools: [{ name: a, vnicType: [direct, virtio-forwarder]${more}, selectors: [{ vendors: ["8086"] }] }]`;
@@ -33,11 +33,11 @@ describe('the device plugin as it ships', function () {
   after(async () => await undo.disposeAsync());
 
   /** Root without rights, as in its container. */
-  function start(...args: readonly string[]) {
+  function start(program: 'smartnic-device-plugin' | 'smartnic', ...args: readonly string[]) {
     const flags = ['--root', tree.root, '--config', join(tree.root, 'etc/pools.yaml'), '--kubelet-dir', '/k'];
     const rights = ['--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs', '--pdeathsig', 'KILL'];
     const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-    return execa('setpriv', [...rights, bundle, ...args, ...flags], { env, reject: false });
+    return execa('setpriv', [...rights, join(dist, `${program}.mjs`), ...args, ...flags], { env, reject: false });
   }
   async function page(path: string): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -49,7 +49,7 @@ describe('the device plugin as it ships', function () {
 
   it('needs no capability, tells of every reason in log, metrics and `vfs`, and ends in an orderly way', async () => {
     configure(pools());
-    const plugin = start('--address', `127.0.0.1:${port}`);
+    const plugin = start('smartnic-device-plugin', '--address', `127.0.0.1:${port}`);
     try {
       await kubelet.untilOffered(direct, 4, 4);
       const given = await kubelet.admit({ name: 'default/p', containers: { c: { [direct]: 1 } } });
@@ -64,10 +64,13 @@ describe('the device plugin as it ships', function () {
         ['false', 1],
       ])
         ok(metrics.includes(`smartnic_vf_problems{resource="${direct}",reason="bridge-missing",told="${told}"} ${count}`));
-      const { stdout } = await start('vfs');
+      const { stdout } = await start('smartnic', 'vfs');
       equal(stdout.match(/ {2}unhealthy: bridge-missing: there is no bridge br-none/g)?.length, 3, stdout);
       match(stdout, / {2}allocated as smartnic\.io\/direct in default\/p \(container c\), but bridge-missing: /);
-      match((await start('explain', given[0]?.ids[0] ?? '')).stdout, /^pool a \(line 1\): offered as smartnic\.io\/direct and/m);
+      match(
+        (await start('smartnic', 'explain', given[0]?.ids[0] ?? '')).stdout,
+        /^pool a \(line 1\): offered as smartnic\.io\/direct and/m,
+      );
     } finally {
       plugin.kill('SIGTERM');
     }
@@ -90,7 +93,7 @@ describe('the device plugin as it ships', function () {
     const taken = createServer().listen(port, '127.0.0.1');
     await new Promise((resolve) => taken.once('listening', resolve));
     configure(pools());
-    const plugin = start('--address', `127.0.0.1:${port}`);
+    const plugin = start('smartnic-device-plugin', '--address', `127.0.0.1:${port}`);
     try {
       await kubelet.untilOffered(direct, 4, 4);
       taken.close();
@@ -105,8 +108,10 @@ describe('the device plugin as it ships', function () {
   });
 
   it('says by its exit status and one line what keeps it from starting', async () => {
-    const refused = await start('vfs', 'x');
-    equal(refused.exitCode, 1);
-    match(refused.stderr, /^smartnic: vfs does not take "x"$/);
+    for (const program of ['smartnic-device-plugin', 'smartnic'] as const) {
+      const refused = await start(program, 'x');
+      equal(refused.exitCode, 1);
+      match(refused.stderr, new RegExp(`^${program}: unknown command "x"; known [^\n]+$`));
+    }
   });
 });

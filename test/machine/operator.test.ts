@@ -24,7 +24,7 @@ describe('for a person', function () {
       SMARTNIC_SOCKET: node.socket,
       SMARTNIC_STATE_DIR: node.stateDir,
     };
-    const command = [process.execPath, join(top, 'cni/main.ts'), ...args];
+    const command = [process.execPath, join(top, 'operator/main.ts'), ...args];
     return await execa('ip', ['netns', 'exec', node.ovs.netns, ...command], { env, reject: false });
   }
   async function lines(...args: readonly string[]): Promise<readonly string[]> {
@@ -119,6 +119,6 @@ describe('for a person', function () {
   it('an unknown word is an error that names the known ones', async () => {
     const { exitCode, stderr } = await smartnic('attachment');
     equal(exitCode, 1);
-    equal(stderr, 'smartnic: unknown command "attachment"; known are run, attachments, doctor, repair');
+    equal(stderr, 'smartnic: unknown command "attachment"; known are vfs, explain, attachments, doctor, repair');
   });
 });

@@ -17,7 +17,7 @@ const quoted = {
 
 /** Not our words: kubelet's, the scheduler's, the runtime's, the kernel's; and commands. */
 const foreign =
-  /^(FailedScheduling|TopologyAffinityError|network-attachment-definitions|UnexpectedAdmissionError|no healthy devices present|failed to find plugin|hostPath type|ErrImage|CrashLoop|Readiness|Liveness|kubectl|Permission denied|Cannot get hugepage|forwarder-down$|vfs$)/;
+  /^(FailedScheduling|TopologyAffinityError|network-attachment-definitions|UnexpectedAdmissionError|no healthy devices present|failed to find plugin|hostPath type|ErrImage|CrashLoop|Readiness|Liveness|kubectl|Permission denied|Cannot get hugepage|forwarder-down$|vfs$|doctor$)/;
 
 function quotesOf(text: string): readonly string[] {
   return rowsOf(text).flatMap(([cell = '']) => codeIn(cell));

@@ -1,10 +1,10 @@
-import { deepEqual, match, ok, throws } from 'node:assert/strict';
+import { deepEqual, match, ok } from 'node:assert/strict';
 import { join } from 'node:path';
 import { makeMetrics } from '../../../device-plugin/metrics.ts';
-import { parseOptions, usage } from '../../../device-plugin/options.ts';
 import { livenessProblems, readinessProblems } from '../../../device-plugin/readiness.ts';
 import type { KernelFacts } from '../../../host/nic/nics.ts';
-import { explainVf, showVfs } from '../../../operator/vfs.ts';
+import { explainVf } from '../../../operator/explain.ts';
+import { showVfs } from '../../../operator/vfs.ts';
 import { readView } from '../../../operator/view.ts';
 import { igb, mlx5 } from '../../support/nic-trees.ts';
 import { type PluginMachine, startMachine } from '../../support/plugin-machine.ts';
@@ -112,52 +112,5 @@ describe('for a person', () => {
       },
     };
     match(readinessProblems(lonely).join(), /smartnic\.io\/direct is not registered with kubelet \(waiting\)/);
-  });
-});
-
-describe('the command line', () => {
-  it('without any word serves with the documented defaults', () => {
-    deepEqual(parseOptions([]), {
-      command: 'run',
-      operand: undefined,
-      help: false,
-      config: '/etc/smartnic/pools.yaml',
-      hostname: '127.0.0.1',
-      port: 9477,
-      kubeletDir: '/var/lib/kubelet',
-      registration: 'auto',
-      logLevel: 'info',
-      root: '/',
-    });
-  });
-
-  it('reads addresses of both families and of all', () => {
-    const address = (word: string) => {
-      const { hostname, port } = parseOptions(['--address', word]);
-      return `${hostname} ${port}`;
-    };
-    deepEqual(['[::1]:9477', ':80', '0.0.0.0:1'].map(address), ['::1 9477', ':: 80', '0.0.0.0 1']);
-  });
-
-  const refused: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--address', '9477'], /--address: "9477" is not HOST:PORT; write 127\.0\.0\.1:9477/],
-    [['--address', 'h:99999'], /is not HOST:PORT/],
-    [['--registration', 'maybe'], /--registration: "maybe" is not one of auto, watcher, register/],
-    [['--log-level', 'loud'], /--log-level: "loud" is not one of trace/],
-    [['vf'], /unknown command "vf"; known are run, vfs, explain/],
-    [['explain'], /explain needs the PCI address of a VF/],
-    [['vfs', 'x'], /vfs does not take "x"/],
-    [['--nonsense'], /^Error: unknown flag --nonsense; there are: --help, --config, /],
-    [['vfs', '-x'], /^Error: unknown flag -x; there are: /],
-    [['--config'], /^Error: --config needs a value$/],
-    [['--config', '--root', '/'], /^Error: --config needs a value$/],
-    [['--help=yes'], /^Error: --help takes no value$/],
-  ];
-  for (const [args, words] of refused)
-    it(`refuses ${args.join(' ')} and says why`, () => throws(() => parseOptions(args), words));
-
-  it('helps with every flag and command', () => {
-    for (const word of ['vfs', 'explain', '--config', '--address', '--kubelet-dir', '--registration', '--log-level', '--root'])
-      match(usage(), new RegExp(`  ${word}`));
   });
 });
