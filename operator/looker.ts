@@ -1,5 +1,6 @@
 // What the commands for a person look with: the machine, the databases and the journal, without a server and without changing anything.
 import { readFileSync } from 'node:fs';
+import { owner } from '../cni/attachment/attachment.ts';
 import { viewJournal } from '../cni/attachment/journal.ts';
 import { makeLock } from '../cni/attachment/lock.ts';
 import type { Settings } from '../cni/attachment/settings.ts';
@@ -15,7 +16,7 @@ export function openLooker(settings: Settings): Looker & AsyncDisposable {
   const log = openLog('silent');
   const tls = settings.ovsdbTls === undefined ? {} : { tls: settings.ovsdbTls };
   const ovsdb = (address: string): Ovsdb => {
-    const db = open.get(address) ?? openOvsdb(address, { log, ...tls });
+    const db = open.get(address) ?? openOvsdb(address, { log, owner, ...tls });
     open.set(address, db);
     return db;
   };

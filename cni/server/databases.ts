@@ -1,24 +1,64 @@
-// The connections to OVSDB: one per address, shared by all that runs.
+// The connections to OVSDB: one per address, shared by all that runs. One that nobody has asked for a while is closed.
 import type { Logger } from '../../host/base/log.ts';
 import { type Ovsdb, openOvsdb } from '../../host/ovs/ovsdb.ts';
+import { owner } from '../attachment/attachment.ts';
 import type { Settings } from '../attachment/settings.ts';
 
-/** One connection per address, kept for good; `onBack` when one was lost and is there again. */
-export function openDatabases({ ovsdbTls }: Settings, log: Logger, onBack: () => void) {
-  const open = new Map<string, Ovsdb>();
-  const get = (address: string): Ovsdb => {
-    const known = open.get(address);
-    if (known !== undefined) return known;
-    const db = openOvsdb(address, { log, ...(ovsdbTls === undefined ? {} : { tls: ovsdbTls }) });
-    db.onConnect(onBack);
-    open.set(address, db);
-    return db;
+export interface Databases {
+  /** Made when it is first asked for. Ask anew for each piece of work instead of keeping it. */
+  get(address: string): Ovsdb;
+  all(): readonly Ovsdb[];
+  close(): Promise<void>;
+}
+
+export interface DatabasesOptions {
+  readonly settings: Pick<Settings, 'ovsdb' | 'ovsdbTls'>;
+  readonly log: Logger;
+  /** A connection is there, for the first time or again. */
+  readonly onBack: () => void;
+  /** Milliseconds without a question after which an address is given up. Default 300 000. */
+  readonly idle?: number;
+}
+
+/**
+ * The node's own address is kept for good. Any other one is a network's: it stays while attachments need it, because the sweep asks it
+ * every minute for them, and goes with the last of them. So one that is mistyped is not dialled for ever.
+ */
+export function openDatabases({ settings, log, onBack, idle = 300_000 }: DatabasesOptions): Databases {
+  const open = new Map<string, { readonly db: Ovsdb; asked: number }>();
+  const tls = settings.ovsdbTls === undefined ? {} : { tls: settings.ovsdbTls };
+
+  const make = (address: string) => {
+    const known = { db: openOvsdb(address, { log, owner, ...tls }), asked: 0 };
+    open.set(address, known);
+    known.db.onConnect(onBack);
+    return known;
   };
+
+  const closeIdle = () => {
+    for (const [address, { db, asked }] of open) {
+      if (address === settings.ovsdb || performance.now() - asked < idle) continue;
+      open.delete(address);
+      log.info({ ovsdb: address }, 'closing the connection to an OVSDB server that nobody needs any more');
+      void db[Symbol.asyncDispose]();
+    }
+  };
+  const timer = setInterval(closeIdle, idle / 5).unref();
+
   return {
-    get,
-    all: () => [...open.values()],
+    get: (address) => {
+      const known = open.get(address) ?? make(address);
+      known.asked = performance.now();
+      return known.db;
+    },
+    all: () =>
+      open
+        .values()
+        .map(({ db }) => db)
+        .toArray(),
     close: async () => {
-      for (const db of open.values()) await db[Symbol.asyncDispose]();
+      clearInterval(timer);
+      for (const { db } of open.values()) await db[Symbol.asyncDispose]();
     },
   };
 }

@@ -37,7 +37,7 @@ export async function runServer(settings: Settings): Promise<void> {
   const log = openLog(settings.logLevel);
   await claimState(settings, log);
   const sweeper = { now: () => {} };
-  const databases = openDatabases(settings, log, () => sweeper.now());
+  const databases = openDatabases({ settings, log, onBack: () => sweeper.now() });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const forwarder =
     settings.forwarder &&

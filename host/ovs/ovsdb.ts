@@ -1,12 +1,12 @@
 // The database of Open vSwitch: transactions and a replica over one connection that comes back by itself. It starts no program.
-// What a bridge or a port is made of is in ovs-bridge.ts.
+// What a bridge or a port is made of is in bridge.ts.
 
 import { backOff } from '../base/back-off.ts';
 import { Unavailable } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { parseOvsdbAddress } from './ovsdb/address.ts';
 import { type Connection, connect, type Json, type TlsFiles, unavailable } from './ovsdb/connection.ts';
-import { type Operation, readResults } from './ovsdb/operations.ts';
+import { describe, type Operation, readResults } from './ovsdb/operations.ts';
 import { emptyReplica, type Replica } from './ovsdb/replica.ts';
 import { monitorRequests } from './ovsdb/schema.ts';
 import { waitersOn } from './ovsdb/waiters.ts';
@@ -21,8 +21,8 @@ export interface Ovsdb extends AsyncDisposable {
   readonly problem: string | undefined;
   /**
    * One transaction on the database Open_vSwitch: all of it or nothing; a result per operation. Its changes are in the replica when
-   * it resolves. Throws TransactionError (refused), or Unavailable: not connected in time, or the connection broke with the answer
-   * outstanding, and then it may or may not have been done.
+   * it resolves. Throws TransactionError (refused), or Unavailable: not connected in time, or not answered in time, or the connection
+   * broke with the answer outstanding, and then it may or may not have been done.
    */
   transact(operations: readonly Operation[]): Promise<readonly Json[]>;
   /** The replica, as soon as it is complete. Unavailable when not connected in time. */
@@ -43,8 +43,15 @@ export interface OvsdbOptions {
   readonly patience?: number;
   /** Milliseconds of silence before the server is asked for an echo; after twice that it is dead. Default 10 000. */
   readonly probe?: number;
-  /** Bytes of one message. Default 64 MiB; 2000 ports are about 2 MB. */
+  /** Milliseconds for an answer. Default 10 000; ovsdb-server needs 50 for a whole copy of 1000 ports. */
+  readonly deadline?: number;
+  /**
+   * Bytes of one message. Default 4 MiB: the copy of 6000 ports of ours, or of 20 000 of others. Read into records it takes eight times as
+   * much, and the server's heap ends at 64 MiB (tools/bundle.mjs).
+   */
   readonly limit?: number;
+  /** Interfaces whose external_ids name another owner, or none, stay out of the replica, but for those that Open vSwitch makes itself. */
+  readonly owner?: string;
 }
 
 interface Live {
@@ -54,7 +61,7 @@ interface Live {
 
 /** A connection that is made when first needed. Throws on an address that is none. */
 export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
-  const { log, tls = {}, patience = 3000, probe = 10_000, limit = 64 * 1024 * 1024 } = options;
+  const { log, tls = {}, patience = 3000, probe = 10_000, deadline = 10_000, limit = 4 * 1024 * 1024 } = options;
   const address = parseOvsdbAddress(text);
   const closing = unavailable(address, 'the connection was closed by us');
   const callbacks = new Set<() => void>();
@@ -109,11 +116,12 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
       replica.apply(params[1] ?? null);
       waiters.recheck();
     };
-    const opened = await connect(address, { tls, probe, limit, onNotification });
+    const opened = await connect(address, { tls, probe, deadline, limit, onNotification });
     connection = opened;
     if (closed) opened.end(new Error('closed by us'));
     try {
-      await opened.request('monitor_cond', ['Open_vSwitch', 'replica', monitorRequests()], replica.apply);
+      const params = ['Open_vSwitch', 'replica', monitorRequests(options.owner)];
+      await opened.request({ method: 'monitor_cond', params, what: 'the copy of its tables' }, replica.apply);
     } catch (error) {
       opened.end(new Error('it gives no replica'));
       throw error;
@@ -132,7 +140,8 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
     },
     transact: async (operations) => {
       const now = await connected();
-      return await now.connection.request('transact', ['Open_vSwitch', ...operations], (reply) => readResults(operations, reply));
+      const call = { method: 'transact', params: ['Open_vSwitch', ...operations], what: describe(operations) };
+      return await now.connection.request(call, (reply) => readResults(operations, reply));
     },
     replica: async () => (await connected()).replica,
     until: (look, { timeout, what }) =>

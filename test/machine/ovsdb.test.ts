@@ -10,6 +10,7 @@ import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
 import { createBridgeOperations } from '../../host/ovs/transactions.ts';
 import { type Ovs, skipWithoutOvs, startOvs } from '../support/ovs.ts';
 import { type OvsdbServer, program, startOvsdbServer } from '../support/ovsdb-server.ts';
+import { until } from '../support/until.ts';
 
 const log = openLog('silent');
 
@@ -279,6 +280,27 @@ describe('a real ovsdb-server', () => {
     ovs.ovsdb.resume();
     await sleep(50);
     await db.transact([{ op: 'comment', comment: 'a' }]);
+  });
+
+  it('gives to who has an owner his own interfaces, also those that become his, and what Open vSwitch makes', async () => {
+    await using server = await startOvsdbServer();
+    await using db = openOvsdb(server.address, { log, owner: 'me' });
+    const names = async () => [...(await db.replica()).interfaces()].map(({ name }) => name).toSorted();
+    const vsctl = (...args: readonly string[]) => server.vsctl('--no-wait', ...args);
+    await vsctl('add-br', 'br0');
+    for (const port of ['mine', 'other', 'nobodys', 'vhost']) await vsctl('add-port', 'br0', port);
+    await vsctl('set', 'Interface', 'mine', 'external_ids:owner=me', 'external_ids:more=x');
+    await vsctl('set', 'Interface', 'other', 'external_ids:owner=another');
+    await vsctl('set', 'Interface', 'vhost', 'type=dpdkvhostuserclient');
+    assert.deepEqual(await names(), ['br0', 'mine', 'vhost']);
+    assert.deepEqual(await removePorts(db, ['other']), ['other'], 'ports are known, whoever owns their interface');
+    await vsctl('set', 'Interface', 'nobodys', 'external_ids:owner=me');
+    await vsctl('remove', 'Interface', 'mine', 'external_ids', 'owner');
+    await until(async () => (await names()).join() === 'br0,nobodys,vhost', 'the change of owners');
+    assert.deepEqual(
+      (await findPorts(db, { owner: 'me' })).map(({ bridge, name }) => [bridge, name]),
+      [['br0', 'nobodys']],
+    );
   });
 
   it('speaks tcp:', async () => {

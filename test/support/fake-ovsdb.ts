@@ -25,6 +25,8 @@ export interface FakeOvsdb extends AsyncDisposable {
   /** All messages, in order. */
   readonly seen: readonly Message[];
   readonly peers: readonly Peer[];
+  /** How many connections there are now. */
+  open(): number;
   script: Script;
   /** Goes away with all its connections; and comes back. */
   down(): Promise<void>;
@@ -71,6 +73,7 @@ export async function startFakeOvsdb(script: Script = () => undefined): Promise<
     address: `unix:${path}`,
     seen,
     peers,
+    open: () => sockets.size,
     script,
     up,
     down,

@@ -12,12 +12,19 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 export interface Connection {
   /**
    * Sends a request; `read` sees the result as soon as it arrives, before any later message. Rejects with the server's error, with
-   * what `read` throws, and with Unavailable when the connection ends first.
+   * what `read` throws, and with Unavailable when the connection ends first or the deadline passes.
    */
-  request<T>(method: string, params: readonly Json[], read: (result: Json) => T): Promise<T>;
+  request<T>(call: Call, read: (result: Json) => T): Promise<T>;
   /** Resolves, never rejects, with the reason when the connection is over. */
   readonly ended: Promise<Unavailable>;
   end(reason: Error): void;
+}
+
+export interface Call {
+  readonly method: string;
+  readonly params: readonly Json[];
+  /** What is asked, for errors: `add port sn1 to br0`. */
+  readonly what: string;
 }
 
 /** Paths of PEM files, read anew for each connection so that renewed ones are taken over. */
@@ -31,6 +38,8 @@ export interface ConnectOptions {
   readonly tls: TlsFiles;
   /** Milliseconds of silence after which the peer is asked for a sign of life; after as many again it is dead. */
   readonly probe: number;
+  /** Milliseconds for the answer to a request. A server that answers an echo may still be too busy for the rest. */
+  readonly deadline: number;
   /** Bytes of one message. */
   readonly limit: number;
   readonly onNotification: (method: string, params: readonly Json[]) => void;
@@ -45,15 +54,15 @@ export async function connect(address: OvsdbAddress, options: ConnectOptions): P
 }
 
 /** What every call says while there is no connection: which server, what the machine said, what to look at. */
-export function unavailable(address: OvsdbAddress, reason: unknown): Unavailable {
-  return new Unavailable(`OVSDB server ${address.text}: ${messageOf(reason)}; ${advice[address.kind]}`, { cause: reason });
+export function unavailable(address: OvsdbAddress, reason: unknown, advice = adviceOf[address.kind]): Unavailable {
+  return new Unavailable(`OVSDB server ${address.text}: ${messageOf(reason)}; ${advice}`, { cause: reason });
 }
 
-const advice = {
+const adviceOf: Readonly<Record<OvsdbAddress['kind'], string>> = {
   unix: 'is ovsdb-server running, and the directory of its socket mounted here?',
   tcp: 'is ovsdb-server listening there (ovs-vsctl set-manager ptcp:PORT)?',
   ssl: 'is ovsdb-server listening there (ovs-vsctl set-manager pssl:PORT), and do key, certificate and CA belong together?',
-} as const satisfies Record<OvsdbAddress['kind'], string>;
+};
 
 async function openSocket(address: OvsdbAddress, { tls, probe }: ConnectOptions): Promise<Socket> {
   const socket = address.kind === 'ssl' ? await tlsSocket(address, tls) : createConnection(address);
@@ -88,7 +97,8 @@ interface Waiting {
   readonly fail: (error: Error) => void;
 }
 
-function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotification }: ConnectOptions): Connection {
+function converse(socket: Socket, address: OvsdbAddress, options: ConnectOptions): Connection {
+  const { probe, deadline, limit, onNotification } = options;
   const waiting = new Map<number, Waiting>();
   const ended = Promise.withResolvers<Unavailable>();
   let lastId = 0;
@@ -114,10 +124,16 @@ function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotif
     socket.write(JSON.stringify(message));
   };
 
-  const request = <T>(method: string, params: readonly Json[], read: (result: Json) => T): Promise<T> => {
-    if (over !== undefined) return Promise.reject(over);
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const ask = (method: string, params: readonly Json[], asked: Waiting): number => {
     const id = ++lastId;
+    waiting.set(id, asked);
+    send({ method, params, id });
+    return id;
+  };
+
+  const request = async <T>({ method, params, what }: Call, read: (result: Json) => T): Promise<T> => {
+    if (over !== undefined) throw over;
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const answer = (result: Json) => {
       try {
         resolve(read(result));
@@ -125,9 +141,12 @@ function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotif
         reject(error);
       }
     };
-    waiting.set(id, { answer, fail: reject });
-    send({ method, params, id });
-    return promise;
+    const id = ask(method, params, { answer, fail: reject });
+    const late = setTimeout(() => {
+      waiting.delete(id); // an answer that comes after all is nobody's
+      reject(unavailable(address, new Error(`it has not answered within ${deadline} ms: ${what}`), tooBusy));
+    }, deadline);
+    return await promise.finally(() => clearTimeout(late));
   };
 
   const receive = (text: string) => {
@@ -154,7 +173,7 @@ function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotif
       const answered = () => {
         asked = undefined;
       };
-      request('echo', [], answered).catch(answered);
+      ask('echo', [], { answer: answered, fail: answered });
     } else if (now - asked >= probe) {
       end(new Error(`it has said nothing for ${Math.round(now - heard)} ms and does not answer an echo`));
     }
@@ -174,6 +193,9 @@ function converse(socket: Socket, address: OvsdbAddress, { probe, limit, onNotif
   if (socket.destroyed) end(new Error('it closed the connection'));
   return { request, ended: ended.promise, end };
 }
+
+const tooBusy =
+  'it may or may not have done it; is ovsdb-server too busy, or its disk full or slow (ovs-appctl -t ovsdb-server memory/show, and its log)?';
 
 function parsed(text: string): { readonly [key: string]: Json } {
   try {

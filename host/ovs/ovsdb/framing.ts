@@ -26,7 +26,7 @@ export function messageSplitter(limit: number): (chunk: Buffer) => readonly stri
       unfinished.push(chunk.subarray(start, end));
       held += end - start;
       start = end;
-      if (held > limit) throw new Error(`it sent a message of more than ${limit} bytes`);
+      if (held > limit) throw new Error(`it sent a message of more than ${limit} bytes, which is more than we have memory for`);
     };
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at];

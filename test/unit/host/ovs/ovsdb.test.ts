@@ -4,6 +4,7 @@ import { Unavailable } from '../../../../host/base/errors.ts';
 import { openLog } from '../../../../host/base/log.ts';
 import type { Operation } from '../../../../host/ovs/ovsdb/operations.ts';
 import { type OvsdbOptions, openOvsdb } from '../../../../host/ovs/ovsdb.ts';
+import { run } from '../../../../host/program/run.ts';
 import { type FakeOvsdb, startFakeOvsdb } from '../../../support/fake-ovsdb.ts';
 
 const log = openLog('silent');
@@ -39,9 +40,28 @@ describe('the connection to OVSDB', () => {
     assert.deepEqual(requests, {
       Open_vSwitch: [{ columns: ['bridges', 'next_cfg', 'cur_cfg', 'dpdk_initialized'] }],
       Bridge: [{ columns: ['name', 'datapath_type', 'ports'] }],
-      Port: [{ columns: ['name', 'interfaces', 'tag', 'trunks', 'vlan_mode', 'external_ids'] }],
+      Port: [{ columns: ['name', 'interfaces', 'tag', 'trunks', 'vlan_mode'] }],
       Interface: [{ columns: ['name', 'type', 'options', 'external_ids', 'ofport', 'error', 'status', 'mtu'] }],
     });
+  });
+
+  it('asks for no interface of others, where it has an owner, but for those that Open vSwitch makes', async () => {
+    await using server = await startFakeOvsdb();
+    await using db = open(server.address, { owner: 'smartnic.io' });
+    await db.replica();
+    const [, , requests] = sentBy(server, 'monitor_cond')[0]?.params ?? [];
+    assert.partialDeepStrictEqual(requests, {
+      Interface: [
+        {
+          where: [
+            ['external_ids', 'includes', ['map', [['owner', 'smartnic.io']]]],
+            ['type', '==', 'internal'],
+            ['type', '==', 'dpdkvhostuserclient'],
+          ],
+        },
+      ],
+    });
+    assert.doesNotMatch(JSON.stringify(Object.entries(requests ?? {}).filter(([table]) => table !== 'Interface')), /where/);
   });
 
   it('carries any number of transactions at once, and each gets its own answer in whatever order they come', async () => {
@@ -106,6 +126,73 @@ describe('the connection to OVSDB', () => {
     await using db = open(server.address, { probe: 60, patience: 400 });
     await assert.rejects(db.replica(), unavailable(/said nothing/));
     assert.ok(server.peers.length >= 2, 'it did not try again');
+  });
+});
+
+describe('an OVSDB that takes its time', () => {
+  const commented = (text: string): readonly Operation[] => [
+    { op: 'select', table: 'Bridge', where: [], columns: [] },
+    { op: 'comment', comment: text },
+  ];
+
+  it('ends a transaction that it leaves unanswered, though it answers our echo, with what to look at', async () => {
+    await using server = await startFakeOvsdb(({ method }) => method === 'transact');
+    await using db = open(server.address, { deadline: 150, probe: 60 });
+    const began = performance.now();
+    await assert.rejects(
+      db.transact(commented('smartnic: add port p to br0')),
+      unavailable(
+        new RegExp(server.address),
+        /not answered within 150 ms: smartnic: add port p to br0;/,
+        /may or may not have done it/,
+        /memory\/show/,
+      ),
+    );
+    assert.ok(performance.now() - began < 1000);
+    await assert.rejects(
+      db.transact([{ op: 'select', table: 'Bridge', where: [], columns: [] }]),
+      unavailable(/: select Bridge;/),
+    );
+    assert.equal(server.peers.length, 1, 'the connection was given up as well');
+  });
+
+  it('does not take the late answer for that of the next transaction', async () => {
+    const held: unknown[] = [];
+    await using server = await startFakeOvsdb(({ method, id }, peer) => {
+      if (method !== 'transact') return false;
+      held.push(id);
+      for (const each of held.length === 2 ? held : []) peer.send({ id: each, result: [{ answers: each }], error: null });
+      return true;
+    });
+    await using db = open(server.address, { deadline: 100 });
+    await assert.rejects(db.transact(comment('a')), Unavailable);
+    assert.deepEqual(await db.transact(comment('b')), [{ answers: held[1] }]);
+  });
+
+  it('is asked anew for the copy of its tables when it leaves that unanswered', async () => {
+    await using server = await startFakeOvsdb(({ method }) => method === 'monitor_cond');
+    await using db = open(server.address, { deadline: 100, probe: 60 });
+    await assert.rejects(db.replica(), unavailable(/not answered within 100 ms: the copy of its tables/));
+    server.script = () => false;
+    await db.replica();
+  });
+
+  it('keeps one answer from ending the process: what is too large for the heap that we ship with is refused', async function () {
+    this.timeout(30_000);
+    const row = JSON.stringify({ initial: { name: 'p', external_ids: ['map', [['owner', 'x'.repeat(400)]]] } });
+    const rows = Array.from({ length: 27_000 }, (_, index) => `"${index}":${row}`).join(',');
+    await using server = await startFakeOvsdb(({ method, id }, peer) => {
+      if (method === 'monitor_cond') peer.write(`{"id":${id},"error":null,"result":{"Interface":{${rows}}}}`);
+      return method === 'monitor_cond';
+    });
+    const source = new URL('../../../../host/ovs/ovsdb.ts', import.meta.url);
+    const script =
+      `const { openOvsdb } = await import('${source}'); const log = { debug() {}, info() {}, warn() {} };` +
+      `console.log(await openOvsdb('${server.address}', { log }).replica().catch((error) => error.message)); process.exit(0)`;
+    const heap = ['--max-semi-space-size=1', '--max-old-space-size=64'];
+    const { stdout, stderr, exitCode } = await run(process.execPath, [...heap, '--input-type=module', '--eval', script]);
+    assert.equal(exitCode, 0, stderr.slice(0, 300));
+    assert.match(stdout, /a message of more than 4194304 bytes, which is more than we have memory for/);
   });
 });
 
