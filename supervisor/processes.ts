@@ -1,5 +1,6 @@
 // Processes that are not our children: found by a word of their command line, told apart from later ones with the same number by the
 // time they started. proc_pid_stat(5), proc_pid_cmdline(5)
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listDirectory, readText } from '../host/kernel/sysfs.ts';
 
 export interface Process {
@@ -8,11 +9,11 @@ export interface Process {
   readonly started: number;
 }
 
-/** One that has exactly this argument; undefined when there is none. */
+/** One that has exactly this argument; undefined when there is none. @throws Error when /proc can't be read, as at EMFILE. */
 export function findProcess(argument: string): Process | undefined {
   for (const name of listDirectory('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const words = readGone(() => readText(`/proc/${name}/cmdline`))?.split('\0');
+    const words = readText(`/proc/${name}/cmdline`)?.split('\0');
     if (words?.includes(argument)) return processOf(Number(name));
   }
   return undefined;
@@ -20,10 +21,10 @@ export function findProcess(argument: string): Process | undefined {
 
 /**
  * Undefined when there is no such process, or it has ended and only its exit status is left. One whose first thread alone has ended still
- * has all its files open: a killed relay's busy thread may be the last to hear of it.
+ * has all its files open: a killed relay's busy thread may be the last to hear of it. @throws Error as findProcess.
  */
 export function processOf(pid: number): Process | undefined {
-  const stat = readGone(() => readText(`/proc/${pid}/stat`));
+  const stat = readText(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, threads, started] = [fields?.[0], Number(fields?.[17]), fields?.[19]];
@@ -35,11 +36,27 @@ export function isRunning({ pid, started }: Process): boolean {
   return processOf(pid)?.started === started;
 }
 
-/** Ends while it is read: ESRCH. */
-function readGone(read: () => string | undefined): string | undefined {
+/** Milliseconds for the kernel to end a process. */
+const patience = 30_000;
+
+/** Ends the process with this argument, if there is one, and waits until it is gone. @throws Error when the kernel does not end it. */
+export async function endProcess(argument: string): Promise<void> {
+  const found = findProcess(argument);
+  if (found === undefined) return;
+  kill(found);
+  const end = performance.now() + patience;
+  while (isRunning(found)) {
+    if (performance.now() > end)
+      throw new Error(`process ${found.pid} was killed, and the kernel has not ended it after ${patience} ms`);
+    await sleep(50);
+  }
+}
+
+/** Not asked kindly: testpmd would look only once a second, and the kernel resets a vf whose vfio file is closed, however that happens. */
+export function kill({ pid }: Pick<Process, 'pid'>): void {
   try {
-    return read();
-  } catch {
-    return undefined;
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }

@@ -1,14 +1,14 @@
 // One relay: a dpdk-testpmd between a vf and a socket, started again with back-off when it dies. It outlives us; one that runs already
 // is taken over.
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backOff } from '../host/base/back-off.ts';
 import { messageOf } from '../host/base/errors.ts';
 import type { Logger } from '../host/base/log.ts';
 import type { Pair } from '../host/forwarder/forwarder.ts';
-import { readText } from '../host/kernel/sysfs.ts';
-import { isRunning, type Process, processOf } from './processes.ts';
+import { isRunning, kill, type Process, processOf } from './processes.ts';
+import { forwards, lastWords, limitSize } from './relay-log.ts';
 
 export interface Relay {
   readonly pair: Pair;
@@ -31,7 +31,7 @@ export interface RelayOptions {
   readonly log: Logger;
   /** One that runs already. */
   readonly found: (Process & { readonly ready: boolean }) | undefined;
-  /** Called when a process was started and when it begins to forward. */
+  /** Called when a process was started and when it begins to forward; again while it throws, which says nothing of the process. */
   readonly note: (process: Process & { readonly ready: boolean }) => void;
 }
 
@@ -43,18 +43,32 @@ export function superviseRelay(options: RelayOptions): Relay {
   const attempts = backOff();
   let running: Process | undefined = options.found;
   let isReady = options.found?.ready ?? false;
+  let isNoted = false;
   let deaths = 0;
   let words = '';
   let stopping = false;
 
+  const trouble = sayOnce(log, pair);
+  /** Whatever fails here, the process goes on: only the kernel's word ends its life. */
+  const look = (process: Process) => {
+    if (stopping) kill(process);
+    else if (!isReady && forwards(options.logFile)) {
+      isReady = true;
+      isNoted = false;
+    }
+    if (!isNoted && !stopping) note({ ...process, ready: isReady });
+    isNoted = true;
+    limitSize(options.logFile);
+  };
   const live = async (process: Process) => {
-    while (isRunning(process)) {
-      if (stopping) kill(process);
-      else if (!isReady && forwards(options.logFile)) {
-        isReady = true;
-        note({ ...process, ready: true });
+    isNoted = false;
+    while (mayRun(process)) {
+      try {
+        look(process);
+        trouble(undefined);
+      } catch (error) {
+        trouble(messageOf(error));
       }
-      limitSize(options.logFile);
       await sleep(glance);
     }
   };
@@ -63,7 +77,6 @@ export function superviseRelay(options: RelayOptions): Relay {
       const began = performance.now();
       try {
         running ??= start(options);
-        note({ ...running, ready: isReady });
         await live(running);
         words = lastWords(options.logFile);
       } catch (error) {
@@ -120,7 +133,7 @@ function start({ program, args, logFile }: RelayOptions): Process {
     child.unref();
     if (child.pid === undefined)
       throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
-    const process = processOf(child.pid);
+    const process = processOrKill(child.pid);
     // It can have ended before one looks: then what it wrote says why.
     if (process === undefined) throw new Error(lastWords(logFile));
     return process;
@@ -129,35 +142,31 @@ function start({ program, args, logFile }: RelayOptions): Process {
   }
 }
 
-/** Not asked kindly: it would look only once a second, and the kernel resets a vf whose vfio file is closed, however that happens. */
-function kill({ pid }: Process): void {
+/** One that can't be seen can't be supervised, and must not run beside the next one. */
+function processOrKill(pid: number): Process | undefined {
   try {
-    process.kill(pid, 'SIGKILL');
+    return processOf(pid);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    kill({ pid });
+    throw error;
   }
 }
 
-/** By then the first port, the vf's, is started: ports come in order, and it has two (--nb-ports). */
-function forwards(logFile: string): boolean {
-  return readText(logFile)?.includes('vhost-user client: socket created') ?? false;
+/** What can't be seen just now, for want of a descriptor for instance, is not gone. */
+function mayRun(process: Process): boolean {
+  try {
+    return isRunning(process);
+  } catch {
+    return true;
+  }
 }
 
-/** testpmd tells each reconnect of a consumer at length. It appends, so it goes on at the beginning. */
-function limitSize(logFile: string): void {
-  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1 << 20) truncateSync(logFile);
-}
-
-/** Its complaints, as far as they can be told from its chatter. */
-function lastWords(logFile: string): string {
-  const lines = (readText(logFile) ?? '').split('\n').filter((line) => line.trim() !== '');
-  const complaints = lines.filter((line) =>
-    /error|fail|cannot|can't|invalid|no free|unavailable|cause:|no such|unable/i.test(line),
-  );
-  return (
-    (complaints.length > 0 ? complaints : lines)
-      .slice(-6)
-      .map((line) => line.trim())
-      .join('; ') || 'nothing (was it killed?)'
-  );
+/** The same trouble ten times a second is said once. */
+function sayOnce(log: Logger, pair: Pair): (trouble: string | undefined) => void {
+  let last: string | undefined;
+  return (trouble) => {
+    if (trouble !== undefined && trouble !== last)
+      log.warn({ ...pair, error: trouble }, "a relay goes on, but can't be looked after");
+    last = trouble;
+  };
 }

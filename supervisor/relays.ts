@@ -1,16 +1,13 @@
-// All relays of the node: attach, detach, and what was attached when we ended. Each has a file with its pair and its process, so that
-// the next supervisor takes it over instead of starting it twice.
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// All relays of the node: attach, detach, and what was attached when the last supervisor ended (notes.ts).
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Logger } from '../host/base/log.ts';
 import type { Attached, Pair, PairName } from '../host/forwarder/forwarder.ts';
 import { makeLock } from '../host/forwarder/lock.ts';
-import { pairShape } from '../host/forwarder/relay-protocol.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
-import { readText } from '../host/kernel/sysfs.ts';
 import { relayArguments, vhostDevice } from './command-line.ts';
-import { findProcess, isRunning } from './processes.ts';
+import { type Note, openNotes } from './notes.ts';
+import { endProcess, findProcess, isRunning } from './processes.ts';
 import { type Relay, superviseRelay } from './relay.ts';
 
 export interface Relays {
@@ -27,79 +24,66 @@ export interface RelaysOptions {
   readonly bootId: string;
 }
 
-const recordShape = z.strictObject({
-  bootId: z.string(),
-  pair: pairShape,
-  worker: z.int(),
-  process: z.strictObject({ pid: z.int().positive(), started: z.int(), ready: z.boolean() }).optional(),
-});
-type Record = z.output<typeof recordShape>;
-
 export function openRelays({ settings, log, bootId }: RelaysOptions): Relays {
   const directory = join(settings.directory, 'relays');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const recordFile = (device: string) => join(directory, `${device}.json`);
+  const notes = openNotes(directory, bootId);
   const logFile = (device: string) => join(directory, `${device}.log`);
   const relays = new Map<string, Relay>();
   const lock = makeLock();
+  for (const path of notes.strange.values())
+    log.warn({ path }, 'a note of a relay is not understood; it and its relay are left alone');
 
-  const supervise = (record: Record) => {
-    const { pair, worker } = record;
+  const supervise = (note: Note) => {
+    const { pair, worker } = note;
     const relay = superviseRelay({
       ...{ pair, worker, log, program: settings.program },
       args: relayArguments(pair, settings, worker),
       logFile: logFile(pair.device),
-      found: findRunning(record),
-      note: (process) => write(recordFile(pair.device), { ...record, process }),
+      found: findRunning(note),
+      note: (process) => notes.write({ ...note, process }),
     });
     relays.set(pair.device, relay);
     return relay;
   };
-  const end = async (relay: Relay) => {
-    await relay.stop();
-    relays.delete(relay.pair.device);
-    rmSync(recordFile(relay.pair.device), { force: true });
-    rmSync(logFile(relay.pair.device), { force: true });
+  const end = async (device: string) => {
+    await relays.get(device)?.stop();
+    relays.delete(device);
+    // Also when an earlier attempt could not remove them.
+    notes.remove(device);
+    rmSync(logFile(device), { force: true });
   };
 
-  for (const record of readRecords(directory, bootId)) supervise(record);
+  for (const note of notes.found) supervise(note);
   return {
     attach: (pair) =>
       lock(pair.device, async () => {
+        const strange = notes.strange.get(pair.device);
+        if (strange !== undefined) throw notUnderstood(strange, pair);
         const known = relays.get(pair.device);
         if (known !== undefined && !isSame(known.pair, pair)) throw taken(known.pair, pair);
         if (known !== undefined) return await known.ready();
-        const record = { bootId, pair, worker: idlest(settings.workerCores, [...relays.values()]) };
+        const note = { pair, worker: idlest(settings.workerCores, [...relays.values()]) };
         // Before the process: whoever comes after us knows of it.
-        write(recordFile(pair.device), record);
-        const relay = supervise(record);
-        await relay.ready().catch(async (error: unknown) => {
-          await end(relay);
-          throw error;
-        });
+        notes.write(note);
+        await supervise(note)
+          .ready()
+          .catch(async (error: unknown) => {
+            await end(pair.device);
+            throw error;
+          });
       }),
-    detach: ({ device }) =>
+    detach: ({ device, socket }) =>
       lock(device, async () => {
-        const relay = relays.get(device);
-        if (relay !== undefined) await end(relay);
+        // Its owner wants the device back: the relay ends, and its note stays for who understands it.
+        if (notes.strange.has(device)) await endProcess(vhostDevice({ socket }));
+        else await end(device);
       }),
     attached: () => [...relays.values()].map(({ pair: { device, socket }, status }) => ({ device, socket, status })),
   };
 }
 
-/** What is no record, or of another boot, is removed. */
-function readRecords(directory: string, bootId: string): readonly Record[] {
-  return readdirSync(directory).flatMap((name) => {
-    if (name.endsWith('.log')) return [];
-    const parsed = recordShape.safeParse(parseJson(readText(join(directory, name)) ?? ''));
-    if (parsed.success && parsed.data.bootId === bootId && name === `${parsed.data.pair.device}.json`) return [parsed.data];
-    rmSync(join(directory, name), { force: true });
-    return [];
-  });
-}
-
-/** The recorded process; or one that was started just before the supervisor ended, when its number was not yet noted. */
-function findRunning({ pair, process }: Record) {
+/** The noted process; or one that was started just before the supervisor ended, when its number was not yet noted. */
+function findRunning({ pair, process }: Note) {
   if (process !== undefined && isRunning(process)) return process;
   const found = findProcess(vhostDevice(pair));
   return found && { ...found, ready: false };
@@ -120,16 +104,9 @@ function taken(has: Pair, wanted: Pair): Error {
   );
 }
 
-/** By rename: a reader sees the old one or the new one. */
-function write(path: string, record: Record): void {
-  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function notUnderstood(path: string, { device }: Pair): Error {
+  return new Error(
+    `${path}, a note of the relay of ${device}, is not understood, so nothing is started for that device; a newer smartnic may have written it: ` +
+      `run that version again, or remove the file and restart smartnic-forwarder`,
+  );
 }

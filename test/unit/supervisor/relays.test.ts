@@ -1,8 +1,10 @@
 // The supervision of relays, with a small shell script in testpmd's place.
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openLog } from '../../../host/base/log.ts';
 import { vhostDevice } from '../../../supervisor/command-line.ts';
 import { findProcess, isRunning } from '../../../supervisor/processes.ts';
@@ -121,6 +123,58 @@ describe('supervised relays', () => {
     assert(before && !isRunning(before));
     assert.equal(processOf('a'), undefined);
     assert.deepEqual(await readdir(join(directory, 'relays')), []);
+  });
+
+  it('go on when their note can not be written, and are noted as soon as it can', async () => {
+    const draft = join(directory, 'relays/a.json.new');
+    await behave(`echo x >> $0.starts; sleep 0.3; ${forwards}`);
+    const relays = supervisor();
+    const attaching = relays.attach(pair('a'));
+    await until(async () => existsSync(join(directory, 'relays/a.json')), 'the pair is noted');
+    await mkdir(draft); // no file of that name can be made
+    await attaching;
+    const first = processOf('a');
+    await sleep(1500);
+    assert.deepEqual(processOf('a'), first);
+    assert.equal(await readFile(`${program}.starts`, 'utf8'), 'x\n');
+    assert.match(relays.attached()[0]?.status ?? '', /^forwarding/);
+    await rm(draft, { recursive: true });
+    const noted = async () => JSON.parse(await readFile(join(directory, 'relays/a.json'), 'utf8')).process;
+    await until(async () => (await noted())?.ready === true, 'it is noted');
+    assert.equal((await noted()).pid, first?.pid);
+    await relays.detach(pair('a'));
+    assert(first && !isRunning(first));
+  });
+
+  it('are not started at all when nothing can be noted', async () => {
+    const relays = supervisor();
+    await mkdir(join(directory, 'relays/a.json.new'));
+    await assert.rejects(relays.attach(pair('a')), /relays\/a\.json can't be written: EISDIR.*is there room on its disk/);
+    assert.equal(processOf('a'), undefined);
+  });
+
+  it('whose notes are not understood are left alone, with their notes', async () => {
+    const before = supervisor();
+    await before.attach(pair('a'));
+    const [first, folder] = [processOf('a'), join(directory, 'relays')];
+    const newer = (await readFile(join(folder, 'a.json'), 'utf8')).replace('"version":1', '"version":2');
+    await writeFile(join(folder, 'a.json'), newer);
+    await writeFile(join(folder, 'b.json'), 'torn');
+    await mkdir(join(folder, 'c.json'));
+    const relays = supervisor();
+    assert.deepEqual(relays.attached(), []);
+    for (const device of ['a', 'b', 'c'])
+      await assert.rejects(
+        relays.attach(pair(device)),
+        new RegExp(`relays/${device}\\.json, a note of the relay of ${device}, is not understood`),
+      );
+    assert(first && isRunning(first));
+    await relays.detach(pair('a'));
+    assert(!isRunning(first), 'its owner wants the device back');
+    assert.equal(await readFile(join(folder, 'a.json'), 'utf8'), newer);
+    await relays.attach(pair('d'));
+    await relays.detach(pair('d'));
+    assert.deepEqual((await readdir(folder)).sort(), ['a.json', 'a.log', 'b.json', 'c.json']);
   });
 
   it('refuse another socket or MTU for a device that is relayed, naming what it has', async () => {
