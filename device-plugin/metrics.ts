@@ -1,6 +1,7 @@
 // The device plugin in numbers, for Prometheus. Read off the status at each scrape; nothing is counted elsewhere.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { reasons } from '../inventory/health/reasons.ts';
+import { inHand } from '../inventory/holdings.ts';
 import type { Status } from './plugin.ts';
 
 interface Sample {
@@ -21,9 +22,10 @@ const metrics: Readonly<Record<string, Metric>> = {
     read: ({ resources, kubelet }) =>
       resources.flatMap(({ name, pool, units }) => {
         const states = Map.groupBy(units, ({ id, problems }) => {
-          const holder = kubelet.holdings.get(id)?.resource;
+          const holding = kubelet.holdings.get(id);
           if (problems.length > 0) return 'unhealthy';
-          return holder === undefined ? 'free' : holder === name ? 'allocated' : 'taken';
+          if (holding !== undefined && holding.resource !== name) return 'taken';
+          return inHand(holding) === undefined ? 'free' : 'allocated';
         });
         return ['free', 'allocated', 'taken', 'unhealthy'].map((state) => ({
           labels: { resource: name, pool, state },

@@ -14,6 +14,7 @@ import { type ConfigSourceOptions, type ConfigState, followConfig } from '../inv
 import { keepFiles } from '../inventory/files/files.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import { type Finding, healthAtStart, judge } from '../inventory/health/health.ts';
+import { allInHand } from '../inventory/holdings.ts';
 import { followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
@@ -74,7 +75,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     host,
     ask,
     ...options.inventory,
-    allocated: () => new Set(kubelet.holdings.keys()),
+    allocated: () => new Set(heldNow().keys()),
     seen: (_, changes) => {
       for (const [what, vfs] of [
         ['added', changes.added],
@@ -92,6 +93,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const source = followConfig({ log, ...options.config, objections, changed: configChanged });
   const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
   running = true;
+  heldBefore = heldNow();
   sockets = readSockets(host); // processors stay where they are
   await inventory.look();
 
@@ -116,7 +118,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   }
 
   function heldNow(): ReadonlyMap<string, string> {
-    return new Map([...kubelet.holdings].map(([address, { resource }]) => [address, resource]));
+    return allInHand(kubelet.holdings);
   }
 
   function objections(config: Config): readonly string[] {

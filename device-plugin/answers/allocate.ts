@@ -50,8 +50,9 @@ function admit(snapshot: Snapshot, resource: Resource, id: string): Unit {
   if (unit === undefined) throw stranger(snapshot, resource, id);
   const holder = holderElsewhere(snapshot, resource.name, id);
   if (holder !== undefined) throw lostRace(resource, id, holder);
-  if (unit.problems.length > 0) {
-    const text = `${id} of ${resource.name} is unhealthy: ${unit.problems.join(', ')}`;
+  const problems = [...unit.problems, ...(unit.untold ?? [])];
+  if (problems.length > 0) {
+    const text = `${id} of ${resource.name} is unhealthy: ${problems.join(', ')}`;
     throw new Refusal('precondition', `${text}. Kubelet is told again; \`smartnic.mjs explain ${id}\` on the node says more`);
   }
   if (snapshot.unknownHoldings !== undefined && sharedIds(snapshot, resource.name).has(id)) {

@@ -43,7 +43,10 @@ function ranks(
   const shared = sharedIds(snapshot, resource.name);
   const usable = resource.units.filter(
     (unit) =>
-      wanted.has(unit.id) && unit.problems.length === 0 && holderElsewhere(snapshot, resource.name, unit.id) === undefined,
+      wanted.has(unit.id) &&
+      unit.problems.length === 0 &&
+      unit.untold === undefined &&
+      holderElsewhere(snapshot, resource.name, unit.id) === undefined,
   );
   const { true: together = [], false: alone = [] } = Object.groupBy(usable, (unit) => `${shared.has(unit.id)}`);
   return [alone, together];

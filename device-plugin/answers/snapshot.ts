@@ -23,14 +23,15 @@ export function findResource(snapshot: Snapshot, name: string): Resource | undef
 /** The complete list of a resource; empty when the resource is gone. */
 export function deviceList(snapshot: Snapshot, name: string): readonly Device[] {
   const units = findResource(snapshot, name)?.units ?? [];
+  const doubtful = snapshot.unknownHoldings === undefined ? new Set() : sharedIds(snapshot, name);
   return units.map((unit) => ({
     id: unit.id,
-    healthy: unit.problems.length === 0 && holderElsewhere(snapshot, name, unit.id) === undefined,
+    healthy: unit.problems.length === 0 && !doubtful.has(unit.id) && holderElsewhere(snapshot, name, unit.id) === undefined,
     numaNodes: unit.numaNodes,
   }));
 }
 
-/** The other resource name under which a vf is held now. */
+/** The other resource name under which a vf is held now, or was until a moment ago. */
 export function holderElsewhere(snapshot: Snapshot, name: string, id: string): string | undefined {
   const holder = snapshot.holdings.get(id)?.resource;
   return holder === name ? undefined : holder;

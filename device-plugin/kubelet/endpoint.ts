@@ -47,6 +47,8 @@ export interface Endpoint {
   readonly status: EndpointStatus;
   /** What is offered or held has changed. */
   publish(): void;
+  /** Sends kubelet its list even where it did not change. */
+  repeat(): void;
   /** Something happened in one of kubelet's directories. */
   look(): void;
   /** Ends the streams and removes the socket. */
@@ -133,6 +135,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
       return { ...status, streams: service?.streams ?? 0 };
     },
     publish: () => service?.publish(),
+    repeat: () => service?.repeat(),
     look: bell.ring,
     async stop() {
       stopping = true;

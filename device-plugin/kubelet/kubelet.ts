@@ -32,7 +32,7 @@ export interface KubeletOptions {
 export interface Kubelet {
   /** Replaces all that is offered. New resources are registered, missing ones are told as empty and withdrawn. */
   offer(resources: readonly Resource[]): void;
-  /** Which vf is held under which resource name, by PCI address. */
+  /** Which vf is held under which resource name, or was until a moment ago, by PCI address. */
   readonly holdings: Holdings;
   /** In the order of the resources. */
   readonly status: readonly EndpointStatus[];
@@ -55,9 +55,14 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     host,
     kubeletDir,
     ...(ownPod === undefined ? {} : { ownPod }),
-    interval: times.reconcile,
-    grace: times.grace,
+    timing: times,
     changed: publish,
+    // Kubelet does so after every device list that it gets, also after one that says nothing new.
+    rewrite: () =>
+      endpoints
+        .values()
+        .find(({ status }) => status.streams > 0)
+        ?.repeat(),
   });
 
   function publish(): void {
@@ -108,6 +113,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   await allocations.refresh();
   const watch = watchDirectories([seenDir, ...directories], times.tick, () => {
     for (const endpoint of endpoints.values()) endpoint.look();
+    allocations.look();
   });
 
   return {

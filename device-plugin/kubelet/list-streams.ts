@@ -10,7 +10,7 @@ export interface ListStreams {
   add(call: ListCall): void;
   /** Looks at the list again, soon: many changes within milliseconds are one message. */
   publish(): void;
-  /** Sends the list even where it did not change: kubelet acted on something that we don't know. */
+  /** Sends the list even where it did not change: kubelet acted on something that we don't know, or is to write its checkpoint. */
   repeat(): void;
   /** Sends what has changed and ends every stream. */
   end(): void;

@@ -40,6 +40,8 @@ export interface Service {
   readonly streams: number;
   /** Looks at the snapshot again and tells kubelet what changed. */
   publish(): void;
+  /** Sends kubelet its list even where it did not change. */
+  repeat(): void;
   /** Ends the streams, lets running calls finish (up to a second) and removes the socket. */
   close(): Promise<void>;
 }
@@ -104,6 +106,7 @@ export async function serve(options: ServiceOptions): Promise<Service> {
       return streams.count;
     },
     publish: streams.publish,
+    repeat: streams.repeat,
     async close() {
       streams.end();
       await shutDown(server);

@@ -16,8 +16,12 @@ export interface Timing {
   readonly farewell: number;
   /** Between two questions to PodResources. */
   readonly reconcile: number;
-  /** Without a word of a held vf until it is free. */
+  /** How long kubelet may take to name what an Allocate gave out. */
+  readonly naming: number;
+  /** For which a vf that came back is kept from the names that it was not held under. */
   readonly grace: number;
+  /** Between two times that kubelet is made to write its checkpoint anew, because only the checkpoint names a vf. */
+  readonly doubt: number;
 }
 
 export const timing: Timing = {
@@ -29,5 +33,7 @@ export const timing: Timing = {
   longestPause: 30_000,
   farewell: 1000,
   reconcile: 10_000,
+  naming: 5000,
   grace: 30_000,
+  doubt: 60_000,
 };

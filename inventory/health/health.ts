@@ -114,7 +114,7 @@ function judgeUnit(resource: Resource, pool: Pool | undefined, unit: Unit, { fac
     address,
     told,
   }));
-  return { unit: { ...unit, problems: told ? found.map(describe) : [] }, found };
+  return { unit: { ...unit, ...problemsOf(found) }, found };
 }
 
 function judgeGone(resource: Resource, { unit, since }: Gone, { nics, now }: Present): JudgedUnit {
@@ -126,7 +126,12 @@ function judgeGone(resource: Resource, { unit, since }: Gone, { nics, now }: Pre
     { reason: 'vf-gone' as const, words: `VF ${address} is not on the machine any more` },
   ];
   const found = reasons.map((one) => ({ ...one, resource: resource.name, address, told }));
-  return { unit: { ...unit, problems: told ? found.map(describe) : [] }, found };
+  return { unit: { ...unit, ...problemsOf(found) }, found };
+}
+
+function problemsOf(found: readonly Finding[]): Pick<Unit, 'problems' | 'untold'> {
+  const [told, untold] = [true, false].map((one) => found.filter((each) => each.told === one).map(describe));
+  return { problems: told ?? [], ...(untold && untold.length > 0 && { untold }) };
 }
 
 /** As kubelet's refusals and `vfs` show it; the code comes first, for metrics and for greps. */

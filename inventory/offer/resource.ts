@@ -12,6 +12,8 @@ export interface Unit {
   readonly vf?: Vf;
   /** Empty: healthy. Else the reasons, worst first, e.g. `vf-gone`, `driver-wrong`, `taken-by smartnic.io/direct`. */
   readonly problems: readonly string[];
+  /** What kubelet is not told, because a pod has the vf, and what keeps the vf from every other pod. */
+  readonly untold?: readonly string[];
   /** NUMA nodes told to kubelet by the pool's numaPolicy; empty: no TopologyInfo. */
   readonly numaNodes: readonly number[];
 }

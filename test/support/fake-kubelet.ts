@@ -14,6 +14,8 @@ import { PluginWatcher, serveRegistration, sockets } from './fake-kubelet/regist
 /** A pod to admit: `namespace/name`, and the devices that each container asks for, e.g. `{ main: { 'smartnic.io/direct': 1 } }`. */
 export interface PodSpec {
   readonly name: string;
+  /** Ordinary init containers: admitted first; what they have is used again for the containers. */
+  readonly initContainers?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly containers: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
@@ -33,7 +35,11 @@ export class FakeKubelet {
   #plugins: Plugins;
   #servers: readonly Server[] = [];
   #watcher: PluginWatcher | undefined;
+  /** In the order in which they came. */
   readonly #pods = new Set<string>();
+  /** Pods that kubelet has not learnt of since its start. */
+  #unlearnt = new Set<string>();
+  #learning: NodeJS.Timeout | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor({ directory, behaviour = {} }: FakeKubeletOptions) {
@@ -51,8 +57,9 @@ export class FakeKubelet {
     this.#book = new DeviceBook();
     this.#readCheckpoint();
     this.#plugins = this.#newPlugins();
+    this.#learn();
     this.#servers = [
-      await servePodResources(this.path('pod-resources/kubelet.sock'), this.#book, this.behaviour, () => this.#pods),
+      await servePodResources(this.path('pod-resources/kubelet.sock'), this.#book, this.behaviour, () => this.#listedPods()),
       await serveRegistration(this.path('device-plugins/kubelet.sock'), this.#plugins),
     ];
     if (this.behaviour.watcher) this.#watcher = new PluginWatcher(this.path('plugins_registry'), this.#plugins, 50);
@@ -60,6 +67,7 @@ export class FakeKubelet {
 
   /** Ends at once, as when killed: streams break, nothing in the directories is cleaned up but the checkpoint is there. */
   stop(): void {
+    clearInterval(this.#learning);
     this.#watcher?.stop();
     this.#watcher = undefined;
     this.#plugins.disconnectAll();
@@ -130,9 +138,18 @@ export class FakeKubelet {
    */
   async admit(pod: PodSpec): Promise<readonly Given[]> {
     this.#pods.add(pod.name);
+    this.#unlearnt.delete(pod.name);
+    this.#forgetEnded();
+    const reusable = new Set<string>();
     try {
-      for (const [container, limits] of Object.entries(pod.containers)) {
-        for (const [resource, count] of Object.entries(limits)) await this.#allocate(pod.name, container, resource, count);
+      for (const [init, containers] of [
+        [true, pod.initContainers ?? {}],
+        [false, pod.containers],
+      ] as const) {
+        for (const [container, limits] of Object.entries(containers)) {
+          for (const [resource, count] of Object.entries(limits))
+            await this.#allocate({ pod: pod.name, container, init, resource, count, reusable });
+        }
       }
     } catch (error) {
       this.remove(pod.name);
@@ -146,7 +163,7 @@ export class FakeKubelet {
   /** The pod has the device since before the plugin had anything against that; nobody is asked. */
   give(pod: string, resource: string, id: string): void {
     this.#pods.add(pod);
-    this.#book.give({ pod, container: 'main', resource, ids: [id], envs: {}, devices: [], mounts: [], cdi: [] });
+    this.#book.give({ pod, container: 'main', init: false, resource, ids: [id], envs: {}, devices: [], mounts: [], cdi: [] });
     this.#writeCheckpoint();
   }
 
@@ -155,14 +172,14 @@ export class FakeKubelet {
     this.#pods.add(name);
   }
 
-  /** The pod ended. The checkpoint keeps it until something else is written. */
+  /** The pod ended. Kubelet takes its devices back when it next lists or admits pods; the checkpoint keeps them until it is written again. */
   remove(pod: string): void {
     this.#pods.delete(pod);
-    this.#book.release(pod);
+    this.#unlearnt.delete(pod);
   }
 
   given(pod: string): readonly Given[] {
-    return this.#book.given.filter((given) => given.pod === pod);
+    return this.#pods.has(pod) ? this.#book.given.filter((given) => given.pod === pod) : [];
   }
 
   /** Resolves when `holds` does; throws, with what was expected, after `timeout` milliseconds. */
@@ -194,6 +211,29 @@ export class FakeKubelet {
     });
   }
 
+  /** As kubelet learns of its pods at its start: one after the other, the oldest first. */
+  #learn(): void {
+    const { podDelay } = this.behaviour;
+    this.#unlearnt = new Set(podDelay > 0 ? this.#pods : []);
+    this.#learning = setInterval(() => {
+      const [next] = this.#unlearnt;
+      if (next === undefined) clearInterval(this.#learning);
+      else this.#unlearnt.delete(next);
+    }, podDelay);
+  }
+
+  /** Of List, which first takes back what ended pods had. */
+  #listedPods(): readonly string[] {
+    this.#forgetEnded();
+    return [...this.#pods].filter((pod) => this.behaviour.podsKnown && !this.#unlearnt.has(pod));
+  }
+
+  /** Kubelet does nothing of the kind before it has learnt of all its pods (its sources are "ready" only then). */
+  #forgetEnded(): void {
+    if (!this.behaviour.podsKnown || this.#unlearnt.size > 0) return;
+    for (const pod of new Set(this.#book.given.map((one) => one.pod))) if (!this.#pods.has(pod)) this.#book.release(pod);
+  }
+
   #newPlugins(): Plugins {
     return new Plugins(this.#book, this.behaviour, this.violations, () => this.#writeCheckpoint());
   }
@@ -204,7 +244,7 @@ export class FakeKubelet {
     return plugin;
   }
 
-  async #allocate(pod: string, container: string, resource: string, count: number): Promise<void> {
+  async #allocate({ pod, container, init, resource, count, reusable }: Wanted): Promise<void> {
     const had = this.#book.given.find((one) => one.pod === pod && one.container === container && one.resource === resource);
     if (had !== undefined) {
       const healthy = new Set(this.#book.healthy(resource));
@@ -213,15 +253,20 @@ export class FakeKubelet {
       return;
     }
     const plugin = this.#plugin(resource);
-    const ids = await this.#choose(resource, count);
+    const again = [...reusable].filter((id) => this.#book.lists.get(resource)?.has(id)).slice(0, count);
+    const ids = [...again, ...(again.length < count ? await this.#choose(resource, count - again.length) : [])];
     this.#book.reserve(resource, ids);
     try {
       const [response] = (await plugin.client.allocate([ids])).container_responses;
       if (response === undefined) throw new Error(`no containers return in allocation response for ${resource}`);
-      this.#book.give({ pod, container, resource, ids, ...digest(response) });
+      this.#book.give({ pod, container, init, resource, ids, ...digest(response) });
+      for (const id of ids) init ? reusable.add(id) : reusable.delete(id);
       this.#writeCheckpoint();
     } catch (error) {
-      this.#book.unreserve(resource, ids);
+      this.#book.unreserve(
+        resource,
+        ids.filter((id) => !again.includes(id)),
+      );
       throw error instanceof Error && 'details' in error ? new Error(`rpc error: ${error.message}`, { cause: error }) : error;
     }
   }
@@ -253,7 +298,11 @@ export class FakeKubelet {
       [...this.#book.lists.keys()].map((resource) => [resource, this.#book.healthy(resource)]),
     );
     const content = { Data: { PodDeviceEntries, RegisteredDevices }, Checksum: 1, BootID: 'fake' };
-    writeFileSync(this.path('device-plugins/kubelet_internal_checkpoint'), JSON.stringify(content));
+    try {
+      writeFileSync(this.path('device-plugins/kubelet_internal_checkpoint'), JSON.stringify(content));
+    } catch {
+      // Kubelet logs it and goes on.
+    }
   }
 
   #readCheckpoint(): void {
@@ -266,6 +315,17 @@ export class FakeKubelet {
     const { Data } = JSON.parse(text) as { Data: { PodDeviceEntries: readonly { AllocResp: string }[] } };
     for (const { AllocResp } of Data.PodDeviceEntries) this.#book.give(JSON.parse(Buffer.from(AllocResp, 'base64').toString()));
   }
+}
+
+/** Devices of one resource for one container. */
+interface Wanted {
+  readonly pod: string;
+  readonly container: string;
+  readonly init: boolean;
+  readonly resource: string;
+  readonly count: number;
+  /** What ordinary init containers of the pod have and no container has taken over yet. */
+  readonly reusable: Set<string>;
 }
 
 function digest(response: ContainerAllocateResponse__Output): Pick<Given, 'envs' | 'devices' | 'mounts' | 'cdi'> {

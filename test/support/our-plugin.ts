@@ -13,7 +13,9 @@ const quick: Timing = {
   longestPause: 300,
   farewell: 600,
   reconcile: 50,
+  naming: 200,
   grace: 300,
+  doubt: 60_000,
 };
 
 export interface OurPlugin extends Kubelet {

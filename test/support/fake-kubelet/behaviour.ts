@@ -17,11 +17,15 @@ export interface Behaviour {
   listDelay: number;
   /** PodResources Get (on by default since 1.34). */
   podResourcesGet: boolean;
+  /** What PodResources List fails with. */
+  podResources: string | undefined;
   /** PodResources: calls let through at once, then per second. */
   burst: number;
   rate: number;
   /** Whether kubelet has learnt of its pods; after a start it may take a while, and its lists are empty until then. */
   podsKnown: boolean;
+  /** Milliseconds between two pods that kubelet learns of at its start; 0: all at once. */
+  podDelay: number;
 }
 
 export function healthyKubelet(): Behaviour {
@@ -34,8 +38,10 @@ export function healthyKubelet(): Behaviour {
     refuse: () => undefined,
     listDelay: 0,
     podResourcesGet: true,
+    podResources: undefined,
     burst: 10,
     rate: 100,
     podsKnown: true,
+    podDelay: 0,
   };
 }

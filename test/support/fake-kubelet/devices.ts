@@ -9,6 +9,8 @@ export interface Listed {
 export interface Given {
   readonly pod: string;
   readonly container: string;
+  /** Of an ordinary init container: kept for the pod's life, and never listed by PodResources. */
+  readonly init: boolean;
   readonly resource: string;
   readonly ids: readonly string[];
   readonly envs: Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ import { listenOn } from './servers.ts';
 
 const { v1 } = loadProto<ProtoGrpcType>('podresources.proto');
 
-/** `pods` gives `namespace/name` of every pod on the node. */
+/** `pods` gives `namespace/name` of every pod that kubelet knows. */
 export async function servePodResources(
   socket: string,
   book: DeviceBook,
@@ -19,9 +19,12 @@ export async function servePodResources(
 ): Promise<Server> {
   const admit = rateLimit(behaviour);
   const tooMany = { code: status.RESOURCE_EXHAUSTED, details: 'rejected by rate limit' };
-  const known = (): readonly PodResources[] => (behaviour.podsKnown ? [...pods()].map((pod) => podResources(pod, book)) : []);
+  const known = (): readonly PodResources[] => [...pods()].map((pod) => podResources(pod, book));
   const handlers: PodResourcesListerHandlers = {
-    List: (_call, reply) => (admit() ? reply(null, { pod_resources: [...known()] }) : reply(tooMany)),
+    List: (_call, reply) => {
+      if (behaviour.podResources !== undefined) return reply({ code: status.INTERNAL, details: behaviour.podResources });
+      return admit() ? reply(null, { pod_resources: [...known()] }) : reply(tooMany);
+    },
     Get: (call, reply) => {
       const { pod_name, pod_namespace } = call.request;
       if (!admit()) return reply(tooMany);
@@ -47,7 +50,7 @@ export async function servePodResources(
 function podResources(pod: string, book: DeviceBook): PodResources {
   const [namespace = '', name = ''] = pod.split('/');
   const byContainer = Map.groupBy(
-    book.given.filter((given) => given.pod === pod),
+    book.given.filter((given) => given.pod === pod && !given.init),
     (given) => given.container,
   );
   const containers = [...byContainer].map(([container, given]) => ({

@@ -1,5 +1,5 @@
 // The device plugin as a whole on a tree and a fake kubelet: what the machine does is what kubelet hears.
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -112,6 +112,64 @@ describe('the device plugin', () => {
     tree.addVf(pf, taken);
     await machine.plugin.look();
     deepEqual(machine.plugin.status.findings, []);
+  });
+
+  describe('when a pod has given a vf back', () => {
+    const marker = (address: string) => machine.tree.write(`/var/lib/smartnic/quarantine/${address}`, 'not reset: FLR timed out');
+
+    /** Starts with the real grace, which protects the other names only, and gives a pod one vf. */
+    async function startHeld(text: string, reconcile = 50): Promise<string> {
+      await start([pf], text, { kubelet: { kubeletDir: '/k', timing: { reconcile, grace: 30_000 } } });
+      await machine.kubelet.untilOffered(direct, 4);
+      const [given] = await machine.kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } });
+      await sleep(200); // it is listed
+      return given?.ids[0] ?? '';
+    }
+
+    it('tells of its quarantine as soon as kubelet lists the vf no longer', async () => {
+      const address = await startHeld(both);
+      marker(address);
+      await machine.plugin.look();
+      equal(machine.kubelet.allocatable(direct), 4);
+      machine.kubelet.remove('p');
+      await machine.kubelet.untilOffered(direct, 4, 3, 2000);
+      ok(!machine.kubelet.healthy(direct).includes(address));
+      const [next] = await machine.kubelet.admit({ name: 'q', containers: { c: { [direct]: 1 } } });
+      ok(!next?.ids.includes(address));
+    });
+
+    it('holds it back from the other name until the grace is over', async () => {
+      const address = await startHeld(both);
+      machine.kubelet.remove('p');
+      await sleep(500);
+      equal(machine.kubelet.allocatable(direct), 4);
+      ok(!machine.kubelet.healthy(virtio).includes(address));
+    });
+
+    it('notices that the host uses it, also after a restart of the plugin', async () => {
+      const address = await startHeld(both);
+      await machine.restart();
+      await machine.kubelet.untilOffered(direct, 4);
+      machine.facts = { addresses: new Map([['enp65s0v0', ['192.0.2.5/24']]]) };
+      await machine.plugin.look();
+      equal(machine.kubelet.capacity(direct), 4);
+      machine.kubelet.remove('p');
+      await machine.kubelet.untilOffered(direct, 3, 3, 2000);
+      ok(!machine.kubelet.healthy(direct).includes(address));
+    });
+
+    it('refuses it, with the reason, to a pod that kubelet gives it to before we have heard of its return', async () => {
+      const address = await startHeld(both, 60_000);
+      marker(address);
+      await machine.plugin.look();
+      machine.kubelet.remove('p');
+      await rejects(
+        machine.kubelet.admit({ name: 'q', containers: { c: { [direct]: 4 } } }),
+        /0000:41:10\.0 of smartnic\.io\/direct is unhealthy: quarantined: not reset: FLR timed out/,
+      );
+      const [next] = await machine.kubelet.admit({ name: 'r', containers: { c: { [direct]: 1 } } }); // it is advised another one
+      ok(!next?.ids.includes(address));
+    });
   });
 
   it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async function () {

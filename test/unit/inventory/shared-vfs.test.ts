@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dialPlugin } from '../../support/fake-kubelet/plugin-client.ts';
 import { FakeKubelet, type PodSpec } from '../../support/fake-kubelet.ts';
 import { type OurPlugin, startOurs } from '../../support/our-plugin.ts';
@@ -65,7 +66,7 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
       const answers = await Promise.allSettled(left.map((each) => kubelet.admit(each)));
       for (const answer of answers) if (answer.status === 'rejected') assert.match(String(answer.reason), /lost the race/);
       left = left.filter((_, at) => answers[at]?.status === 'rejected');
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
     const ids = pods.flatMap((each) => kubelet.given(each.name).flatMap((one) => one.ids));
     assert.equal(new Set(ids).size, 8);
@@ -149,11 +150,25 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
       );
       await client.allocate([['0000:03:01.0']]);
       writeFileSync(checkpoint, '{"Data": {"PodDeviceEntries": null, "RegisteredDevices": {}}, "Checksum": 1}');
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
       await client.allocate([['0000:01:01.0']]);
     } finally {
       client.close();
     }
+  });
+
+  it('are told as unhealthy while it is not known under which name they are held, and none is refused then', async () => {
+    kubelet.behaviour.podResources = 'not today';
+    const checkpoint = kubelet.path('device-plugins/kubelet_internal_checkpoint');
+    mkdirSync(checkpoint); // no kubelet can write or read it
+    const plugin = await start();
+    plugin.offer([someResource(direct, [...vfs, someVf(3, 0)]), someResource(forwarder, vfs)]);
+    await kubelet.untilOffered(direct, 9, 1);
+    await kubelet.untilOffered(forwarder, 8, 0);
+    kubelet.behaviour.podResources = undefined;
+    kubelet.addPod('kube-system/other');
+    await kubelet.untilOffered(direct, 9);
+    await kubelet.untilOffered(forwarder, 8);
   });
 
   it('stay held while kubelet has not learnt of its pods after its own restart', async () => {
@@ -163,7 +178,7 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
     await kubelet.admit(pod('a', { [direct]: 3 }));
     kubelet.behaviour.podsKnown = false;
     await kubelet.restart();
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    await sleep(800);
     assert.equal(plugin.holdings.size, 3);
     kubelet.behaviour.podsKnown = true;
     await offered(8, 5);
@@ -191,9 +206,73 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
     await kubelet.restart();
     const second = await start();
     await offered(8, 5);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await sleep(600);
     assert.equal(second.holdings.size, 3);
     assert.match(second.log.join(''), /list of pods is not complete yet: it has no pod at all/);
+  });
+
+  it('stay held after kubelet was away for longer than the grace, while it adds its pods one by one', async () => {
+    kubelet.addPod('kube-system/smartnic-abc');
+    const plugin = await start({ ownPod: { namespace: 'kube-system', name: 'smartnic-abc' }, timing: { doubt: 400 } });
+    await offered(8, 8);
+    await kubelet.admit(pod('a', { [direct]: 8 }));
+    await offered(8, 0);
+    kubelet.stop();
+    await sleep(600);
+    kubelet.behaviour.podDelay = 400; // our own pod is the older one: a list with it lacks the other
+    await kubelet.start();
+    await kubelet.until('we are in its list', () => plugin.status.every(({ streams }) => streams > 0));
+    await sleep(600);
+    assert.equal(plugin.holdings.size, 8);
+    await offered(8, 0);
+    await kubelet.admit(pod('a', { [direct]: 8 })); // what is healthy may stay
+    kubelet.remove('default/a');
+    await offered(8, 8);
+  });
+
+  it('stay held by an ordinary init container for the life of its pod, though kubelet does not list it', async () => {
+    const plugin = await start({ timing: { doubt: 400 } });
+    await offered(8, 8);
+    kubelet.addPod('kube-system/other');
+    await kubelet.admit({ ...pod('a', { [direct]: 1 }), initContainers: { init: { [direct]: 3 } } });
+    assert.equal(kubelet.given('default/a').length, 2);
+    await sleep(900);
+    assert.equal(plugin.holdings.size, 3);
+    await offered(8, 5);
+    const messages = kubelet.messages;
+    await sleep(1000);
+    assert.ok(kubelet.messages - messages <= 3, `kubelet was made to write its checkpoint ${kubelet.messages - messages} times`);
+    kubelet.remove('default/a');
+    await offered(8, 8);
+  });
+
+  it('are free again when their pod ended before it was ever listed, though the checkpoint still names it', async () => {
+    const first = await start();
+    await offered(8, 8);
+    kubelet.addPod('kube-system/other');
+    await kubelet.admit(pod('a', { [direct]: 3 }));
+    await first.stop();
+    kubelet.remove('default/a');
+    const second = await start();
+    await offered(8, 8);
+    await kubelet.until('freed', () => second.holdings.size === 0);
+  });
+
+  it('are free again only when the checkpoint can be read', async () => {
+    const plugin = await start();
+    await offered(8, 8);
+    kubelet.addPod('kube-system/other');
+    await kubelet.admit(pod('a', { [direct]: 3 }));
+    await offered(8, 5);
+    const checkpoint = kubelet.path('device-plugins/kubelet_internal_checkpoint');
+    rmSync(checkpoint);
+    mkdirSync(checkpoint);
+    kubelet.remove('default/a');
+    await sleep(600);
+    assert.equal(plugin.holdings.size, 3);
+    assert.match(plugin.log.join(''), /cannot read kubelet's device checkpoint .*EISDIR/);
+    rmSync(checkpoint, { recursive: true });
+    await offered(8, 8);
   });
 
   it('are held by another plugin too: a pod that has one from there keeps it', async () => {

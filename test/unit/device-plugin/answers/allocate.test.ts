@@ -97,7 +97,7 @@ describe('Allocate', () => {
   });
 
   it('gives a vf again that is held under the same name: kubelet alone knows when a pod has ended', () => {
-    const holdings = new Map([['0000:01:01.0', { resource: name, seen: 0 }]]);
+    const holdings = new Map([['0000:01:01.0', { resource: name, since: 0, named: true }]]);
     allocate({ resources: [someResource(name, someVfs([1], 1))], holdings }, name, [['0000:01:01.0']]);
   });
 
@@ -105,7 +105,7 @@ describe('Allocate', () => {
   const other = someResource('smartnic.io/other', someVfs([2], 2), { pool: 'pool-b' });
   const shared = someResource('smartnic.io/virtio-forwarder', someVfs([1], 2));
   const { iommuGroup: _group, ...bare } = someVf(1, 0);
-  const held = new Map([['0000:01:01.0', { resource: 'smartnic.io/virtio-forwarder', seen: 0 }]]);
+  const held = new Map([['0000:01:01.0', { resource: 'smartnic.io/virtio-forwarder', since: 0, named: true }]]);
   const refusals: readonly (readonly [string, Snapshot, readonly (readonly string[])[], number, RegExp])[] = [
     ['no container at all', offering(direct), [], 3, /^Allocate of smartnic.io\/direct names no container/],
     ['a container without devices', offering(direct), [[]], 3, /names no device/],

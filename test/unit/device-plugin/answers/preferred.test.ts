@@ -12,7 +12,10 @@ const vfs = someVfs([1, 2, 3], 4);
 const all = vfs.map((vf) => vf.address);
 
 function offering(resources: readonly Resource[], held: Readonly<Record<string, string>> = {}): Snapshot {
-  return { resources, holdings: new Map(Object.entries(held).map(([id, resource]) => [id, { resource, seen: 0 }])) };
+  return {
+    resources,
+    holdings: new Map(Object.entries(held).map(([id, resource]) => [id, { resource, since: 0, named: true }])),
+  };
 }
 function choose(snapshot: Snapshot, name: string, size: number, mustInclude: readonly string[] = [], available = all): string {
   const chosen = preferred(snapshot, name, { available, mustInclude, size });

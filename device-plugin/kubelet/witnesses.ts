@@ -1,0 +1,93 @@
+// The two that know which devices containers have: kubelet itself (PodResources), and the checkpoint that it writes for itself.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../host/base/errors.ts';
+import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import type { Host } from '../../host/host.ts';
+import { onHost } from '../../host/kernel/sysfs.ts';
+import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
+import { listPodDevices, type PodName } from '../../host/kube/podresources.ts';
+import type { Held } from '../../inventory/holdings.ts';
+
+export interface Asked {
+  readonly host: Pick<Host, 'root'>;
+  /** As the machine sees it, e.g. `/var/lib/kubelet`. */
+  readonly kubeletDir: string;
+  /** The pod we run in. A list without it comes from a kubelet that hasn't learnt of its pods yet, and frees nothing. */
+  readonly ownPod?: PodName;
+}
+
+export interface List {
+  readonly held: readonly Held[];
+  /** Whether kubelet has answered, and knows its pods already. */
+  readonly believed: boolean;
+  /** Which kubelet answered; undefined when another one may have begun meanwhile. */
+  readonly by?: string | undefined;
+  readonly problems: readonly string[];
+}
+
+/** @param informed - a kubelet that has told of its pods: one does not forget them, so a list of its without any pod is true. */
+export async function askList({ host, kubeletDir, ownPod }: Asked, informed: string | undefined): Promise<List> {
+  const socket = join(kubeletDir, 'pod-resources/kubelet.sock');
+  const kubelet = () => findSocketIdentity(onHost(host, socket));
+  try {
+    const before = kubelet();
+    const pods = await listPodDevices(host, { socket, timeout: 5000 });
+    const by = kubelet() === before ? before : undefined;
+    const held = pods.flatMap((pod) => pod.devices.flatMap(asHeld));
+    const told = pods.some((pod) => ownPod === undefined || (pod.name === ownPod.name && pod.namespace === ownPod.namespace));
+    const believed = told || (by !== undefined && by === informed);
+    const missing = ownPod === undefined ? 'has no pod at all' : `lacks ${ownPod.namespace}/${ownPod.name}, where we run`;
+    const problems = believed ? [] : [`kubelet's list of pods is not complete yet: it ${missing}; nothing is freed by it`];
+    return { held, believed, by, problems };
+  } catch (error) {
+    return { held: [], believed: false, problems: [messageOf(error)] };
+  }
+}
+
+export interface Checkpoint {
+  /** Nothing when there is no checkpoint: kubelet has never given out a device. Absent: it can't be read. */
+  readonly held?: readonly Held[];
+  readonly problems: readonly string[];
+}
+
+export interface CheckpointFile {
+  /** Parsed only when it has changed. */
+  read(): Checkpoint;
+  /** Since it was last read. */
+  hasChanged(): boolean;
+}
+
+export function openCheckpoint(host: Asked['host'], kubeletDir: string): CheckpointFile {
+  const file = join(kubeletDir, 'device-plugins/kubelet_internal_checkpoint');
+  let seen: string | undefined;
+  let last: Checkpoint | undefined;
+
+  /** Kubelet replaces the file: another inode, or another time. */
+  function identity(): string | undefined {
+    const stat = statSync(onHost(host, file), { bigint: true, throwIfNoEntry: false });
+    return stat && `${stat.ino} ${stat.ctimeNs} ${stat.size}`;
+  }
+
+  return {
+    read() {
+      const now = identity();
+      if (last === undefined || now !== seen || last.held === undefined) last = parse();
+      seen = now;
+      return last;
+    },
+    hasChanged: () => identity() !== seen,
+  };
+
+  function parse(): Checkpoint {
+    try {
+      return { held: (readCheckpoint(host, file) ?? []).flatMap(asHeld), problems: [] };
+    } catch (error) {
+      return { problems: [`${messageOf(error)}; no VF is freed until it can be read`] };
+    }
+  }
+}
+
+function asHeld({ ids, resource }: { readonly ids: readonly string[]; readonly resource: string }): readonly Held[] {
+  return ids.map((id) => ({ id, resource }));
+}
