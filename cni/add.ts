@@ -16,7 +16,7 @@ import type { Context } from './attachment/context.ts';
 import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
 import { callHooks } from './attachment/hook-calls.ts';
 import { ovsdbOf, planAttachment, planPort } from './attachment/plan.ts';
-import { beginReserved, type Claim } from './claim/claim.ts';
+import { claim } from './claim/claim.ts';
 import { CniError, coded, codes } from './protocol/errors.ts';
 import { ipamAdd, requireInstalled } from './protocol/ipam.ts';
 import type { Request } from './protocol/request.ts';
@@ -35,14 +35,14 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
   const planned = planAttachment(context, request, type);
-  const reserve = vnic.reserves(host.forwarder);
-  requireKeepable(request.config, type, reserve === 'vf');
+  const kind = vnic.reserves(host.forwarder);
+  requireKeepable(request.config, type, kind === 'vf');
   if (planned.ipam !== undefined) await requireInstalled(planned.ipam);
   if (planned.deviceInfo !== undefined) checkDeviceInfoPath(planned.deviceInfo);
   await makeRoom(context, planned);
   const { mac } = planPort(request, planned, bridge);
-  const attachment = reserve === undefined ? planned : await claim(context, request, { planned, reserve, mac });
-  if (reserve === undefined) await journal.begin(planned);
+  const attachment = kind === undefined ? planned : await claim(context, request, { planned, kind, mac });
+  if (kind === undefined) await journal.begin(planned);
   host.step('intent written');
   try {
     const port = planPort(request, attachment, bridge);
@@ -54,14 +54,6 @@ export async function add(context: Context, request: Request): Promise<Result> {
     await teardown(context, attachment).catch((undo: unknown) =>
       host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
     );
-    throw coded(error, codes.plugFailed);
-  }
-}
-
-async function claim(context: Context, request: Request, wanted: Claim): Promise<Attachment> {
-  try {
-    return await beginReserved(context, request, wanted);
-  } catch (error) {
     throw coded(error, codes.plugFailed);
   }
 }

@@ -48,7 +48,8 @@ async function checkAttachment(
   const addresses = (result?.ips ?? []).filter(({ address }) =>
     listed.ips.some((each) => each.address === address && (each.interface ?? index) === index),
   );
-  const ownsAddresses = made.socketPath === undefined && attachment.vf?.driver !== 'vfio-pci';
+  const { reserved } = attachment;
+  const ownsAddresses = made.socketPath === undefined && !(reserved?.kind === 'vf' && reserved.driver === 'vfio-pci');
   if (ownsAddresses) await checkIp(host, { netns, ifname, addresses });
   // A vf without a representor is no port of a bridge.
   if (!result?.interfaces.some(({ sandbox }) => sandbox === undefined)) return;

@@ -1,6 +1,6 @@
 // `attachments`: every pod interface that the journal or the bridges know, as a table. Looks for itself, so that it works without a server.
 
-import { type Attachment, findingIds, owner } from '../cni/attachment/attachment.ts';
+import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
 import type { Entry } from '../cni/attachment/journal.ts';
 import { findStrays } from '../cni/teardown/strays.ts';
 import { deathOf, type Looker } from '../cni/teardown/sweep.ts';
@@ -40,10 +40,10 @@ async function portsOf({ host }: Looker, address: string, problems: string[]): P
 }
 
 function row(attachment: Attachment, state: string): readonly string[] {
-  const { pod, containerId, ifname, network, vnicType, bridge, bridgePort, vf, slot, since } = attachment;
+  const { pod, containerId, ifname, network, vnicType, bridge, bridgePort, reserved, since } = attachment;
   const name = pod.podNamespace && pod.podName ? `${pod.podNamespace}/${pod.podName}` : containerId.slice(0, 12);
   const when = since.replace(/\.\d+Z$/, 'Z');
-  return [name, ifname, network, vnicType, bridge, bridgePort, vf?.address ?? slot?.id ?? '-', when, state];
+  return [name, ifname, network, vnicType, bridge, bridgePort, reserved?.id ?? '-', when, state];
 }
 
 /** The strongest thing to be said. */
@@ -56,9 +56,7 @@ async function stateOf(looker: Looker, entry: Entry, ports: readonly BridgePort[
   if (ports === undefined) return 'added';
   const ids = Object.entries(findingIds(attachment));
   const port = ports.find(({ externalIds }) => ids.every(([key, value]) => externalIds[key] === value));
-  // A vf without a representor has no port.
-  if (port === undefined)
-    return attachment.vf !== undefined && attachment.vf.representor === undefined ? 'ok' : 'its port is gone';
+  if (port === undefined) return hasPort(attachment) ? 'its port is gone' : 'ok';
   if (port.error !== undefined) return `Open vSwitch: ${port.error}`;
   return port.ofport === undefined || port.ofport < 0 ? 'not taken by ovs-vswitchd' : 'ok';
 }

@@ -8,7 +8,7 @@ import type { Vf } from '../host/nic/vf.ts';
 import { findNetdevIn, moveNetdev } from '../host/nic/vf-netdev.ts';
 import { findVfSettings } from '../host/nic/vf-settings.ts';
 import type { DeviceNode, Grant } from './grant.ts';
-import { type CableVf, putBackVf, raiseRepresentor, setUpVf } from './vf.ts';
+import { putBackVf, type ReservedVf, raiseRepresentor, setUpVf } from './vf.ts';
 import type { Port, Vnic } from './vnic.ts';
 
 export const direct: Vnic = {
@@ -21,39 +21,39 @@ export const direct: Vnic = {
     if (vf.driver === 'kernel') await give(host, port, vf);
     return {
       ...(bridge && { bridge }),
-      pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, pciID: vf.address },
+      pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, pciID: vf.id },
       takesIp: vf.driver === 'kernel',
     };
   },
 
   async check(host, port) {
     const vf = vfOf(port);
-    const driver = findBinding(host, vf.address);
-    if (driver === undefined) throw new Error(`VF ${vf.address} is not on the machine any more`);
+    const driver = findBinding(host, vf.id);
+    if (driver === undefined) throw new Error(`VF ${vf.id} is not on the machine any more`);
     if (vf.driver === 'vfio-pci' && driver.driver !== 'vfio-pci') {
-      throw new Error(`VF ${vf.address} is bound to ${driver.driver ?? 'no driver'}, not vfio-pci`);
+      throw new Error(`VF ${vf.id} is bound to ${driver.driver ?? 'no driver'}, not vfio-pci`);
     }
     // The pf's word on what we set; a later plugin of a chain may have given the netdev another one.
-    const mac = (await findVfSettings(host, vf.address))?.mac;
+    const mac = (await findVfSettings(host, vf.id))?.mac;
     if (mac !== vf.settings.mac)
-      throw new Error(`VF ${vf.address} has MAC ${mac ?? 'unknown'} at its PF ${vf.pf}, not ${vf.settings.mac}`);
+      throw new Error(`VF ${vf.id} has MAC ${mac ?? 'unknown'} at its PF ${vf.pf}, not ${vf.settings.mac}`);
     if (vf.representor !== undefined) await checkRepresentor(host, vf.representor);
     if (vf.driver === 'kernel') await checkNetdev(host, port, vf);
   },
 
-  async unplug(host, { vf, netns, ifname }) {
-    if (vf !== undefined) await putBackVf(host, vf, { netns, ifname });
+  async unplug(host, { reserved, netns, ifname }) {
+    if (reserved?.kind === 'vf') await putBackVf(host, reserved, { netns, ifname });
   },
 
   /** A netdev comes back by itself when the pod's namespace ends. A vf at vfio says nothing of the pod. */
-  async alive(host, { vf }) {
-    if (vf === undefined) return true; // its journal was lost: nothing proves it dead
-    const found = findVf(host, vf.address);
-    return found !== undefined && !(vf.driver === 'kernel' && found.vf.netdevs.length > 0);
+  async alive(host, { reserved }) {
+    if (reserved?.kind !== 'vf') return true; // its journal was lost: nothing proves it dead
+    const found = findVf(host, reserved.id);
+    return found !== undefined && !(reserved.driver === 'kernel' && found.vf.netdevs.length > 0);
   },
 };
 
-async function give(host: Host, port: Port, { address }: CableVf): Promise<void> {
+async function give(host: Host, port: Port, { id: address }: ReservedVf): Promise<void> {
   using pod = openNetns(port.netns);
   await moveNetdev(host, { address, to: pod, as: { name: port.ifname, mac: port.mac, mtu: port.mtu } });
   host.step('netdev moved');
@@ -70,7 +70,7 @@ async function checkRepresentor(host: Host, name: string): Promise<void> {
   if (!link.up) throw new Error(`the representor ${name} is down`);
 }
 
-async function checkNetdev(host: Host, port: Port, { address }: CableVf): Promise<void> {
+async function checkNetdev(host: Host, port: Port, { id: address }: ReservedVf): Promise<void> {
   using pod = openNetns(port.netns);
   using inside = host.netlink(pod);
   const link = await findNetdevIn(inside, address, port.ifname);
@@ -79,9 +79,9 @@ async function checkNetdev(host: Host, port: Port, { address }: CableVf): Promis
   if (link.mac !== port.mac) throw new Error(`${port.ifname} in ${port.netns} has MAC ${link.mac}, not ${port.mac}`);
 }
 
-function vfOf({ vf, ifname }: Port): CableVf {
-  if (vf === undefined) throw new Error(`${ifname} was planned as direct without a VF; this is a fault of smartnic`);
-  return vf;
+function vfOf({ reserved, ifname }: Port): ReservedVf {
+  if (reserved?.kind !== 'vf') throw new Error(`${ifname} was planned as direct without a VF; this is a fault of smartnic`);
+  return reserved;
 }
 
 /**

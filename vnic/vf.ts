@@ -10,9 +10,11 @@ import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from 
 /** What becomes of the vf: handed to user space, or its netdev to the pod. */
 export type VfDriver = 'vfio-pci' | 'kernel';
 
-/** A vf in a cable. A part of the journal: with it alone the vf can be put back. */
-export interface CableVf {
-  readonly address: string;
+/** A VF that a cable uses. A part of the journal: with it alone the VF can be put back. */
+export interface ReservedVf {
+  readonly kind: 'vf';
+  /** Its PCI address `dddd:bb:dd.f`. */
+  readonly id: string;
   /** PCI address of its pf. */
   readonly pf: string;
   /** N of the pf's virtfnN. */
@@ -38,13 +40,13 @@ interface LinkState {
   readonly up: boolean;
 }
 
-export interface VfWish extends Pick<CableVf, 'driver' | 'settings' | 'representor'> {
+export interface VfWish extends Pick<ReservedVf, 'driver' | 'settings' | 'representor'> {
   /** Allow a vf that no IOMMU keeps from the rest of the memory. */
   readonly noiommu: boolean;
 }
 
 /** Decides and reads, changes nothing. @throws Error when this vf can't be given away in that way, naming why. */
-export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Promise<CableVf> {
+export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Promise<ReservedVf> {
   const { address, index } = vf;
   const { driver, settings, representor } = wish;
   if (driver === 'vfio-pci') requireIsolation(address, vf.iommuGroup, wish.noiommu);
@@ -62,7 +64,7 @@ export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Pro
   if (representor !== undefined && port === undefined)
     throw new Error(`VF ${address}: there is no netdev ${representor} to be its representor`);
   return {
-    ...{ address, pf, index, driver, settings },
+    ...{ kind: 'vf' as const, id: address, pf, index, driver, settings },
     ...defined({ representor }),
     before: {
       binding,
@@ -76,10 +78,10 @@ export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Pro
 }
 
 /** The attributes, then the driver, which reads some of them at its start. */
-export async function setUpVf(host: Host, vf: CableVf): Promise<void> {
-  await changeVf(host, vf.address, vf.settings);
+export async function setUpVf(host: Host, vf: ReservedVf): Promise<void> {
+  await changeVf(host, vf.id, vf.settings);
   host.step('vf set');
-  if (vf.driver === 'vfio-pci') await bindDriver(host, vf.address, 'vfio-pci');
+  if (vf.driver === 'vfio-pci') await bindDriver(host, vf.id, 'vfio-pci');
   host.step('vf bound');
 }
 
@@ -100,8 +102,8 @@ export interface VfOutside {
 }
 
 /** All steps are tried; each finds out by itself what is left to do. @throws the first failure. */
-export async function putBackVf(host: Host, vf: CableVf, outside: VfOutside): Promise<void> {
-  const { address, before, representor } = vf;
+export async function putBackVf(host: Host, vf: ReservedVf, outside: VfOutside): Promise<void> {
+  const { id: address, before, representor } = vf;
   const steps: Readonly<Record<string, () => Promise<void>>> = {
     'representor lowered': async () => {
       if (representor !== undefined) await lowerRepresentor(host, representor, before.representor);

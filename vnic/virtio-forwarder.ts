@@ -7,18 +7,18 @@ import type { Host } from '../host/host.ts';
 import { existsOnHost, onHost } from '../host/kernel/sysfs.ts';
 import { direct } from './direct.ts';
 import type { Grant } from './grant.ts';
-import type { CableVf } from './vf.ts';
-import type { Cable, End, Port, Vnic } from './vnic.ts';
+import type { ReservedVf } from './vf.ts';
+import type { End, Port, Vnic } from './vnic.ts';
 
 export const virtioForwarder: Vnic = {
   reserves: (forwarder) => (forwarder?.port === undefined ? 'vf' : 'slot'),
 
   async plug(host, port) {
-    if (port.slot !== undefined) return await plugSlot(host, port, port.slot.id);
+    if (port.reserved?.kind === 'slot') return await plugSlot(host, port, port.reserved.id);
     const vf = vfOf(port);
     const forwarder = forwarderOf(host);
-    const pair = pairOf(vf.address);
-    clearSockets(host, vf.address);
+    const pair = pairOf(vf.id);
+    clearSockets(host, vf.id);
     const end = await direct.plug(host, port);
     await forwarder.attach({ ...pair, mac: port.mac, mtu: port.mtu });
     host.step('forwarder attached');
@@ -26,21 +26,22 @@ export const virtioForwarder: Vnic = {
   },
 
   async check(host, port) {
-    const { device, socket } = pairOf(port.slot?.id ?? vfOf(port).address);
-    if (port.slot === undefined) await direct.check(host, port);
+    const reserved = port.reserved?.kind === 'slot' ? port.reserved : vfOf(port);
+    if (reserved.kind === 'vf') await direct.check(host, port);
+    const { socket } = pairOf(reserved.id);
     const pairs = await forwarderOf(host).attached();
-    const wanted = port.slot === undefined ? device : port.bridgePort;
+    const wanted = reserved.kind === 'vf' ? reserved.id : port.bridgePort;
     if (pairs.some((each) => each.device === wanted && each.socket === socket)) return;
     throw new Error(
-      port.slot === undefined
-        ? `the forwarder does not relay ${socket} to VF ${device}; its keeper says why in smartnic's log`
+      reserved.kind === 'vf'
+        ? `the forwarder does not relay ${socket} to VF ${wanted}; its keeper says why in smartnic's log`
         : `Open vSwitch has no vhost-user port ${wanted} to ${socket}; was it removed or changed by hand?`,
     );
   },
 
   /** The forwarder first: a vf can't be taken from vfio-pci while somebody has it open, the kernel waits for that without end. */
   async unplug(host, cable) {
-    const id = deviceOf(cable);
+    const id = cable.reserved?.id;
     if (id !== undefined) {
       await host.forwarder?.detach(pairOf(id));
       host.step('forwarder detached');
@@ -97,10 +98,6 @@ function pairOf(id: string): PairName {
   return { device: id, socket: socketPlace(id).hostPath };
 }
 
-function deviceOf({ vf, slot }: Cable): string | undefined {
-  return vf?.address ?? slot?.id;
-}
-
 /** What an earlier pod left, whatever it is: no container of this one has been started yet. The directory is the device plugin's. */
 function clearSockets(host: Host, id: string): void {
   const directory = onHost(host, socketPlace(id).hostDirectory);
@@ -108,10 +105,13 @@ function clearSockets(host: Host, id: string): void {
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
 }
 
-function vfOf({ vf, ifname }: Port): CableVf {
-  if (vf === undefined) throw new Error(`${ifname} was planned as virtio-forwarder without a VF; this is a fault of smartnic`);
-  if (vf.driver === 'vfio-pci') return vf;
-  throw new Error(`driver: "${vf.driver}" leaves the VF to the kernel, but a forwarder takes it by vfio-pci; leave "driver" out`);
+function vfOf({ reserved, ifname }: Port): ReservedVf {
+  if (reserved?.kind !== 'vf')
+    throw new Error(`${ifname} was planned as virtio-forwarder without a VF; this is a fault of smartnic`);
+  if (reserved.driver === 'vfio-pci') return reserved;
+  throw new Error(
+    `driver: "${reserved.driver}" leaves the VF to the kernel, but a forwarder takes it by vfio-pci; leave "driver" out`,
+  );
 }
 
 function forwarderOf({ forwarder }: Host): Forwarder {

@@ -2,7 +2,7 @@
 // The verb is shared by all types (cni/add.ts, cni/del.ts); a type makes, checks and removes only its own cable.
 import type { Forwarder, MadePort } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
-import type { CableVf } from './vf.ts';
+import type { ReservedVf } from './vf.ts';
 
 /** One pod interface, decided completely before anything is changed. */
 export interface Port {
@@ -20,14 +20,16 @@ export interface Port {
   readonly mtu: number;
   /** The bridge's `datapath_type`: `system` (kernel) or `netdev` (userspace). */
   readonly datapath: string;
-  /** For types that need one. */
-  readonly vf?: CableVf;
-  /** Instead of a vf, where the forwarder is the switch. */
-  readonly slot?: Slot;
+  /** For types that reserve something. */
+  readonly reserved?: Reserved;
 }
 
-/** A socket's directory and nothing else, reserved through kubelet as a vf is. */
-export interface Slot {
+/** What kubelet gave the pod for this interface. Its `id` is the one that kubelet knows it by. */
+export type Reserved = ReservedVf | ReservedSlot;
+
+/** A socket's directory and nothing else, where the forwarder is the switch. */
+export interface ReservedSlot {
+  readonly kind: 'slot';
   /** Its pool and a number, e.g. `ovs-7`. */
   readonly id: string;
 }
@@ -55,11 +57,11 @@ export interface End {
 }
 
 /** As much of a port as outlives the pod. */
-export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'vf' | 'slot'>;
+export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'reserved'>;
 
 export interface Vnic {
   /** What kubelet must have given the pod for it, on a node with that forwarder. */
-  reserves(forwarder: Forwarder | undefined): 'vf' | 'slot' | undefined;
+  reserves(forwarder: Forwarder | undefined): Reserved['kind'] | undefined;
   /**
    * Makes the cable. When it throws, the caller calls unplug: undoing a failed ADD, a DEL and the sweep after a crash are one and
    * the same way, which is therefore the one that is tested most.

@@ -1,8 +1,7 @@
 // One attachment: a pod interface on a network. Its identity, its names, and all that is needed to take it away again.
 import { createHash } from 'node:crypto';
 import type { VnicType } from '../../vnic/types.ts';
-import type { CableVf } from '../../vnic/vf.ts';
-import type { Slot } from '../../vnic/vnic.ts';
+import type { Reserved } from '../../vnic/vnic.ts';
 import type { IpamCall } from '../protocol/ipam.ts';
 import type { Args, Request } from '../protocol/request.ts';
 
@@ -16,7 +15,7 @@ export interface AttachmentKey {
 /** What ADD means to do, complete enough that DEL, GC or a sweep can undo it without the runtime's help. */
 export interface Attachment extends AttachmentKey {
   readonly id: string;
-  /** Name of the cable's host end and of the OVS port; no port has it when there is a vf without a representor. */
+  /** Name of the cable's host end and of the OVS port; no port has it where hasPort says so. */
   readonly bridgePort: string;
   readonly vnicType: VnicType;
   readonly ovsdb: string;
@@ -24,10 +23,8 @@ export interface Attachment extends AttachmentKey {
   readonly netns: string;
   readonly pod: Args;
   readonly ipam?: IpamCall;
-  /** For types that need one, with what fences it. */
-  readonly vf?: CableVf & { readonly generation: number };
-  /** Instead of a vf, where the forwarder is the switch. */
-  readonly slot?: Slot & { readonly generation: number };
+  /** For types that reserve something, with what fences it. */
+  readonly reserved?: Reserved & { readonly generation: number };
   /** Whether hooks run for it. */
   readonly hooks?: true;
   /** Path of the device-info file that Multus reads. */
@@ -75,8 +72,7 @@ export function externalIds(
   mac: string,
   extra: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const { pod, ifname, netns, containerId } = attachment;
-  const device = reservedBy(attachment);
+  const { pod, ifname, netns, containerId, reserved } = attachment;
   const podName = pod.podNamespace && pod.podName ? `${pod.podNamespace}_${pod.podName}` : containerId;
   const podIds = pod.podUid ? { 'vm-id': pod.podUid, 'iface-id-ver': pod.podUid, contPodUid: pod.podUid } : {};
   return {
@@ -88,14 +84,18 @@ export function externalIds(
     contIface: ifname,
     contNetns: netns,
     ...findingIds(attachment),
-    ...(device === undefined ? {} : { [device.key]: device.id, 'smartnic-generation': String(device.generation) }),
+    ...(reserved === undefined
+      ? {}
+      : { [reservedKeys[reserved.kind]]: reserved.id, 'smartnic-generation': String(reserved.generation) }),
   };
 }
 
-/** The vf or slot that is the attachment's, its generation, and the external_id that names it on a port. */
-export function reservedBy({ vf, slot }: Pick<Attachment, 'vf' | 'slot'>) {
-  if (vf !== undefined) return { id: vf.address, generation: vf.generation, key: 'smartnic-pci' } as const;
-  return slot === undefined ? undefined : ({ ...slot, key: 'smartnic-slot' } as const);
+/** The external_id that names on a port what is reserved for it. */
+export const reservedKeys = { vf: 'smartnic-pci', slot: 'smartnic-slot' } as const satisfies Record<Reserved['kind'], string>;
+
+/** A VF without a representor is on its PF's own switch, so no bridge has a port for it. */
+export function hasPort({ reserved }: Pick<Attachment, 'reserved'>): boolean {
+  return reserved?.kind !== 'vf' || reserved.representor !== undefined;
 }
 
 /** A MAC that stays the same for the same pod and interface, over sandbox restarts: locally administered, unicast. */

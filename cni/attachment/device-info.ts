@@ -9,15 +9,15 @@ import { onHost, readText } from '../../host/kernel/sysfs.ts';
 import type { VnicType } from '../../vnic/types.ts';
 import { socketPlace } from '../../vnic/virtio-forwarder.ts';
 import { CniError, codes } from '../protocol/errors.ts';
-import { type Attachment, reservedBy } from './attachment.ts';
+import type { Attachment } from './attachment.ts';
 
 type Machine = Pick<Host, 'root'>;
 
 const types: Readonly<Record<string, VnicType>> = { pci: 'direct', 'vhost-user': 'virtio-forwarder' };
 
 /** What the device plugin allocated it for; undefined where no file says so. */
-export function findAllocatedType(host: Machine, resource: string, address: string): VnicType | undefined {
-  const path = `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${address}-device.json`;
+export function findAllocatedType(host: Machine, resource: string, id: string): VnicType | undefined {
+  const path = `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${id}-device.json`;
   const text = readText(onHost(host, path));
   const info = text === undefined ? undefined : parse(text, path);
   return isRecord(info) ? types[String(info['type'])] : undefined;
@@ -40,7 +40,7 @@ export function checkDeviceInfoPath(path: string): string {
   );
 }
 
-/** Of a vf or slot, if the runtime wants to be told. Throws when it can't be written. */
+/** Of what is reserved, if the runtime wants to be told. Throws when it can't be written. */
 export function writeDeviceInfo(host: Machine, attachment: Attachment): void {
   const { deviceInfo: path } = attachment;
   const info = deviceInfo(attachment);
@@ -58,14 +58,12 @@ export function removeDeviceInfo(host: Machine, path: string): void {
 }
 
 /** As the device plugin wrote it of the same vf: the path is the container's, which makes the socket. */
-function deviceInfo(attachment: Attachment): object | undefined {
+function deviceInfo({ vnicType, reserved }: Attachment): object | undefined {
   const version = '1.1.0';
-  const { vnicType, vf } = attachment;
-  const device = reservedBy(attachment);
-  if (vnicType === 'virtio-forwarder' && device !== undefined)
-    return { type: 'vhost-user', version, 'vhost-user': { mode: 'server', path: socketPlace(device.id).containerPath } };
-  if (vf === undefined) return undefined;
-  const { address, pf, representor } = vf;
+  if (vnicType === 'virtio-forwarder' && reserved !== undefined)
+    return { type: 'vhost-user', version, 'vhost-user': { mode: 'server', path: socketPlace(reserved.id).containerPath } };
+  if (reserved?.kind !== 'vf') return undefined;
+  const { id: address, pf, representor } = reserved;
   const port = representor === undefined ? {} : { 'representor-device': representor };
   return { type: 'pci', version, pci: { 'pci-address': address, 'pf-pci-address': pf, ...port } };
 }

@@ -16,9 +16,7 @@ export async function callHooks(
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   if (attachment.hooks !== true) return;
-  const { address, pf, index, driver, representor } = attachment.vf ?? {};
-  const vf = address === undefined ? {} : { vf: { address, pf, index, driver, representor } };
-  const input = { ...describe(attachment), ...vf, ...more };
+  const input = { ...describe(attachment), ...describeVf(attachment), ...more };
   await runHooks(host, { directory: settings.hookDir, timeout: settings.hookTimeout * 1000, event, input });
   host.step(`${event} hooks done`);
 }
@@ -44,6 +42,12 @@ export async function askRepresentor({ host, settings }: Told, attachment: Attac
     codes.plugFailed,
     `representor: "hook": a hook printed ${JSON.stringify(name.slice(0, 100))}, which is no netdev's name`,
   );
+}
+
+function describeVf({ reserved }: Attachment) {
+  if (reserved?.kind !== 'vf') return {};
+  const { id: address, pf, index, driver, representor } = reserved;
+  return { vf: { address, pf, index, driver, representor } };
 }
 
 function describe({ id, network, containerId, ifname, netns, vnicType, bridge, bridgePort, pod }: Attachment) {

@@ -64,7 +64,7 @@ export function openJournal(stateDir: string): Journal {
     async begin(attachment) {
       // It may have been cleared away while we run.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      const line = `${JSON.stringify({ version: 1, phase: 'adding', attachment })}\n`;
+      const line = `${JSON.stringify({ version: 2, phase: 'adding', attachment })}\n`;
       await writeDurably(directory, pathOf(attachment.id), line).catch((error: unknown) => {
         throw unwritable(pathOf(attachment.id), error);
       });
@@ -100,7 +100,7 @@ function idsIn(directory: string): readonly string[] {
 export function parseEntry(text: string | undefined): Entry | undefined {
   const lines = (text ?? '').split('\n').map(parseLine);
   const [first, ...rest] = lines;
-  if (!isRecord(first) || first['version'] !== 1 || !isRecord(first['attachment'])) return undefined;
+  if (!isRecord(first) || first['version'] !== 2 || !isRecord(first['attachment'])) return undefined;
   // Written by us alone, below a 0700 directory: the shape is trusted once the line is whole.
   const attachment = first['attachment'] as unknown as Attachment;
   const known: Partial<Entry> = Object.assign({}, ...rest.filter(isRecord));

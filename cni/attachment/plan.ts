@@ -51,7 +51,6 @@ export function planPort({ config, args, ifname, netns }: Request, attachment: A
     mac: asked ?? stableMac(args.podUid ?? attachment.containerId, ifname),
     mtu: config.mtu ?? bridge.mtu ?? 1500,
     datapath: bridge.datapathType,
-    ...(attachment.vf === undefined ? {} : { vf: attachment.vf }),
-    ...(attachment.slot === undefined ? {} : { slot: attachment.slot }),
+    ...(attachment.reserved === undefined ? {} : { reserved: attachment.reserved }),
   };
 }

@@ -1,86 +1,88 @@
-// Makes the pod's vf (or slot) this attachment's own and writes the intent: kubelet's word, then the former owner's end, then the generation, then
-// how the vf is now. Nothing is changed on the vf here.
+// Makes what kubelet reserved for the pod this attachment's own, and writes the intent. In this order: kubelet's word, the former owner's end,
+// the generation, and (of a VF) how it is now. Nothing is changed on a VF here.
 import { Unavailable } from '../../host/base/errors.ts';
 import { readQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
 import { vfSettings } from '../../network/vf-port.ts';
 import { planVf } from '../../vnic/vf.ts';
-import { type Attachment, lockKey, owner, reservedBy } from '../attachment/attachment.ts';
+import type { Reserved } from '../../vnic/vnic.ts';
+import { type Attachment, hasPort, lockKey, owner, reservedKeys } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { askRepresentor } from '../attachment/hook-calls.ts';
 import { lockWithin } from '../attachment/lock.ts';
 import { findOwnership, takeOwnership } from '../attachment/owner.ts';
-import { CniError, codes } from '../protocol/errors.ts';
+import { CniError, coded, codes } from '../protocol/errors.ts';
 import type { Request } from '../protocol/request.ts';
 import { teardown } from '../teardown/teardown.ts';
-import { nameOf, otherHolder, type Reserve, reservedDevice } from './reservation.ts';
+import { nameOf, otherHolder, reservedDevice } from './reservation.ts';
 
-/** Milliseconds to wait for work that is under way on the vf's former owner. */
+/** Milliseconds to wait for work that is under way on the former owner. */
 const patience = 60_000;
 
 export interface Claim {
   readonly planned: Attachment;
-  readonly reserve: Reserve;
+  readonly kind: Reserved['kind'];
   /** The port's. */
   readonly mac: string;
 }
 
-/** @returns the attachment as it is in the journal now. @throws CniError, or Unavailable while the vf is in other hands. */
-export async function beginReserved(context: Context, request: Request, { planned, reserve, mac }: Claim): Promise<Attachment> {
-  const { journal, lock } = context;
-  const { containerId } = planned;
-  // One interface of a pod after the other, so that no two of them choose the same vf.
-  return await lock(`vfs of\0${containerId}`, async () => {
-    const siblings = journal
-      .list()
-      .filter(({ attachment }) => attachment.containerId === containerId && attachment.id !== planned.id);
-    const taken = new Map(
-      siblings.flatMap(({ attachment }) => {
-        const device = reservedBy(attachment);
-        return device === undefined ? [] : [[device.id, attachment.ifname] as const];
-      }),
-    );
-    const id = await reservedDevice(context, request, { type: planned.vnicType, reserve, taken });
-    const generation = await takeOver(context, planned, id);
-    context.host.step('device claimed');
-    const attachment =
-      reserve === 'slot'
-        ? { ...planned, slot: { id, generation } }
-        : await complete(context, request, { planned, address: id, generation, mac });
-    await removeStrays(context, attachment);
-    await journal.begin(attachment);
-    return attachment;
-  });
+/** @returns the attachment as it is in the journal now. @throws CniError, 11 among them while what is reserved is in other hands. */
+export async function claim(context: Context, request: Request, wanted: Claim): Promise<Attachment> {
+  try {
+    // One interface of a pod after the other, so that no two of them choose the same.
+    return await context.lock(`claims of\0${wanted.planned.containerId}`, () => claimAlone(context, request, wanted));
+  } catch (error) {
+    throw coded(error, codes.plugFailed);
+  }
+}
+
+async function claimAlone(context: Context, request: Request, { planned, kind, mac }: Claim): Promise<Attachment> {
+  const { journal } = context;
+  const siblings = journal
+    .list()
+    .map(({ attachment }) => attachment)
+    .filter(({ containerId, id }) => containerId === planned.containerId && id !== planned.id);
+  const taken = new Map(
+    siblings.flatMap(({ reserved, ifname }) => (reserved === undefined ? [] : [[reserved.id, ifname] as const])),
+  );
+  const id = await reservedDevice(context, request, { type: planned.vnicType, kind, taken });
+  const generation = await takeOver(context, planned, id);
+  context.host.step('device claimed');
+  const ours = { planned, id, generation, mac };
+  const attachment = kind === 'slot' ? { ...planned, reserved: { kind, id, generation } } : await withVf(context, request, ours);
+  await removeStrays(context, attachment);
+  await journal.begin(attachment);
+  return attachment;
 }
 
 /** The generation that is ours. */
-async function takeOver(context: Context, planned: Attachment, address: string): Promise<number> {
+async function takeOver(context: Context, planned: Attachment, id: string): Promise<number> {
   for (let tries = 1; tries <= 3; tries++) {
-    const { owner: former } = findOwnership(context, address);
-    if (former !== undefined && former !== planned.id) await endFormer(context, former, planned, address);
+    const { owner: former } = findOwnership(context, id);
+    if (former !== undefined && former !== planned.id) await endFormer(context, former, { planned, id });
     // An owner that the journal does not know never got as far as its first change.
-    const left = findOwnership(context, address).owner;
+    const left = findOwnership(context, id).owner;
     const expected = left === undefined || context.journal.find(left) === undefined ? left : undefined;
-    const generation = await takeOwnership(context, address, { id: planned.id, expected });
+    const generation = await takeOwnership(context, id, { attachment: planned.id, expected });
     if (generation !== undefined) return generation;
   }
   throw new Unavailable(
-    `${nameOf(address)}: its former owner is not torn down yet (smartnic's log says why); it is done again by and by`,
+    `${nameOf(id)}: its former owner is not torn down yet (smartnic's log says why); it is done again by and by`,
   );
 }
 
-async function endFormer(context: Context, id: string, planned: Attachment, address: string): Promise<void> {
+async function endFormer(context: Context, owner: string, { planned, id }: Pick<Ours, 'planned' | 'id'>): Promise<void> {
   const { journal, bootId } = context;
-  const former = journal.find(id)?.attachment;
+  const former = journal.find(owner)?.attachment;
   if (former === undefined) return;
   const end = async () => {
-    const entry = journal.find(id);
+    const entry = journal.find(owner);
     if (entry === undefined) return;
     const living = entry.phase === 'added' && entry.attachment.bootId === bootId;
-    const holder = living ? await otherHolder(context, address, planned.pod) : undefined;
-    if (holder !== undefined) throw new Unavailable(`${nameOf(address)}: kubelet says that pod ${holder} has it too`);
-    context.host.log.info({ address, former: id, by: planned.id }, 'ending the attachment that had the VF before');
+    const holder = living ? await otherHolder(context, id, planned.pod) : undefined;
+    if (holder !== undefined) throw new Unavailable(`${nameOf(id)}: kubelet says that pod ${holder} has it too`);
+    context.host.log.info({ reserved: id, former: owner, by: planned.id }, 'ending the attachment that had it before');
     await teardown(context, entry.attachment);
   };
   if (lockKey(former) === lockKey(planned)) return await end();
@@ -88,7 +90,7 @@ async function endFormer(context: Context, id: string, planned: Attachment, addr
     context.lock,
     {
       key: lockKey(former),
-      what: `${nameOf(address)}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
+      what: `${nameOf(id)}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
       patience,
     },
     end,
@@ -97,12 +99,13 @@ async function endFormer(context: Context, id: string, planned: Attachment, addr
 
 interface Ours {
   readonly planned: Attachment;
-  readonly address: string;
+  /** Of what is reserved. */
+  readonly id: string;
   readonly generation: number;
   readonly mac: string;
 }
 
-async function complete(context: Context, request: Request, { planned, address, generation, mac }: Ours): Promise<Attachment> {
+async function withVf(context: Context, request: Request, { planned, id: address, generation, mac }: Ours): Promise<Attachment> {
   const { host, settings } = context;
   const reason = readQuarantine(host).get(address);
   if (reason !== undefined) {
@@ -125,7 +128,7 @@ async function complete(context: Context, request: Request, { planned, address, 
     noiommu: settings.allowNoiommu,
     ...(representor === undefined ? {} : { representor }),
   });
-  return { ...planned, bridgePort: representor ?? planned.bridgePort, vf: { ...vf, generation } };
+  return { ...planned, bridgePort: representor ?? planned.bridgePort, reserved: { ...vf, generation } };
 }
 
 async function representorOf(
@@ -157,12 +160,12 @@ async function representorOf(
   }
 }
 
-/** Ports that are ours and for this vf, but of an attachment that no file knows any more. */
+/** Ports that are ours and for the same VF or slot, but of an attachment that no file knows any more. */
 async function removeStrays({ host }: Context, attachment: Attachment): Promise<void> {
-  const device = reservedBy(attachment);
-  if (device === undefined || (attachment.vf !== undefined && attachment.vf.representor === undefined)) return;
+  const { reserved } = attachment;
+  if (reserved === undefined || !hasPort(attachment)) return;
   const db = host.ovsdb(attachment.ovsdb);
-  const strays = await findPorts(db, { owner, [device.key]: device.id });
+  const strays = await findPorts(db, { owner, [reservedKeys[reserved.kind]]: reserved.id });
   if (strays.length > 0)
     await removePorts(
       db,

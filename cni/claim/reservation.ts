@@ -1,4 +1,4 @@
-// Which vf or slot is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
+// Which VF or slot is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,6 +6,7 @@ import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
 import type { VnicType } from '../../vnic/types.ts';
+import type { Reserved } from '../../vnic/vnic.ts';
 import type { Context } from '../attachment/context.ts';
 import { findAllocatedType } from '../attachment/device-info.ts';
 import { CniError, codes } from '../protocol/errors.ts';
@@ -19,12 +20,10 @@ interface Devices {
   readonly ids: readonly string[];
 }
 
-/** What a node's port of a type needs: a vf, or a slot where the forwarder is the switch. */
-export type Reserve = 'vf' | 'slot';
-
 export interface Wish {
   readonly type: VnicType;
-  readonly reserve: Reserve;
+  /** What this node's ports of the type need. */
+  readonly kind: Reserved['kind'];
   /** What other interfaces of this pod use, by its id: the interface. */
   readonly taken: ReadonlyMap<string, string>;
 }
@@ -39,16 +38,16 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
   const asked = askedDevice(request);
   const held = await devicesOf(context, request.args, pod);
   try {
-    const address = chooseDevice(held, {
+    const id = chooseDevice(held, {
       pod: `${pod.namespace}/${pod.name}`,
       network: request.config.name,
       resource,
       asked,
       ...wish,
     });
-    requireKind(address, resource, wish);
-    requireType(context, { resource, address, type: wish.type });
-    return address;
+    requireKind(id, resource, wish);
+    requireType(context, { resource, id, type: wish.type });
+    return id;
   } catch (error) {
     if (asked === undefined || !(error instanceof CniError)) throw error;
     throw await namingHolder(context, error, asked, pod);
@@ -65,15 +64,15 @@ function isPci(id: string): boolean {
 }
 
 /** From here on an id may become a part of a path. */
-function requireKind(id: string, resource: string, { type, reserve }: Pick<Wish, 'type' | 'reserve'>): void {
+function requireKind(id: string, resource: string, { type, kind }: Pick<Wish, 'type' | 'kind'>): void {
   const refuse = (why: string) => new CniError(codes.invalidConfig, `${id}: was allocated as ${resource}, ${why}`);
   if (isPci(id)) {
-    if (reserve === 'vf') return;
+    if (kind === 'vf') return;
     throw refuse(`a VF, but this node's forwarder is ovs-dpdk, which takes none; give its pool "slots" instead of "selectors"`);
   }
   if (!/^[a-z0-9]([a-z0-9-]{0,68}[a-z0-9])?$/.test(id))
     throw refuse('and is neither a PCI address nor a slot; whose device plugin offers it?');
-  if (reserve === 'vf') {
+  if (kind === 'vf') {
     throw refuse(
       `a slot, but ${type} needs a VF on this node; slots are for "forwarder: { kind: ovs-dpdk }" in the node's configuration`,
     );
@@ -131,16 +130,15 @@ export function chooseDevice(held: readonly Devices[], { pod, network, resource,
 }
 
 /**
- * Whether kubelet says that another pod has the device, in words. For a vf whose earlier owner has not been torn down.
+ * Whether kubelet says that another pod has the device, in words. For one whose earlier owner has not been torn down.
  * @throws Unavailable when kubelet can't be asked.
  */
-export async function otherHolder({ host, settings }: Machine, address: string, pod: Args): Promise<string | undefined> {
+export async function otherHolder({ host, settings }: Machine, id: string, pod: Args): Promise<string | undefined> {
   const all = await (await podResources()).listPodDevices(host, {
     socket: join(settings.kubeletDir, 'pod-resources/kubelet.sock'),
   });
   const holder = all.find(
-    (one) =>
-      !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(address)),
+    (one) => !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(id)),
   );
   return holder && `${holder.namespace}/${holder.name}`;
 }
@@ -188,15 +186,12 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
 }
 
 /** What the device plugin wrote about the device, where it did: a resource name alone does not tell what it was allocated for. */
-function requireType(
-  { host }: Machine,
-  { resource, address, type }: { resource: string; address: string; type: VnicType },
-): void {
-  const allocated = findAllocatedType(host, resource, address);
+function requireType({ host }: Machine, { resource, id, type }: { resource: string; id: string; type: VnicType }): void {
+  const allocated = findAllocatedType(host, resource, id);
   if (allocated === undefined || allocated === type) return;
   throw new CniError(
     codes.invalidConfig,
-    `${address}: was allocated as ${resource}, which the device plugin gives out for ${allocated}, but this interface is ${type}; correct the key "resource" of the network, or the pool`,
+    `${id}: was allocated as ${resource}, which the device plugin gives out for ${allocated}, but this interface is ${type}; correct the key "resource" of the network, or the pool`,
   );
 }
 

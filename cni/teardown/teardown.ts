@@ -5,7 +5,7 @@ import type { Host } from '../../host/host.ts';
 import { endQuarantine, quarantine, quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
 import { vnics } from '../../vnic/index.ts';
-import { type Attachment, findingIds, reservedBy } from '../attachment/attachment.ts';
+import { type Attachment, findingIds } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { removeDeviceInfo } from '../attachment/device-info.ts';
 import { callHooks } from '../attachment/hook-calls.ts';
@@ -57,7 +57,7 @@ async function takeAway(context: Context, attachment: Attachment): Promise<reado
     releaseAddresses(context.host, attachment).catch(remember),
   ]);
   if (hooked) await callHooks(context, 'after-unplug', attachment).catch(remember);
-  if (reservedBy(attachment) !== undefined && attachment.deviceInfo !== undefined)
+  if (attachment.reserved !== undefined && attachment.deviceInfo !== undefined)
     removeDeviceInfo(context.host, attachment.deviceInfo);
   return failures;
 }
@@ -85,23 +85,23 @@ async function removePort(context: Context, attachment: Attachment): Promise<voi
 
 async function removeCable(context: Context, attachment: Attachment): Promise<void> {
   const { host, bootId } = context;
-  const { id, vf } = attachment;
-  const device = reservedBy(attachment);
+  const { id, reserved } = attachment;
   const unplug = async () => await vnics[attachment.vnicType].unplug(host, attachment);
-  if (device === undefined) return await unplug();
-  // After a reboot a vf is as the machine's own start-up made it; what it was before is of no interest any more.
+  if (reserved === undefined) return await unplug();
+  // After a reboot a VF is as the machine's own start-up made it; what it was before is of no interest any more.
   const reset = attachment.bootId === bootId ? unplug : async () => {};
   const outcome = await asLastWork(
     context,
     attachment,
     async () =>
       await reset().catch((error) => {
-        if (vf === undefined) throw error;
-        setAside(host, vf.address, error);
+        if (reserved.kind !== 'vf') throw error;
+        setAside(host, reserved.id, error);
       }),
   );
-  if (outcome !== 'done') host.log.info({ id, device: device.id, now: outcome }, 'it has another owner by now and is left alone');
-  else if (vf !== undefined) endQuarantine(host, vf.address);
+  if (outcome !== 'done')
+    host.log.info({ id, reserved: reserved.id, now: outcome }, 'it has another owner by now and is left alone');
+  else if (reserved.kind === 'vf') endQuarantine(host, reserved.id);
 }
 
 /** Says so once; the pod need not wait for a person to repair the vf. */

@@ -171,7 +171,7 @@ describe('a server that is killed while it plugs a VF', function () {
     /** The pod's intent, and the owner of its VF. */
     async function ownedBy({ netnsName, vfs }: LabPod): Promise<string> {
       return await machine.lab.sh(
-        `cd /var/lib/smartnic; grep -l '"podName":"${netnsName}"' attachments/* 2>/dev/null; grep -o '"owner":"[^"]*"' vfs/${vfs[0]}.json || true`,
+        `cd /var/lib/smartnic; grep -l '"podName":"${netnsName}"' attachments/* 2>/dev/null; grep -o '"owner":"[^"]*"' owners/${vfs[0]}.json || true`,
       );
     }
   }

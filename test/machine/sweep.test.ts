@@ -112,10 +112,10 @@ describe('a starting server', function () {
   it('is not stopped by garbage in the journal', async () => {
     const call = crash.call();
     await attachedAndDead(call);
-    await writeFile(join(directory, '000000000000.jsonl'), '{"version":1,"phase":"adding","attachm');
+    await writeFile(join(directory, '000000000000.jsonl'), '{"version":2,"phase":"adding","attachm');
     await writeFile(join(directory, '000000000001.jsonl'), '');
     await writeFile(join(directory, '000000000002.jsonl'), Buffer.from([0, 0xff, 0x0a, 0x80]));
-    await writeFile(join(directory, '000000000003.jsonl'), '{"version":1,"attachment":{}}\n');
+    await writeFile(join(directory, '000000000003.jsonl'), '{"version":2,"attachment":{}}\n');
     await writeFile(join(directory, 'README'), 'not ours');
     await node.startServer();
     await crash.ping();

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Forwarder } from '../../../host/forwarder/forwarder.ts';
 import type { Host } from '../../../host/host.ts';
-import type { CableVf } from '../../../vnic/vf.ts';
+import type { ReservedVf } from '../../../vnic/vf.ts';
 import { socketPlace, virtioForwarder } from '../../../vnic/virtio-forwarder.ts';
 
 const address = '0000:0a:00.1';
-const vf: CableVf = {
-  address,
+const vf: ReservedVf = {
+  kind: 'vf',
+  id: address,
   pf: '0000:0a:00.0',
   index: 0,
   driver: 'vfio-pci',
@@ -19,7 +20,7 @@ const vf: CableVf = {
 };
 const port = {
   ...{ network: 'n', containerId: 'c', ifname: 'net1', netns: '/run/netns/x', bridgePort: 'rep0', mac: '02:00:00:00:00:01' },
-  ...{ mtu: 1500, datapath: 'system', vf },
+  ...{ mtu: 1500, datapath: 'system', reserved: vf },
 };
 
 describe('plugging virtio-forwarder', () => {
@@ -57,8 +58,7 @@ describe('plugging virtio-forwarder', () => {
   });
 
   it('makes a port of the bridge of a slot, on the userspace datapath alone', async () => {
-    const { vf: _, ...rest } = port;
-    const slotted = { ...rest, slot: { id: 'ovs-1' } };
+    const slotted = { ...port, reserved: { kind: 'slot', id: 'ovs-1' } } as const;
     await assert.rejects(
       virtioForwarder.plug(switching, slotted),
       /has datapath "system", but vhost-user ports need .* datapath_type=netdev/,
@@ -72,7 +72,10 @@ describe('plugging virtio-forwarder', () => {
   });
 
   it("is refused with the kernel's driver", async () => {
-    await assert.rejects(virtioForwarder.plug(machine({}), { ...port, vf: { ...vf, driver: 'kernel' } }), /leave "driver" out/);
+    await assert.rejects(
+      virtioForwarder.plug(machine({}), { ...port, reserved: { ...vf, driver: 'kernel' } }),
+      /leave "driver" out/,
+    );
   });
 
   it('clears what an earlier pod left in the directory, and nothing outside of it', async () => {

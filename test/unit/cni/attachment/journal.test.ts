@@ -87,7 +87,7 @@ describe('the journal', () => {
   it('takes no notice of an intent that is just being written, and leaves it alone', async () => {
     const journal = openJournal(dir);
     await writeFile(file('a1'), '');
-    await writeFile(file('b2'), '{"version":1,"phase":"adding","attach');
+    await writeFile(file('b2'), '{"version":2,"phase":"adding","attach');
     await journal.begin(attachment('c3'));
     assert.deepEqual(
       journal.list().map((entry) => entry.attachment.id),
@@ -100,7 +100,7 @@ describe('the journal', () => {
   it('forgets at start an intent that was torn before it was whole: nothing had been changed', async () => {
     openJournal(dir);
     await writeFile(file('a1'), '');
-    await writeFile(file('b2'), '{"version":1,"phase":"adding","attach');
+    await writeFile(file('b2'), '{"version":2,"phase":"adding","attach');
     const journal = openJournal(dir);
     assert.deepEqual(await readdir(join(dir, 'attachments')), []);
     await journal.begin(attachment('a1'));
@@ -118,7 +118,7 @@ describe('the journal', () => {
     const ids = Array.from({ length: 1000 }, (_, index) => `a${String(index).padStart(4, '0')}`);
     // One after the other: a container's build may have no more than 1024 open files.
     for (const id of ids)
-      await writeFile(file(id), `${JSON.stringify({ version: 1, phase: 'adding', attachment: attachment(id) })}\n`);
+      await writeFile(file(id), `${JSON.stringify({ version: 2, phase: 'adding', attachment: attachment(id) })}\n`);
     assert.deepEqual(
       journal
         .list()
@@ -158,6 +158,11 @@ describe('the journal', () => {
       }),
     );
     assert.equal(parseEntry(undefined), undefined);
-    assert.equal(parseEntry(`${JSON.stringify({ version: 2, attachment: attachment('a') })}\n`), undefined, 'of a newer version');
+    for (const version of [1, 3])
+      assert.equal(
+        parseEntry(`${JSON.stringify({ version, attachment: attachment('a') })}\n`),
+        undefined,
+        `of version ${version}`,
+      );
   });
 });

@@ -1,4 +1,4 @@
-// One vf, one owner: the generation, and the late DEL.
+// What is reserved has one owner: the generation, and the late DEL.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { Unavailable } from '../../../../host/base/errors.ts';
 
 const address = '0000:41:10.0';
 
-describe('the owner of a vf', () => {
+describe('the owner of a VF', () => {
   let stateDir: string;
   let context: Parameters<typeof takeOwnership>[0];
   beforeEach(() => {
@@ -19,12 +19,14 @@ describe('the owner of a vf', () => {
   });
   afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-  const take = async (id: string, expected?: string) => await takeOwnership(context, address, { id, expected });
-  const owned = (id: string, generation: number) =>
-    ({
-      id,
-      vf: { address, pf: 'p', index: 0, driver: 'vfio-pci', settings: {}, before: { binding: {}, settings: {} }, generation },
-    }) as const;
+  const take = async (attachment: string, expected?: string) => await takeOwnership(context, address, { attachment, expected });
+  const owned = (id: string, generation: number): Parameters<typeof owns>[1] => ({
+    id,
+    reserved: {
+      ...{ kind: 'vf', id: address, pf: 'p', index: 0, driver: 'vfio-pci', settings: {} },
+      ...{ before: { binding: {}, settings: {} }, generation },
+    },
+  });
   const last = async (id: string, generation: number) => {
     let worked = false;
     const outcome = await asLastWork(context, owned(id, generation), async () => {
@@ -48,7 +50,7 @@ describe('the owner of a vf', () => {
     assert.equal(await take('b', 'a'), 2);
   });
 
-  it('alone does the last work on a vf: not one before it, and not itself of an earlier time', async () => {
+  it('alone does the last work on a VF: not one before it, and not itself of an earlier time', async () => {
     await take('a');
     await take('b', 'a');
     assert.deepEqual(await last('a', 1), { generation: 2, owner: 'b' });
@@ -68,7 +70,7 @@ describe('the owner of a vf', () => {
     assert.ok(owns(context, owned('a', 1)));
   });
 
-  it('is not needed where there is no vf', async () => {
+  it('is not needed where nothing is reserved', async () => {
     assert.ok(owns(context, { id: 'a' }));
     assert.equal(await asLastWork(context, { id: 'a' }, async () => {}), 'done');
     assert.deepEqual(readdirSync(stateDir), []);
@@ -76,7 +78,7 @@ describe('the owner of a vf', () => {
 
   it('is nobody when the file is damaged, rather than anybody', async () => {
     await take('a');
-    writeFileSync(join(stateDir, 'vfs', `${address}.json`), '{"gener');
+    writeFileSync(join(stateDir, 'owners', `${address}.json`), '{"gener');
     assert.equal(owns(context, owned('a', 1)), false);
   });
 });

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { parseSettings } from '../../../../cni/attachment/settings.ts';
-import { type Choice, chooseDevice, otherHolder, type Reserve, reservedDevice } from '../../../../cni/claim/reservation.ts';
+import { type Choice, chooseDevice, otherHolder, reservedDevice } from '../../../../cni/claim/reservation.ts';
 import { parseRequest } from '../../../../cni/protocol/request.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
+import type { Reserved } from '../../../../vnic/vnic.ts';
 import { FakeKubelet } from '../../../support/fake-kubelet.ts';
 import { startOurs } from '../../../support/our-plugin.ts';
 import { someResource, someVfs } from '../../../support/resources.ts';
@@ -21,7 +22,7 @@ describe('the choice of a vf', () => {
       Object.entries(held).map(([resource, ids]) => ({ resource, ids })),
       {
         ...{ pod: 'shop/web', network: 'n', resource: direct, asked: undefined },
-        ...{ type: 'direct', reserve: 'vf', taken: new Map(), ...more },
+        ...{ type: 'direct', kind: 'vf', taken: new Map(), ...more },
       },
     );
 
@@ -109,7 +110,7 @@ describe("the pod's vf as kubelet tells it", () => {
       JSON.stringify({ cniVersion: '1.0.0', name: 'n', type: 'smartnic', bridge: 'br0', ...config }),
     );
   const reserved = async (pod: string, config: object = {}, taken: ReadonlyMap<string, string> = new Map()) =>
-    await reservedDevice(context(), request(pod, config), { type: 'direct', reserve: 'vf', taken });
+    await reservedDevice(context(), request(pod, config), { type: 'direct', kind: 'vf', taken });
   const held = (pod: string) =>
     kubelet
       .given(`shop/${pod}`)
@@ -129,9 +130,9 @@ describe("the pod's vf as kubelet tells it", () => {
   });
 
   it('is a vf where the forwarder needs one and a slot where it is the switch, and never anything else', async () => {
-    const taking = async (pod: string, reserve: Reserve) =>
+    const taking = async (pod: string, kind: Reserved['kind']) =>
       await reservedDevice(context(), request(pod, { resource: pod === 'web' ? direct : `smartnic.io/${pod}` }), {
-        ...{ type: 'virtio-forwarder', reserve, taken: new Map() },
+        ...{ type: 'virtio-forwarder', kind, taken: new Map() },
       });
     assert.equal(await taking('slot', 'slot'), 'ovs-0');
     await assert.rejects(taking('slot', 'vf'), {

@@ -103,7 +103,10 @@ describe('a pod that the runtime has lost', () => {
     assert.deepEqual(await looks(podsWith('uid-1'), attachment(), [attachment(), newer], ['1']), nothing);
     const rebooted = attachment({ ...newer, bootId: 'another' });
     assert.deepEqual(await looks(podsWith('uid-1'), attachment(), [attachment(), rebooted]), nothing);
-    const unplugged = attachment({ ...newer, vf: { address: '0000:00:00.0' } as NonNullable<Attachment['vf']> });
+    const unplugged = attachment({
+      ...newer,
+      reserved: { kind: 'vf', id: '0000:00:00.0' } as NonNullable<Attachment['reserved']>,
+    });
     assert.deepEqual(await looks(podsWith('uid-1'), attachment(), [attachment(), unplugged]), nothing);
   });
 
