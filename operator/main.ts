@@ -20,7 +20,7 @@ const act: Readonly<Record<Command | 'help', (options: Options) => Promise<strin
     return await showAttachments(looker);
   },
   doctor: async ({ cniBin }) => {
-    const { consult } = await import('./doctor/consult.ts');
+    const { consult } = await import('./consult.ts');
     const { text, failed } = await consult(settings, cniBin);
     process.stdout.write(text);
     process.exit(failed ? 1 : 0); // not waiting for what an API server still has to say

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { onHost, readText } from '../kernel/sysfs.ts';
 import { quarantineDir } from '../nic/quarantine.ts';
 import type { Forwarder } from './forwarder.ts';
@@ -13,7 +13,7 @@ import type { Forwarder } from './forwarder.ts';
 const marker = 'forwarder';
 
 /** Why no virtio-forwarder port can be served, in the forwarder's words; undefined: the CNI server has said nothing of the kind. */
-export function readForwarderTrouble(host: Pick<Host, 'root'>): string | undefined {
+export function readForwarderTrouble(host: Machine): string | undefined {
   return readText(join(onHost(host, quarantineDir), marker)) || undefined;
 }
 

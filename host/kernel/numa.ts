@@ -1,9 +1,9 @@
 // Which NUMA nodes share a processor socket. Source: Documentation/ABI/stable/sysfs-devices-node, Documentation/admin-guide/cputopology.rst.
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { listDirectory, onHost, readInteger, readText } from './sysfs.ts';
 
 /** For each node all nodes of its socket, itself included. Nodes without a processor, or whose processors tell no socket, are missing. */
-export function readSockets(host: Pick<Host, 'root'>): ReadonlyMap<number, readonly number[]> {
+export function readSockets(host: Machine): ReadonlyMap<number, readonly number[]> {
   const nodes = listDirectory(onHost(host, '/sys/devices/system/node')).flatMap((name) => {
     const node = /^node(\d+)$/.exec(name)?.[1];
     return node === undefined ? [] : [Number(node)];
@@ -17,7 +17,7 @@ export function readSockets(host: Pick<Host, 'root'>): ReadonlyMap<number, reado
 }
 
 /** A node's processors are all on one socket, so its first one tells. */
-function findSocket(host: Pick<Host, 'root'>, node: number): number | undefined {
+function findSocket(host: Machine, node: number): number | undefined {
   const cpu = /^\d+/.exec(readText(onHost(host, `/sys/devices/system/node/node${node}/cpulist`)) ?? '')?.[0]; // `0-7,16-23`
   if (cpu === undefined) return undefined;
   const socket = readInteger(onHost(host, `/sys/devices/system/cpu/cpu${cpu}/topology/physical_package_id`));

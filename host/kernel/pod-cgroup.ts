@@ -1,6 +1,6 @@
 // Whether a pod has processes on this machine, as the kernel's cgroups (version 2) tell it. Needs no pid namespace of the host.
 import { join } from 'node:path';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { listDirectory, onHost, readText } from './sysfs.ts';
 
 /** Folders above kubelet's own that are searched: kubelet's --cgroup-root, as in kubelet.slice/kubelet-kubepods.slice. */
@@ -11,7 +11,7 @@ const depth = 2;
  * /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod<UID with _ for ->.slice with systemd,
  * /sys/fs/cgroup/kubepods/burstable/pod<UID> without.
  */
-export function hasProcesses(host: Pick<Host, 'root'>, podUid: string): boolean {
+export function hasProcesses(host: Machine, podUid: string): boolean {
   const ends = [`pod${podUid}`, `pod${podUid.replaceAll('-', '_')}.slice`];
   return podsFolders(onHost(host, '/sys/fs/cgroup'), depth)
     .flatMap((folder) => [folder, ...childrenOf(folder).filter((child) => /(burstable|besteffort)(\.slice)?$/.test(child))])

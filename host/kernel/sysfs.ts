@@ -2,10 +2,10 @@
 // Synchronous on purpose: sysfs answers from memory, and a scan of 512 VFs is many small reads.
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 
 /** A path of the machine below `host.root`; `path` is as the machine sees it, e.g. `/sys/class/net`. */
-export function onHost(host: Pick<Host, 'root'>, path: string): string {
+export function onHost(host: Machine, path: string): string {
   return join(host.root, path);
 }
 

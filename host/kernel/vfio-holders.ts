@@ -1,7 +1,7 @@
 // Who has a vfio group or device open: /proc/PID/fd of every process. Needs the host's pid namespace and CAP_SYS_PTRACE to see them all.
 
+import type { Machine } from '../base/machine.ts';
 import { inTurns, type Steps } from '../base/turns.ts';
-import type { Host } from '../host.ts';
 import { listDirectory, onHost, readLink, readText } from './sysfs.ts';
 
 export interface VfioHolders {
@@ -12,11 +12,11 @@ export interface VfioHolders {
 }
 
 /** In turns: a busy node has 50 000 descriptors. */
-export function readVfioHolders(host: Pick<Host, 'root'>): Promise<VfioHolders> {
+export function readVfioHolders(host: Machine): Promise<VfioHolders> {
   return inTurns(holderSteps(host));
 }
 
-function* holderSteps(host: Pick<Host, 'root'>): Steps<VfioHolders> {
+function* holderSteps(host: Machine): Steps<VfioHolders> {
   const holders = new Map<string, readonly string[]>();
   let hidden = 0;
   for (const pid of listDirectory(onHost(host, '/proc')).filter((name) => /^\d+$/.test(name))) {
@@ -38,6 +38,6 @@ function openVfioFiles(folder: string): ReadonlySet<string> | 'hidden' {
   }
 }
 
-function nameOf(host: Pick<Host, 'root'>, pid: string): string {
+function nameOf(host: Machine, pid: string): string {
   return readText(onHost(host, `/proc/${pid}/comm`)) ?? 'a process that is gone';
 }

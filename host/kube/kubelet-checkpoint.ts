@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { messageOf } from '../base/errors.ts';
 import { explain } from '../base/explain.ts';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 
 const checkpointFile = '/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint';
 
@@ -19,7 +19,7 @@ export interface CheckpointDevices {
 }
 
 /** The file's entries; undefined when there is no such file (kubelet has never had a device plugin). Throws as parseCheckpoint. */
-export function readCheckpoint(host: Pick<Host, 'root'>, file = checkpointFile): readonly CheckpointDevices[] | undefined {
+export function readCheckpoint(host: Machine, file = checkpointFile): readonly CheckpointDevices[] | undefined {
   const path = join(host.root, file);
   try {
     return parseCheckpoint(readFileSync(path, 'utf8'));

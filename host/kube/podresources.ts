@@ -9,7 +9,7 @@ import type { ListPodResourcesResponse__Output } from '../../proto/generated/v1/
 import type { PodResources__Output } from '../../proto/generated/v1/PodResources.ts';
 import type { PodResourcesListerClient } from '../../proto/generated/v1/PodResourcesLister.ts';
 import { messageOf, Unavailable } from '../base/errors.ts';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { clientOptions, loadProto, unixTarget } from './proto.ts';
 
 const podResourcesSocket = '/var/lib/kubelet/pod-resources/kubelet.sock';
@@ -40,10 +40,7 @@ export interface PodResourcesOptions {
 }
 
 /** Every pod that kubelet knows on this node. Throws Unavailable when kubelet can't be asked. */
-export async function listPodDevices(
-  host: Pick<Host, 'root'>,
-  options: PodResourcesOptions = {},
-): Promise<readonly PodDevices[]> {
+export async function listPodDevices(host: Machine, options: PodResourcesOptions = {}): Promise<readonly PodDevices[]> {
   return ask(host, options, 'List', async (client, end) => {
     const answer = await call<ListPodResourcesResponse__Output>(end, (deadline, done) => client.List({}, { deadline }, done));
     return answer.pod_resources.map(podDevices);
@@ -55,7 +52,7 @@ export async function listPodDevices(
  * default) or says no: kubelet tells "disabled" and "not found" apart only by wording. Throws Unavailable as listPodDevices.
  */
 export async function findPodDevices(
-  host: Pick<Host, 'root'>,
+  host: Machine,
   pod: PodName,
   options: PodResourcesOptions = {},
 ): Promise<PodDevices | undefined> {
@@ -86,7 +83,7 @@ type Done<T> = (error: ServiceError | null, answer?: T) => void;
 const { v1 } = loadProto<ProtoGrpcType>('podresources.proto');
 
 async function ask<T>(
-  host: Pick<Host, 'root'>,
+  host: Machine,
   { socket = podResourcesSocket, timeout = 10_000 }: PodResourcesOptions,
   method: string,
   question: (client: Lister, end: number) => Promise<T>,

@@ -50,6 +50,12 @@ export interface Netlink extends Disposable {
   configure(index: number, configuration: LinkConfiguration): Promise<void>;
 }
 
+/** What opens it, as a part of the machine's record. */
+export interface Netlinks {
+  /** In a network namespace, or in the machine's own. The caller disposes it. */
+  readonly netlink: (netns?: Netns) => Netlink;
+}
+
 /**
  * @param netns - the namespace it acts on; the calling thread's own when absent. May be disposed afterwards.
  * @throws SystemError when there is no such socket; Error when the namespace cannot be entered.

@@ -1,9 +1,9 @@
 // Puts addresses and routes on a pod's interface, and tells the neighbours. Which ones is decided elsewhere.
 import { writeFileSync } from 'node:fs';
 import { defined } from '../base/defined.ts';
-import type { Host } from '../host.ts';
 import { inNetns, openNetns } from '../kernel/netns.ts';
 import { announce } from './announce.ts';
+import type { Netlinks } from './netlink.ts';
 
 export interface PodAddress {
   /** CIDR, e.g. `10.1.2.3/24`. */
@@ -31,7 +31,7 @@ export interface PodIp {
 }
 
 /** Addresses work at once: no duplicate address detection, because IPAM is what keeps them apart. */
-export async function configureIp(host: Host, { netns, ifname, addresses, routes }: PodIp): Promise<void> {
+export async function configureIp(host: Netlinks, { netns, ifname, addresses, routes }: PodIp): Promise<void> {
   using pod = openNetns(netns);
   using inside = host.netlink(pod);
   const link = await inside.link(ifname);
@@ -48,7 +48,7 @@ export async function configureIp(host: Host, { netns, ifname, addresses, routes
 }
 
 /** Throws, naming what is missing. Routes are not looked at: a later plugin of the chain may change them (SPEC, CHECK). */
-export async function checkIp(host: Host, { netns, ifname, addresses }: Omit<PodIp, 'routes'>): Promise<void> {
+export async function checkIp(host: Netlinks, { netns, ifname, addresses }: Omit<PodIp, 'routes'>): Promise<void> {
   using pod = openNetns(netns);
   using inside = host.netlink(pod);
   const link = await inside.link(ifname);

@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../base/errors.ts';
-import type { Host } from '../host.ts';
+import type { Machine, Stepping } from '../base/machine.ts';
 import { existsOnHost, findLinkName, onHost, readText } from '../kernel/sysfs.ts';
 
 /** What a function is bound to. */
@@ -14,9 +14,6 @@ export interface Binding {
   /** The one driver that may take it; absent: whichever fits. */
   readonly override?: string;
 }
-
-type Machine = Pick<Host, 'root'>;
-type Stepping = Pick<Host, 'root' | 'step'>;
 
 const devices = '/sys/bus/pci/devices';
 const drivers = '/sys/bus/pci/drivers';
@@ -33,7 +30,7 @@ export function findBinding(host: Machine, address: string): Binding | undefined
 }
 
 /** Binds the function to that driver alone. @throws Error when the driver is not loaded or does not take it; Unavailable while it is in use. */
-export async function bindDriver(host: Stepping, address: string, driver: string): Promise<void> {
+export async function bindDriver(host: Machine & Stepping, address: string, driver: string): Promise<void> {
   const now = findBinding(host, address);
   if (now === undefined) throw new Error(`bind ${address} to ${driver}: there is no such PCI device`);
   if (now.driver === driver) return;
@@ -55,7 +52,7 @@ export async function bindDriver(host: Stepping, address: string, driver: string
 }
 
 /** Back to how it was. A function that is gone needs nothing. @throws as bindDriver. */
-export async function restoreBinding(host: Stepping, address: string, { driver, override }: Binding): Promise<void> {
+export async function restoreBinding(host: Machine & Stepping, address: string, { driver, override }: Binding): Promise<void> {
   if (findBinding(host, address) === undefined) return;
   // With sriov_drivers_autoprobe off a driver only takes what is meant for it alone, hence the override for the time of binding.
   if (driver === undefined) await unbind(host, address);
@@ -66,14 +63,14 @@ export async function restoreBinding(host: Stepping, address: string, { driver, 
 }
 
 /** Lets the function's driver start anew, with what it is told at its start. */
-export async function rebind(host: Stepping, address: string): Promise<void> {
+export async function rebind(host: Machine & Stepping, address: string): Promise<void> {
   const before = findBinding(host, address);
   if (before?.driver === undefined) throw new Error(`bind ${address} anew: it is bound to no driver`);
   await unbind(host, address);
   await restoreBinding(host, address, before);
 }
 
-async function unbind(host: Stepping, address: string): Promise<void> {
+async function unbind(host: Machine & Stepping, address: string): Promise<void> {
   const driver = findBinding(host, address)?.driver;
   if (driver === undefined) return;
   await requireUnused(host, address, driver);

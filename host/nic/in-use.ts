@@ -1,5 +1,5 @@
 // Why a vf that nobody allocated is not free: the host itself works with it. Judged per vf; what the whole machine says is read once per scan.
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
 import type { PciVf } from './pci.ts';
 
@@ -14,7 +14,7 @@ export interface HostUse {
 }
 
 /** Reasons in words; empty when the vf is free. */
-export function inUse(host: Pick<Host, 'root'>, vf: PciVf, use: HostUse): readonly string[] {
+export function inUse(host: Machine, vf: PciVf, use: HostUse): readonly string[] {
   const reasons = vf.netdevs.flatMap((netdev) => netdevReasons(host, netdev, use));
   if (vf.netdevElsewhere) reasons.push('its netdev is in another network namespace');
   return [
@@ -23,7 +23,7 @@ export function inUse(host: Pick<Host, 'root'>, vf: PciVf, use: HostUse): readon
   ];
 }
 
-function netdevReasons(host: Pick<Host, 'root'>, netdev: string, { addresses, routes }: HostUse): string[] {
+function netdevReasons(host: Machine, netdev: string, { addresses, routes }: HostUse): string[] {
   const folder = onHost(host, `/sys/class/net/${netdev}`);
   const uppers = listDirectory(folder).filter((name) => name.startsWith('upper_'));
   const master = uppers.length > 0 ? findLinkName(`${folder}/master`) : undefined;
@@ -39,7 +39,7 @@ function netdevReasons(host: Pick<Host, 'root'>, netdev: string, { addresses, ro
 }
 
 /** The openvswitch module makes its port's master `ovs-system`, whatever the bridge is called. */
-function memberOf(host: Pick<Host, 'root'>, master: string): string {
+function memberOf(host: Machine, master: string): string {
   if (master === 'ovs-system') return 'Open vSwitch';
   const inside = listDirectory(onHost(host, `/sys/class/net/${master}`));
   if (inside.includes('bridge')) return `bridge ${master}`;

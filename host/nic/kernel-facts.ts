@@ -1,8 +1,8 @@
 // Asks the kernel's network side what sysfs does not know: eswitch modes, devlink ports, offloads, addresses and routes, vfio's users.
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { readVfioHolders, type VfioHolders } from '../kernel/vfio-holders.ts';
 import { findFeatures } from '../netlink/ethtool.ts';
-import type { Address, Netlink, Route } from '../netlink/netlink.ts';
+import type { Address, Netlink, Netlinks, Route } from '../netlink/netlink.ts';
 import { type Family, findFamily } from '../netlink/wire/generic.ts';
 import { openSession } from '../netlink/wire/session.ts';
 import { protocols } from '../netlink/wire/socket.ts';
@@ -21,7 +21,7 @@ export interface KernelQuestions extends Disposable {
 const holdersAge = 30_000;
 
 /** @throws SystemError when the machine gives no netlink socket. */
-export function openKernelQuestions(host: Pick<Host, 'root' | 'netlink'>): KernelQuestions {
+export function openKernelQuestions(host: Machine & Netlinks): KernelQuestions {
   const generic = openSession({ protocol: protocols.generic });
   const route = host.netlink();
   let vfio: { readonly at: number; readonly found: VfioHolders } | undefined;

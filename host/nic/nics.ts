@@ -1,8 +1,8 @@
 // Puts together what sysfs, devlink, ethtool and rtnetlink say into the machine's pfs and vfs. No maker has a row here: every one met so
 // far tells the same things in the same places.
 import { defined } from '../base/defined.ts';
+import type { Machine } from '../base/machine.ts';
 import { inTurns, type Steps } from '../base/turns.ts';
-import type { Host } from '../host.ts';
 import { onHost, readInteger } from '../kernel/sysfs.ts';
 import { type HostUse, inUse } from './in-use.ts';
 import { type PciPf, type PciVf, readPfs } from './pci.ts';
@@ -36,7 +36,7 @@ export interface ScanOptions {
 }
 
 /** Reads the whole machine once. @throws Error naming the file or the question that failed. */
-export async function scanNics(host: Pick<Host, 'root'>, { ask, allocated }: ScanOptions): Promise<Nics> {
+export async function scanNics(host: Machine, { ask, allocated }: ScanOptions): Promise<Nics> {
   const pfs = await readPfs(host);
   const vfNetdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
   const seen = await readSwitchPortsInTurns(host, vfNetdevs);
@@ -70,7 +70,7 @@ export function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPor
   return [...byNetdev.values()];
 }
 
-function composePf(host: Pick<Host, 'root'>, pf: PciPf, ports: readonly SwitchPort[], facts: KernelFacts): Pf {
+function composePf(host: Machine, pf: PciPf, ports: readonly SwitchPort[], facts: KernelFacts): Pf {
   const own = ports.filter((port) => port.parent === pf.address);
   const netdev = findUplink(pf, ports);
   const switchId = (own.find((port) => port.netdev === netdev) ?? own[0])?.switchId;

@@ -1,8 +1,8 @@
 // Reads the SR-IOV functions of the machine from /sys/bus/pci/devices and /sys/kernel/iommu_groups: what they are and what they are
 // bound to. Not what the kernel's network side says of them (host/nic/nics.ts puts both together).
 
+import type { Machine } from '../base/machine.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
-import type { Host } from '../host.ts';
 import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from '../kernel/sysfs.ts';
 import type { IommuGroup } from './vf.ts';
 
@@ -40,11 +40,11 @@ const devices = '/sys/bus/pci/devices';
 const groups = '/sys/kernel/iommu_groups';
 
 /** All network pfs that can have vfs, with those they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci. */
-export function readPfs(host: Pick<Host, 'root'>): Promise<readonly PciPf[]> {
+export function readPfs(host: Machine): Promise<readonly PciPf[]> {
   return inTurns(pfSteps(host));
 }
 
-function* pfSteps(host: Pick<Host, 'root'>): Steps<readonly PciPf[]> {
+function* pfSteps(host: Machine): Steps<readonly PciPf[]> {
   const folder = onHost(host, devices);
   const addresses = [...listDirectory(folder)].sort();
   const vfAddresses = new Set<string>();
@@ -73,7 +73,7 @@ function* pfSteps(host: Pick<Host, 'root'>): Steps<readonly PciPf[]> {
 }
 
 /** One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address. */
-export function findVf(host: Pick<Host, 'root'>, address: string): { readonly vf: PciVf; readonly pf: PciFunction } | undefined {
+export function findVf(host: Machine, address: string): { readonly vf: PciVf; readonly pf: PciFunction } | undefined {
   const folder = onHost(host, devices);
   const pfAddress = findLinkName(`${folder}/${address}/physfn`); // physfn -> ../0000:41:00.0
   if (pfAddress === undefined) return undefined;
@@ -145,7 +145,7 @@ function isVfio(driver: string | undefined): boolean {
 }
 
 /** Groups by the PCI address of their members. Each device's own link is read: cheaper than a listing per group. */
-function* iommuSteps(host: Pick<Host, 'root'>, addresses: readonly string[]): Steps<ReadonlyMap<string, IommuGroup>> {
+function* iommuSteps(host: Machine, addresses: readonly string[]): Steps<ReadonlyMap<string, IommuGroup>> {
   const folder = onHost(host, devices);
   const named = onHost(host, groups);
   const members = new Map<string, string[]>();

@@ -1,7 +1,7 @@
 // Reads every netdev that is a port of some NIC's switch from /sys/class/net. What they mean is host/nic/representor.ts' business.
 
+import type { Machine } from '../base/machine.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
-import type { Host } from '../host.ts';
 import { findLinkName, listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 import { parsePortName, type SwitchPort } from './representor.ts';
 
@@ -9,16 +9,16 @@ import { parsePortName, type SwitchPort } from './representor.ts';
  * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst).
  * @param vfs - the vfs' own netdevs, which are left out unread: they are no switch ports and there are many of them.
  */
-export function readSwitchPorts(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): readonly SwitchPort[] {
+export function readSwitchPorts(host: Machine, vfs: ReadonlySet<string>): readonly SwitchPort[] {
   return atOnce(portSteps(host, vfs));
 }
 
 /** As readSwitchPorts, but lets others run in between. */
-export function readSwitchPortsInTurns(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): Promise<readonly SwitchPort[]> {
+export function readSwitchPortsInTurns(host: Machine, vfs: ReadonlySet<string>): Promise<readonly SwitchPort[]> {
   return inTurns(portSteps(host, vfs));
 }
 
-function* portSteps(host: Pick<Host, 'root'>, vfs: ReadonlySet<string>): Steps<readonly SwitchPort[]> {
+function* portSteps(host: Machine, vfs: ReadonlySet<string>): Steps<readonly SwitchPort[]> {
   const folder = onHost(host, '/sys/class/net');
   const ports: SwitchPort[] = [];
   for (const netdev of listDirectory(folder)) {

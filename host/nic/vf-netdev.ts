@@ -2,12 +2,15 @@
 // udev does not see it, and the pod sees it only when it is complete.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
-import type { Host } from '../host.ts';
+import type { Logger } from '../base/log.ts';
+import type { Machine, Stepping } from '../base/machine.ts';
 import { makeNetns, type Netns, openNetns, ownNetns } from '../kernel/netns.ts';
-import type { Link, Netlink } from '../netlink/netlink.ts';
+import type { Link, Netlink, Netlinks } from '../netlink/netlink.ts';
 import { NetlinkError } from '../netlink/wire/error.ts';
 import { rebind } from './driver.ts';
 import { findVf } from './pci.ts';
+
+type Moving = Machine & Stepping & Netlinks & { readonly log: Logger };
 
 /** What a move changes about a netdev. */
 export interface NetdevState {
@@ -28,7 +31,7 @@ export interface Move {
 const patience = 5000;
 
 /** The vf's netdev in our own namespace. */
-export async function findNetdev(host: Host, address: string): Promise<Link | undefined> {
+export async function findNetdev(host: Moving, address: string): Promise<Link | undefined> {
   const name = findVf(host, address)?.vf.netdevs[0];
   if (name === undefined) return undefined;
   using here = host.netlink();
@@ -36,7 +39,7 @@ export async function findNetdev(host: Host, address: string): Promise<Link | un
 }
 
 /** Leaves it down, complete, in the other namespace. @throws when the name is taken there, or it can't have that MAC or MTU. */
-export async function moveNetdev(host: Host, { address, to, as }: Move): Promise<void> {
+export async function moveNetdev(host: Moving, { address, to, as }: Move): Promise<void> {
   using there = host.netlink(to);
   if ((await there.link(as.name)) !== undefined) {
     throw new Error(`move the netdev of VF ${address}: ${to.path} has an interface ${as.name} already`);
@@ -74,7 +77,7 @@ export async function findNetdevIn(inside: Netlink, address: string, name: strin
  * @param netns - path of the namespace that it was moved to; may be gone. @throws when it does not come back, naming why.
  */
 export async function bringHome(
-  host: Host,
+  host: Moving,
   vf: { address: string; netns: string; ifname: string },
   before: NetdevState,
 ): Promise<void> {
@@ -121,7 +124,10 @@ function ownName(address: string): string {
   return `sn${address.replace(/[:.]/g, '')}`;
 }
 
-async function fetch(host: Host, { address, netns, ifname }: { address: string; netns: string; ifname: string }): Promise<void> {
+async function fetch(
+  host: Moving,
+  { address, netns, ifname }: { address: string; netns: string; ifname: string },
+): Promise<void> {
   using pod = openIfThere(netns);
   if (pod === undefined) return;
   using inside = host.netlink(pod);
@@ -135,7 +141,7 @@ async function fetch(host: Host, { address, netns, ifname }: { address: string; 
  * By the netdev itself where its driver lets it; else the driver starts anew and takes the MAC that the pf gave: igbvf learns of that one
  * only at its start, and igb refuses any other.
  */
-async function takeMac(host: Host, address: string, mac: string): Promise<void> {
+async function takeMac(host: Moving, address: string, mac: string): Promise<void> {
   const netdev = await requireNetdev(host, address);
   if (netdev.mac === mac) return;
   using here = host.netlink();
@@ -163,7 +169,7 @@ async function setMac(netlink: Netlink, index: number, mac: string): Promise<boo
   return false;
 }
 
-async function requireNetdev(host: Host, address: string): Promise<Link> {
+async function requireNetdev(host: Moving, address: string): Promise<Link> {
   const netdev = await findNetdev(host, address);
   if (netdev !== undefined) return netdev;
   throw new Error(

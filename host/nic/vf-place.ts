@@ -1,7 +1,7 @@
 // Where one vf sits: its pf, the pf's uplink, and the netdev that stands for it on the pf's switch. Read when a pod is plugged; the whole
 // machine is host/nic/nics.ts' business.
 import { defined } from '../base/defined.ts';
-import type { Host } from '../host.ts';
+import type { Machine } from '../base/machine.ts';
 import { findFamily } from '../netlink/wire/generic.ts';
 import { openSession } from '../netlink/wire/session.ts';
 import { protocols } from '../netlink/wire/socket.ts';
@@ -24,7 +24,7 @@ export interface VfPlace {
 }
 
 /** Undefined when there is no vf at that address. @throws NetlinkError */
-export async function locateVf(host: Pick<Host, 'root'>, address: string): Promise<VfPlace | undefined> {
+export async function locateVf(host: Machine, address: string): Promise<VfPlace | undefined> {
   const found = findVf(host, address);
   if (found === undefined) return undefined;
   const { vf, pf } = found;

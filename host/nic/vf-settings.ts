@@ -1,8 +1,8 @@
 // Sets a vf's attributes through its pf, and puts them back. What nobody asked for is not touched: many NICs have only some of them.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defined } from '../base/defined.ts';
-import type { Host } from '../host.ts';
-import type { VfChange, VfSettings } from '../netlink/netlink.ts';
+import type { Machine, Stepping } from '../base/machine.ts';
+import type { Netlinks, VfChange, VfSettings } from '../netlink/netlink.ts';
 import { NetlinkError } from '../netlink/wire/error.ts';
 import { findUplink } from './nics.ts';
 import { findVf } from './pci.ts';
@@ -11,8 +11,7 @@ import { readSwitchPorts } from './switch-ports.ts';
 export type { VfChange, VfSettings };
 
 type Key = keyof VfChange;
-type Machine = Pick<Host, 'root' | 'netlink'>;
-type Stepping = Machine & Pick<Host, 'step'>;
+type Kernel = Machine & Netlinks;
 
 /** Trust first, because drivers allow more to a trusted vf; the MAC before what may depend on it. */
 const order = ['trust', 'spoofchk', 'mac', 'vlan', 'rate', 'linkState'] as const satisfies readonly Key[];
@@ -21,12 +20,12 @@ const order = ['trust', 'spoofchk', 'mac', 'vlan', 'rate', 'linkState'] as const
 const [looks, pause] = [20, 100];
 
 /** What the pf's driver says of the vf; undefined when it says nothing, or the vf or its pf's netdev is not there. @throws NetlinkError */
-export async function findVfSettings(host: Machine, address: string): Promise<VfSettings | undefined> {
+export async function findVfSettings(host: Kernel, address: string): Promise<VfSettings | undefined> {
   return await withPf(host, address, undefined, (pf) => pf.read());
 }
 
 /** @throws Error naming the attribute, the pf and what its driver said. */
-export async function changeVf(host: Stepping, address: string, change: VfChange): Promise<void> {
+export async function changeVf(host: Kernel & Stepping, address: string, change: VfChange): Promise<void> {
   const keys = order.filter((key) => change[key] !== undefined);
   if (keys.length === 0) return;
   await withPf(host, address, nothingToSetItOn(address), async (pf) => {
@@ -38,7 +37,7 @@ export async function changeVf(host: Stepping, address: string, change: VfChange
 }
 
 /** Puts those attributes back that differ from how they were. A vf that is gone has none. @throws as changeVf. */
-export async function restoreVf(host: Stepping, address: string, before: VfChange): Promise<void> {
+export async function restoreVf(host: Kernel & Stepping, address: string, before: VfChange): Promise<void> {
   await withPf(host, address, undefined, async (pf) => {
     const now = await pf.read();
     if (now === undefined) return;
@@ -64,7 +63,7 @@ interface OwnPf {
 }
 
 async function withPf<T, A extends Error | undefined>(
-  host: Machine,
+  host: Kernel,
   address: string,
   absent: A,
   work: (pf: OwnPf) => Promise<T>,

@@ -3,8 +3,10 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
-import type { Host } from '../host.ts';
+import type { Logger } from '../base/log.ts';
+import type { Machine } from '../base/machine.ts';
 import { findDirectory, onHost } from '../kernel/sysfs.ts';
+import type { Run } from './run.ts';
 
 const hookEvents = ['before-plug', 'after-plug', 'before-unplug', 'after-unplug', 'representor'] as const;
 export type HookEvent = (typeof hookEvents)[number];
@@ -25,7 +27,10 @@ const version = 1;
 const outputLimit = 64 * 1024;
 
 /** Runs all of them, one after the other. @returns what they printed, in order. @throws with the hook's own words at the first that fails. */
-export async function runHooks(host: Pick<Host, 'root' | 'run' | 'log'>, call: HookCall): Promise<readonly string[]> {
+export async function runHooks(
+  host: Machine & { readonly run: Run; readonly log: Logger },
+  call: HookCall,
+): Promise<readonly string[]> {
   const input = JSON.stringify({ version, event: call.event, ...call.input });
   const printed: string[] = [];
   for (const name of listHooks(host, call)) {
@@ -46,7 +51,7 @@ export async function runHooks(host: Pick<Host, 'root' | 'run' | 'log'>, call: H
 }
 
 /** Executable files whose names consist of letters, digits, `-` and `_` (as run-parts has it): no backups, no notes, no package leftovers. */
-function listHooks(host: Pick<Host, 'root'>, { directory, event }: HookCall): readonly string[] {
+function listHooks(host: Machine, { directory, event }: HookCall): readonly string[] {
   const folder = onHost(host, directory);
   const names = findDirectory(folder);
   // Hooks that were taken away meanwhile must not keep a pod from going.

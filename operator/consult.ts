@@ -1,11 +1,11 @@
 // The doctor on this very machine.
 import { join } from 'node:path';
-import type { Settings } from '../../cni/attachment/settings.ts';
-import { openNetlink } from '../../host/netlink/netlink.ts';
-import { openKernelQuestions } from '../../host/nic/kernel-facts.ts';
-import { openLooker } from '../looker.ts';
-import { badConfiguration, examine, hasFailed, render } from './doctor.ts';
-import type { Finding } from './finding.ts';
+import type { Settings } from '../cni/attachment/settings.ts';
+import { openNetlink } from '../host/netlink/netlink.ts';
+import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
+import { badConfiguration, examine, hasFailed, render } from './doctor/doctor.ts';
+import type { Finding } from './doctor/finding.ts';
+import { openLooker } from './looker.ts';
 
 /** @param read - throws when the configuration can't be read, which is then all that is found. */
 export async function consult(read: () => Promise<Settings>, cniBin: string) {
