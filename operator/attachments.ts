@@ -1,7 +1,7 @@
 // `attachments`: every pod interface that the journal or the bridges know, as a table. Looks for itself, so that it works without a server.
 
 import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
-import type { Entry } from '../cni/attachment/journal.ts';
+import type { Entry } from '../cni/attachment/entry.ts';
 import { findStrays } from '../cni/teardown/strays.ts';
 import { deathOf, type Looker } from '../cni/teardown/sweep.ts';
 import { messageOf, Unavailable } from '../host/base/errors.ts';
@@ -13,7 +13,7 @@ const head = ['POD', 'INTERFACE', 'NETWORK', 'TYPE', 'BRIDGE', 'PORT', 'VF', 'SI
 export async function showAttachments(looker: Looker): Promise<string> {
   const entries = looker.journal.list().toSorted((a, b) => a.attachment.since.localeCompare(b.attachment.since));
   const addresses = new Set([looker.settings.ovsdb, ...entries.map(({ attachment }) => attachment.ovsdb)]);
-  const problems: string[] = [];
+  const problems = [...looker.journal.problems()];
   const rows: (readonly string[])[] = [];
   for (const address of addresses) {
     const ports = await portsOf(looker, address, problems);

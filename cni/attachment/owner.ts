@@ -1,10 +1,12 @@
 // What is reserved has one owner. A small file for each VF or slot names the attachment that owns it and counts its owners (the
 // generation), so that a late DEL of an old pod can tell that it is somebody else's by now.
-import { closeSync, fdatasync, fsync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { messageOf } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
+import { replaceDurably } from '../../host/files/durable.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
+import { unwritable } from '../protocol/errors.ts';
 import type { Attachment } from './attachment.ts';
 import type { Context } from './context.ts';
 
@@ -15,7 +17,7 @@ export interface Ownership {
   readonly owner?: string;
 }
 
-type Owners = Pick<Context, 'settings' | 'lock'>;
+type Owners = Pick<Context, 'settings' | 'lock' | 'host'>;
 type Owned = Pick<Attachment, 'id' | 'reserved'>;
 
 /** @param id - of what is reserved. */
@@ -57,9 +59,22 @@ export async function asLastWork(context: Owners, attachment: Owned, work: () =>
     const now = findOwnership(context, reserved.id);
     if (!owns(context, attachment)) return now;
     await work();
-    await write(context.settings.stateDir, reserved.id, { generation: now.generation });
+    await giveUp(context, reserved.id, now.generation);
     return 'done';
   });
+}
+
+/**
+ * On a full or read-only disk the file goes on naming an owner that is gone, which harms nobody: the next one can't have the VF before it has
+ * written its own generation here, on the same disk, and until then ends the former once more (claim.ts), which then has nothing left to do.
+ */
+async function giveUp({ settings, host }: Owners, id: string, generation: number): Promise<void> {
+  await write(settings.stateDir, id, { generation }).catch((error: unknown) =>
+    host.log.error(
+      { reserved: id, error: messageOf(error) },
+      "it is nobody's now, but that can't be noted; its next owner does it",
+    ),
+  );
 }
 
 function lockOf(id: string): string {
@@ -84,15 +99,11 @@ function parse(text: string | undefined): Readonly<Record<string, unknown>> {
 }
 
 async function write(stateDir: string, id: string, ownership: Ownership): Promise<void> {
-  const directory = directoryOf(stateDir);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const [path, draft] = [fileOf(stateDir, id), join(directory, `.${id}.new`)];
-  using open = new DisposableStack();
-  const file = open.adopt(openSync(draft, 'w', 0o600), closeSync);
-  writeSync(file, JSON.stringify(ownership));
-  await syncData(file);
-  renameSync(draft, path);
-  await sync(open.adopt(openSync(directory, 'r'), closeSync));
+  const path = fileOf(stateDir, id);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    await replaceDurably(path, JSON.stringify(ownership));
+  } catch (error) {
+    throw unwritable(path, error);
+  }
 }
-
-const [syncData, sync] = [promisify(fdatasync), promisify(fsync)];

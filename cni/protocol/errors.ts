@@ -67,3 +67,9 @@ function causes(error: Error): string {
   }
   return [...texts].join(': ');
 }
+
+/** Of a file of ours. */
+export function unwritable(path: string, error: unknown): CniError {
+  const message = `${path} can't be written: ${messageOf(error)}; is there room on its disk, and is it writable?`;
+  return new CniError(codes.io, message, { cause: error });
+}

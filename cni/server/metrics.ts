@@ -1,7 +1,7 @@
 // The CNI server in numbers, for Prometheus. Requests and sweeps are counted as they end; the rest is read off at each scrape.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { within } from '../../host/base/within.ts';
-import type { Entry } from '../attachment/journal.ts';
+import type { Entry } from '../attachment/entry.ts';
 import type { Settings } from '../attachment/settings.ts';
 import type { SweepReport } from '../teardown/sweep.ts';
 import type { NodeState } from './readiness.ts';
@@ -31,6 +31,11 @@ const readings: Readonly<Record<string, Reading>> = {
     help: 'Pod interfaces in the journal by vnic type and phase: adding, added, deleting (what could not be taken away yet).',
     labels: ['vnic_type', 'phase'],
     read: ({ context }) => countAttachments(context.journal.list()),
+  },
+  smartnic_cni_journal_unreadable: {
+    help: 'Entries of the journal that could not be read or are not understood, and are left alone.',
+    labels: [],
+    read: ({ context }) => [{ labels: {}, value: context.journal.problems().length }],
   },
   smartnic_cni_ovsdb_connected: {
     help: '1 while there is a connection to the OVSDB server.',

@@ -56,7 +56,7 @@ export async function runServer(settings: Settings): Promise<void> {
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
   const pods = await openPods(settings, log);
-  const journal = openJournal(settings.stateDir);
+  const journal = await openJournal(settings.stateDir);
   const findLoss = makeFindLoss({ host, pods, settings, journal, bootId });
   const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
   const { meter, pages } = await openPages({ context, databases: databases.all });

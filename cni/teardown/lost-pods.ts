@@ -9,7 +9,7 @@ import type { Attachment } from '../attachment/attachment.ts';
 import type { Context, FindLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 
-type Asked = Pick<Context, 'host' | 'pods' | 'settings' | 'bootId'> & { readonly journal: JournalView };
+type Asked = Pick<Context, 'host' | 'pods' | 'settings' | 'bootId'> & { readonly journal: Pick<JournalView, 'find'> };
 
 /** A loss counts only when two looks, at least `lostPodAfter` apart, both find it: kubelet ends a deleted pod meanwhile, in its grace period. */
 export function makeFindLoss(context: Asked, now: () => number = () => performance.now()): FindLoss {

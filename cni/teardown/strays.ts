@@ -19,7 +19,7 @@ export async function findStrays(
     if (!on || !containerId || !ifname) continue;
     const key = { network: on, containerId, ifname };
     const id = attachmentId(key);
-    if (journal.find(id) !== undefined) continue;
+    if (journal.has(id)) continue;
     strays.push({
       ...key,
       id,

@@ -51,7 +51,8 @@ export function planSweep(context: Looker): Promise<SweepReport> {
 
 async function sweepAll(context: Asked, act: Sweep['act']): Promise<SweepReport> {
   const { host, journal, settings } = context;
-  const run: Sweep = { context, act, swept: [], problems: [] };
+  const run: Sweep = { context, act, swept: [], problems: [...journal.problems()] };
+  if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
   try {
     const journaled = journal.list().map(({ attachment }) => attachment);
     for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {

@@ -19,16 +19,12 @@ import { ipamDel } from '../protocol/ipam.ts';
  */
 export async function teardown(context: Context, attachment: Attachment): Promise<void> {
   const { host, journal } = context;
-  const known = journal.find(attachment.id) !== undefined;
+  const known = journal.has(attachment.id);
   if (known) note(context, attachment);
   host.step('deletion noted');
   const failures = await takeAway(context, attachment);
   const [failure] = failures.filter((each) => !(each instanceof Unavailable));
-  if (failures.length === 0) {
-    journal.remove(attachment.id);
-    host.step('journal cleared');
-    return;
-  }
+  if (failures.length === 0) return clear(context, attachment);
   if (!known) await journal.begin(attachment);
   if (!known) journal.append(attachment.id, { phase: 'deleting' });
   for (const each of failures)
@@ -36,12 +32,25 @@ export async function teardown(context: Context, attachment: Attachment): Promis
   if (failure !== undefined) throw coded(failure, codes.plugFailed);
 }
 
-/** On a full disk nothing can be noted, and all can be taken away nevertheless: a sweep knows what has lost its cable as dead. */
+/** Whatever keeps the journal from being written (a full disk, a read-only one) keeps nothing from being taken away. */
 function note({ host, journal }: Context, { id }: Attachment): void {
   try {
     journal.append(id, { phase: 'deleting' });
   } catch (error) {
     host.log.warn({ id, error: messageOf(error) }, "the deletion can't be noted in the journal; going on");
+  }
+}
+
+/** Nothing is left but the entry: for the runtime that is success, and a sweep clears it when the disk is well again. */
+function clear({ host, journal }: Context, { id }: Attachment): void {
+  try {
+    journal.remove(id);
+    host.step('journal cleared');
+  } catch (error) {
+    host.log.error(
+      { id, error: messageOf(error) },
+      "all is taken away, but its journal entry can't be removed; a sweep tries it again",
+    );
   }
 }
 
@@ -57,9 +66,12 @@ async function takeAway(context: Context, attachment: Attachment): Promise<reado
     releaseAddresses(context.host, attachment).catch(remember),
   ]);
   if (hooked) await callHooks(context, 'after-unplug', attachment).catch(remember);
-  if (attachment.reserved !== undefined && attachment.deviceInfo !== undefined)
-    removeDeviceInfo(context.host, attachment.deviceInfo);
+  await removeInfo(context.host, attachment).catch(remember);
   return failures;
+}
+
+async function removeInfo(host: Host, attachment: Attachment): Promise<void> {
+  if (attachment.reserved !== undefined && attachment.deviceInfo !== undefined) removeDeviceInfo(host, attachment.deviceInfo);
 }
 
 /** The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case. */

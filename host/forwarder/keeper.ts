@@ -72,10 +72,13 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
           throw error;
         }
       }),
-    // No longer wanted first: when the forwarder does not answer now, the keeping takes the pair away later.
+    // No longer wanted first: when the forwarder does not answer now, the keeping takes the pair away later. On a read-only disk it is wanted
+    // again after our restart; then the attachment's journal entry, which could not be removed either, has it detached once more.
     detach: (pair) =>
       lock(pair.device, async () => {
-        await wanted.remove(pair.device);
+        await wanted
+          .remove(pair.device)
+          .catch((error: unknown) => log.error({ ...pair, error: messageOf(error) }, 'a pair can not be forgotten'));
         await forwarder.detach(pair);
       }),
     attached: async (): Promise<readonly Attached[]> => await forwarder.attached(),

@@ -3,6 +3,7 @@ import { messageOf } from '../../host/base/errors.ts';
 import { align } from '../../host/base/table.ts';
 import type { Examination, Finding, Patient } from './finding.ts';
 import { examineForwarder } from './forwarder.ts';
+import { examineJournal } from './journal.ts';
 import { examineNics } from './nics.ts';
 import { examineOpenVswitch } from './open-vswitch.ts';
 import { examineApiServer, examineExecutable, examineIpam, examineKubelet, examineServer } from './runtime.ts';
@@ -11,6 +12,7 @@ import { examineApiServer, examineExecutable, examineIpam, examineKubelet, exami
 const examinations: readonly Examination[] = [
   examineServer,
   examineExecutable,
+  examineJournal,
   examineOpenVswitch,
   examineIpam,
   examineApiServer,

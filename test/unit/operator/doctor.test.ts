@@ -41,7 +41,7 @@ describe('the doctor', () => {
     const patient = {
       host: { ...tree.host, ovsdb: () => ovs },
       settings: { ...parseSettings(text, 'f'), nodeName: 'n' },
-      journal: { list: () => [], find: () => undefined },
+      journal: { list: () => [], find: () => undefined, has: () => false, problems: () => [] },
       ask: answering({ hwTcOffload: new Map([['ens1f0np0', false]]) }),
       cniBin: join(tree.root, 'bin'),
     } as unknown as Patient;

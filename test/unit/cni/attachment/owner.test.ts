@@ -1,12 +1,14 @@
 // What is reserved has one owner: the generation, and the late DEL.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lockWithin, makeLock } from '../../../../cni/attachment/lock.ts';
 import { asLastWork, findOwnership, owns, takeOwnership } from '../../../../cni/attachment/owner.ts';
 import { parseSettings } from '../../../../cni/attachment/settings.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
+import { openLog } from '../../../../host/base/log.ts';
+import type { Host } from '../../../../host/host.ts';
 
 const address = '0000:41:10.0';
 
@@ -15,7 +17,11 @@ describe('the owner of a VF', () => {
   let context: Parameters<typeof takeOwnership>[0];
   beforeEach(() => {
     stateDir = mkdtempSync(join(tmpdir(), 'sn-owner-'));
-    context = { settings: { ...parseSettings('', 'f'), nodeName: 'n', stateDir }, lock: makeLock() };
+    context = {
+      settings: { ...parseSettings('', 'f'), nodeName: 'n', stateDir },
+      lock: makeLock(),
+      host: { log: openLog('silent') } as Host,
+    };
   });
   afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
@@ -68,6 +74,19 @@ describe('the owner of a VF', () => {
       /stuck/,
     );
     assert.ok(owns(context, owned('a', 1)));
+  });
+
+  it('has done the last work also where that can not be noted: whoever comes next has to write there first', async () => {
+    await take('a');
+    // As a full disk refuses it: the draft's name is taken by a directory.
+    mkdirSync(join(stateDir, 'owners', `.${address}.json.new`));
+    assert.equal(await last('a', 1), 'done');
+    assert.deepEqual(findOwnership(context, address), { generation: 1, owner: 'a' });
+    await assert.rejects(take('b', 'a'), /can't be written: EISDIR.*; is there room on its disk/);
+    assert.ok(owns(context, owned('a', 1)), 'nobody else has it meanwhile');
+    rmdirSync(join(stateDir, 'owners', `.${address}.json.new`));
+    assert.equal(await take('b', 'a'), 2);
+    assert.deepEqual(await last('a', 1), { generation: 2, owner: 'b' });
   });
 
   it('is not needed where nothing is reserved', async () => {

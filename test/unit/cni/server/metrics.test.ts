@@ -15,7 +15,7 @@ function state(forwarder?: Partial<Forwarder>, watching?: string, ovsdb?: string
     host,
     pods,
     settings: { ovsdb: 'unix:/db', forwarder: { kind: 'xvio' } },
-    journal: { list: () => [] },
+    journal: { list: () => [], problems: () => [] },
   } as unknown as Context;
   return { context, databases: () => [] };
 }

@@ -50,7 +50,7 @@ describe('a pod that the runtime has lost', () => {
       pods,
       bootId,
       settings: { kubeletDir: '/', lostPodAfter: 30 } as Settings,
-      journal: { find, list: () => [] } satisfies JournalView,
+      journal: { find } satisfies Pick<JournalView, 'find'>,
     };
     return makeFindLoss(context, () => time.now);
   };

@@ -1,0 +1,76 @@
+// What the journal knows of one attachment, as text: a line with the intent, then a line for each change of its phase. Pure.
+import { isRecord } from '../../host/base/json.ts';
+import type { Result } from '../protocol/result.ts';
+import type { Attachment } from './attachment.ts';
+
+export type Phase = 'adding' | 'added' | 'deleting';
+
+export interface Entry {
+  readonly attachment: Attachment;
+  readonly phase: Phase;
+  /** What ADD answered; there from phase `added` on. */
+  readonly result?: Result;
+}
+
+export type Line = { readonly phase: 'added'; readonly result: Result } | { readonly phase: 'deleting' };
+
+export interface Unreadable {
+  readonly problem: string;
+}
+
+/** Torn: the intent never got to the disk as a whole, so nothing was changed. */
+export type Reading = { readonly entry: Entry; readonly lines: number } | 'torn' | Unreadable;
+
+const version = 2;
+
+export function beginning(attachment: Attachment): string {
+  return `${JSON.stringify({ version, phase: 'adding', attachment })}\n`;
+}
+
+/** Begins with a line's end: a line that a crash tore must not swallow this one. */
+export function addition(line: Line): string {
+  return `\n${JSON.stringify(line)}\n`;
+}
+
+/** The whole text in as few lines as there can be. */
+export function compact({ attachment, phase, result }: Entry): string {
+  const added = result === undefined ? '' : addition({ phase: 'added', result });
+  return `${beginning(attachment)}${added}${phase === 'deleting' ? addition({ phase }) : ''}`;
+}
+
+/** The last whole line counts for the phase. @param id - of the attachment that the file is named after. */
+export function parseEntry(text: string, id: string): Reading {
+  const [first = '', ...rest] = text.split('\n');
+  const intent = parseLine(first);
+  if (intent === undefined && rest.length === 0) return 'torn';
+  if (!isRecord(intent)) return { problem: 'its first line is not JSON' };
+  if (intent['version'] !== version)
+    return { problem: `its version is ${String(intent['version'])}, and this server reads ${version}` };
+  if (!isAttachment(intent['attachment'], id)) return { problem: 'it does not hold the attachment that it is named after' };
+  const more = rest.filter((line) => line !== '');
+  let entry: Entry = { attachment: intent['attachment'], phase: 'adding' };
+  for (const [at, text] of more.entries()) {
+    // A line that says the same again is not worth a look: servers before this one wrote thousands.
+    const line = text === more[at - 1] ? undefined : parseLine(text);
+    if (isLine(line)) entry = { ...entry, ...line };
+  }
+  return { entry, lines: 1 + more.length };
+}
+
+/** Written by us alone, below a 0700 directory: the shape is trusted once the line is whole and the right one. */
+function isAttachment(value: unknown, id: string): value is Attachment {
+  return isRecord(value) && value['id'] === id;
+}
+
+function isLine(value: unknown): value is Line {
+  if (!isRecord(value)) return false;
+  return value['phase'] === 'deleting' || (value['phase'] === 'added' && isRecord(value['result']));
+}
+
+function parseLine(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
