@@ -1,9 +1,11 @@
 // ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, commit.
 
+import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
 import { openNetns, ownNetns, sameNetns } from '../host/kernel/netns.ts';
 import { configureIp } from '../host/netlink/pod-ip.ts';
-import { addPort, type Bridge, createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
+import { addPort, createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
+import { findDefaultMtu } from '../host/ovs/default-mtu.ts';
 import type { Ovsdb } from '../host/ovs/ovsdb.ts';
 import { annotationKey, chooseVnicType } from '../network/annotation.ts';
 import { trunkVlans } from '../network/keys.ts';
@@ -11,11 +13,11 @@ import { requireKeepable } from '../network/vf-port.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
 import type { End, Port, Vnic } from '../vnic/vnic.ts';
-import { type Attachment, externalIds, findingIds } from './attachment/attachment.ts';
+import { type Attachment, externalIds, findingIds, owner } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
 import { callHooks } from './attachment/hook-calls.ts';
-import { ovsdbOf, planAttachment, planPort } from './attachment/plan.ts';
+import { ovsdbOf, type PlannedBridge, planAttachment, planPort } from './attachment/plan.ts';
 import { claim } from './claim/claim.ts';
 import { CniError, coded, codes } from './protocol/errors.ts';
 import { ipamAdd, requireInstalled } from './protocol/ipam.ts';
@@ -78,6 +80,7 @@ async function build(context: Context, { request, attachment, vnic, port, db }: 
   if (plugged.status === 'rejected') throw plugged.reason;
   if (given.status === 'rejected') throw given.reason;
   const [end, ip] = [plugged.value, given.value];
+  requireMtuFor(ip, port, attachment);
   if (end.takesIp && ip.ips.length > 0) {
     await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
     host.step('addresses set');
@@ -93,6 +96,19 @@ async function build(context: Context, { request, attachment, vnic, port, db }: 
     routes: ip.routes,
     dns,
   };
+}
+
+/** The kernel has no IPv6 on a smaller link (RFC 8200, section 5), and says of that only ENOENT. */
+const leastForV6 = 1280;
+
+function requireMtuFor({ ips }: Result, { mtu }: Port, { ipam }: Attachment): void {
+  const v6 = ips.find(({ address }) => address.includes(':'))?.address;
+  if (v6 === undefined || mtu >= leastForV6) return;
+  throw new CniError(
+    codes.invalidConfig,
+    `mtu: ${mtu} is below ${leastForV6}, the least that IPv6 works with, but IPAM plugin ${ipam?.type} gave ${v6}; raise the network's "mtu", or ` +
+      'the "mtu_request" of its bridge, or give no IPv6 addresses',
+  );
 }
 
 async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<End> {
@@ -151,9 +167,10 @@ async function vnicTypeOf({ pods, host }: Context, request: Request): Promise<Vn
   return chooseVnicType({ ifname: request.ifname, config: request.config, annotation: annotations?.[annotationKey] });
 }
 
-async function bridgeFor(db: Ovsdb, { config }: Request): Promise<Bridge> {
+async function bridgeFor(db: Ovsdb, { config }: Request): Promise<PlannedBridge> {
   const bridge = await findBridge(db, config.bridge);
-  if (bridge !== undefined) return bridge;
+  if (bridge !== undefined)
+    return { ...bridge, ...defined({ mtu: config.mtu ?? (await findDefaultMtu(db, config.bridge, owner)) }) };
   if (!config.createBridge) {
     throw new CniError(
       codes.invalidConfig,

@@ -39,8 +39,11 @@ export function ipamCall({ settings }: Pick<Context, 'settings'>, { config, path
   return type === undefined ? undefined : { type, path, env, stdin, timeout: settings.ipamTimeout * 1000 };
 }
 
-/** MAC: what the runtime asks for, then the pod, then the network, else one that stays with the pod. MTU: the network's, else the bridge's. */
-export function planPort({ config, args, ifname, netns }: Request, attachment: Attachment, bridge: Bridge): Port {
+/** The bridge, and the MTU that its ports get by default. */
+export type PlannedBridge = Bridge & { readonly mtu?: number };
+
+/** MAC: what the runtime asks for, then the pod, then the network, else one that stays with the pod. MTU: the network's, else what the bridge's ports get by default. */
+export function planPort({ config, args, ifname, netns }: Request, attachment: Attachment, bridge: PlannedBridge): Port {
   const asked = config.runtimeConfig?.mac ?? config.args?.cni?.mac ?? args.mac ?? config.mac;
   return {
     network: attachment.network,

@@ -20,8 +20,6 @@ export interface Bridge {
   readonly name: string;
   /** `system` (kernel) or `netdev` (userspace). */
   readonly datapathType: string;
-  /** Bytes, of its local port; absent as long as ovs-vswitchd has not made it. */
-  readonly mtu?: number;
 }
 
 export interface BridgePort {
@@ -51,8 +49,7 @@ export async function findBridge(db: Ovsdb, name: string): Promise<Bridge | unde
   const replica = await db.replica();
   const row = replica.bridge(name);
   if (row === undefined) return undefined;
-  const mtu = replica.interface(name)?.mtu;
-  return { name, datapathType: row.datapath_type || 'system', ...(mtu === undefined ? {} : { mtu }) };
+  return { name, datapathType: row.datapath_type || 'system' };
 }
 
 /**

@@ -8,7 +8,7 @@ import { succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
 import type { TestNetns } from '../support/netns.ts';
-import { network, type TestNode } from '../support/node.ts';
+import { containerId, network, type TestNode } from '../support/node.ts';
 import { startOvs } from '../support/ovs.ts';
 import { pings, transfers } from '../support/traffic.ts';
 
@@ -107,7 +107,7 @@ describe('normal', function () {
     succeeded(await trunk.check());
   });
 
-  it("gives both ends the network's MTU, else the bridge's", async () => {
+  it("gives both ends the network's MTU, else the bridge's default, whatever other pods have", async () => {
     await node.ovs.addBridge('br-big');
     undo.defer(async () => {
       await node.ovs.vsctl('del-br', 'br-big');
@@ -124,6 +124,27 @@ describe('normal', function () {
       assert.equal((await inPod(plugged))['mtu'], mtu);
       assert.equal((await linkOf(node, plugged.port))['mtu'], mtu);
     }
+    const small = await plug(network(node, { cniVersion: '1.1.0', mtu: 1300 }));
+    await node.ovs.vsctl('wait-until', 'Interface', 'br0', 'mtu=1300');
+    const usual = await plug(network(node, { cniVersion: '1.1.0' }));
+    assert.deepEqual(
+      [small, usual].map(({ result }) => result.interfaces[1].mtu),
+      [1300, 1500],
+    );
+  });
+
+  it('refuses IPv6 with an MTU below 1280, saying so, and leaves nothing', async () => {
+    await using pod = await node.pod();
+    const before = await node.leftovers();
+    const config = network(node, { mtu: 1279 }, ['10.78.0.0/16', 'fd00:78::/64']);
+    const refused = await node.cni('ADD', { containerId: containerId(), netns: pod.path, config });
+    assert.equal(refused.json.code, 7, refused.stdout);
+    assert.match(
+      refused.json.msg,
+      /^mtu: 1279 is below 1280, the least that IPv6 works with, but IPAM plugin host-local gave fd00:78::/,
+    );
+    assert.deepEqual(await node.leftovers(), before);
+    await plug(network(node, { mtu: 1280 }, ['10.78.0.0/16', 'fd00:78::/64']));
   });
 
   it('takes the MAC from the runtime, else from args.cni, else from CNI_ARGS, else from the network', async () => {

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { Unavailable } from '../../host/base/errors.ts';
 import { openLog } from '../../host/base/log.ts';
 import { addPort, createBridge, findBridge, findPorts, removePorts, vswitchdRunning } from '../../host/ovs/bridge.ts';
+import { findDefaultMtu } from '../../host/ovs/default-mtu.ts';
 import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
 import { createBridgeOperations } from '../../host/ovs/transactions.ts';
 import { type Ovs, skipWithoutOvs, startOvs } from '../support/ovs.ts';
@@ -207,17 +209,38 @@ describe('bridges of a real Open vSwitch', () => {
   after(() => held.disposeAsync());
   afterEach(() => ovs.reset());
 
-  it('are found with their datapath type and MTU, or not at all', async () => {
+  it('are found with their datapath type, or not at all', async () => {
     assert.equal(await findBridge(db, 'br0'), undefined);
     await ovs.addBridge('br0');
-    await ovs.vsctl('set', 'Interface', 'br0', 'mtu_request=1400');
-    await db.until((replica) => (replica.interface('br0')?.mtu === 1400 ? true : undefined), { timeout: 1000, what: 'the MTU' });
-    assert.deepEqual(await findBridge(db, 'br0'), { name: 'br0', datapathType: 'netdev', mtu: 1400 });
+    assert.deepEqual(await findBridge(db, 'br0'), { name: 'br0', datapathType: 'netdev' });
+  });
+
+  it('give their ports the MTU that an admin asked for, else that of the smallest uplink, whatever pods they have', async () => {
+    const mtus = { up0: 9000, up1: 4000, pod0: 1300, pod1: 1300, pod2: 1300, other: 1300 };
+    for (const [name, mtu] of Object.entries(mtus))
+      await execa('ip', ['-n', ovs.netns, 'link', 'add', name, 'mtu', String(mtu), 'type', 'veth', 'peer', `${name}p`]);
+    await ovs.addBridge('br0');
+    await ovs.addBridge('br1');
+    await ovs.vsctl('add-port', 'br1', 'other');
+    const marks = {
+      pod0: 'Interface pod0 external_ids:owner=smartnic.io',
+      pod1: 'Interface pod1 external_ids:iface-id=a',
+      pod2: 'Port pod2 external_ids:owner=ovs-cni.network.kubevirt.io',
+    };
+    for (const [name, mark] of Object.entries(marks)) await ovs.vsctl('add-port', 'br0', name, '--', 'set', ...mark.split(' '));
+    await ovs.vsctl('wait-until', 'Interface', 'br0', 'mtu=1300');
+    assert.equal(await findDefaultMtu(db, 'br0', 'smartnic.io'), undefined);
+    await ovs.vsctl('add-bond', 'br0', 'bond0', 'up0', 'up1');
+    assert.equal(await findDefaultMtu(db, 'br0', 'smartnic.io'), 4000);
+    await ovs.vsctl('set', 'Interface', 'br0', 'mtu_request=2000');
+    assert.equal(await findDefaultMtu(db, 'br0', 'smartnic.io'), 2000);
+    assert.equal(await findDefaultMtu(db, 'nowhere', 'smartnic.io'), undefined);
+    for (const name of Object.keys(mtus)) await execa('ip', ['-n', ovs.netns, 'link', 'del', name]);
   });
 
   it('are made once, also by two at the same time', async () => {
     await Promise.all([createBridge(db, 'br2', { datapathType: 'netdev' }), createBridge(db, 'br2', { datapathType: 'netdev' })]);
-    assert.deepEqual(await findBridge(db, 'br2'), { name: 'br2', datapathType: 'netdev', mtu: 1500 });
+    assert.deepEqual(await findBridge(db, 'br2'), { name: 'br2', datapathType: 'netdev' });
     assert.equal(await ovs.vsctl('list-br'), 'br2');
     assert.equal(await ovs.vsctl('get', 'Interface', 'br2', 'type', 'ofport'), 'internal\n65534');
   });

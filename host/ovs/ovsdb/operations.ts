@@ -2,7 +2,7 @@
 import type { Json } from './connection.ts';
 
 export type Columns = { readonly [column: string]: Json };
-type Condition = readonly [column: string, test: '==' | 'includes', value: Json];
+type Condition = readonly [column: string, test: '==' | 'includes' | 'excludes', value: Json];
 
 export type Operation =
   | { readonly op: 'insert'; readonly table: string; readonly row: Columns; readonly 'uuid-name': string }

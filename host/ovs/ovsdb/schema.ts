@@ -20,6 +20,7 @@ export const tables = {
     /** ovs-vswitchd's words on devices that it keeps itself. */
     status: 'map',
     mtu: 'integer?',
+    mtu_request: 'integer?',
   },
 } as const satisfies Record<string, Record<string, Kind>>;
 

@@ -41,7 +41,7 @@ describe('the connection to OVSDB', () => {
       Open_vSwitch: [{ columns: ['bridges', 'next_cfg', 'cur_cfg', 'dpdk_initialized'] }],
       Bridge: [{ columns: ['name', 'datapath_type', 'ports'] }],
       Port: [{ columns: ['name', 'interfaces', 'tag', 'trunks', 'vlan_mode'] }],
-      Interface: [{ columns: ['name', 'type', 'options', 'external_ids', 'ofport', 'error', 'status', 'mtu'] }],
+      Interface: [{ columns: ['name', 'type', 'options', 'external_ids', 'ofport', 'error', 'status', 'mtu', 'mtu_request'] }],
     });
   });
 
