@@ -1,6 +1,6 @@
 // The keys of a network that only mean something to a VF. Pure.
 import { z } from 'zod';
-import { vfLinkStates } from '../host/netlink/rtnetlink/vf.ts';
+import type { VfLinkState } from '../host/netlink/netlink.ts';
 import { vnics } from '../vnic/index.ts';
 import type { VnicType } from '../vnic/types.ts';
 
@@ -28,7 +28,7 @@ const promises = {
   minTxRate: rate.optional(),
   trust: z.boolean().optional(),
   spoofchk: z.boolean().optional(),
-  linkState: z.enum(vfLinkStates).optional(),
+  linkState: z.enum(['auto', 'enable', 'disable'] satisfies readonly VfLinkState[]).optional(),
   /** Priority of the frames in `vlan`, with `representor: none`. */
   vlanQos: z.int().min(0).max(7).optional(),
 };

@@ -1,11 +1,11 @@
 // What smartnic has on a node, as the uninstaller sees it below `root`: what still holds it there, what is left, and taking that away.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { socketName } from '../../device-plugin/kubelet/term.ts';
+import { ownIndex } from '../../host/files/own-files.ts';
+import { socketName } from '../../host/kube/plugin-sockets.ts';
 
 /** Device-info files and CDI specs of ours stand in an index beside them (host/files/own-files.ts). */
 const indexed = ['run/k8s.cni.cncf.io/devinfo/dp', 'run/cdi'];
-const index = '.smartnic-files';
 const kubeletSockets = ['var/lib/kubelet/plugins_registry', 'var/lib/kubelet/device-plugins'];
 /** Drafts of an install that was cut short begin with a dot. */
 const installed = {
@@ -34,7 +34,7 @@ export function leftovers(root: string): readonly string[] {
   );
   const ofIndexes = indexed
     .map((folder) => join(root, folder))
-    .flatMap((folder) => [...readIndex(folder).map((name) => join(folder, name)), join(folder, index)]);
+    .flatMap((folder) => [...readIndex(folder).map((name) => join(folder, name)), join(folder, ownIndex)]);
   return [...inFolders, ...ofIndexes, join(root, sockets), join(root, state)].filter((path) => existsSync(path));
 }
 
@@ -43,7 +43,7 @@ export function remove(paths: readonly string[]): void {
 }
 
 function readIndex(folder: string): readonly string[] {
-  return (readIfThere(join(folder, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
+  return (readIfThere(join(folder, ownIndex)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
 }
 
 function describe(path: string): string {

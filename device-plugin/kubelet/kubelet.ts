@@ -4,13 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sweepSockets } from '../../host/files/unix-socket.ts';
 import { watchDirectories } from '../../host/files/watch-directories.ts';
 import type { Host } from '../../host/host.ts';
+import { socketName } from '../../host/kube/plugin-sockets.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
 import type { Holdings } from '../../inventory/holdings.ts';
 import type { Resource } from '../../inventory/offer/resource.ts';
 import type { Snapshot } from '../answers/snapshot.ts';
 import { keepAllocations } from './allocations.ts';
 import { directoryOf, type Endpoint, type EndpointStatus, openEndpoint } from './endpoint.ts';
-import { socketName, type Way, ways } from './term.ts';
+import { type Way, ways } from './term.ts';
 import { type Timing, timing } from './timing.ts';
 
 /** `auto`: the plugin watcher, or Register where the watcher's directory is missing or kubelet passes it over. */

@@ -1,9 +1,9 @@
 // One socket of one resource from its birth to its end: served, made known to kubelet, held as long as kubelet streams from it.
 // What comes after is endpoint.ts's.
-import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Logger } from '../../host/base/log.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import { makeSocketName } from '../../host/kube/plugin-sockets.ts';
 import type { Snapshot } from '../answers/snapshot.ts';
 import type { Bell } from './bell.ts';
 import { register } from './register.ts';
@@ -39,14 +39,11 @@ export interface TermEnd {
   readonly reason: string;
 }
 
-/** Our sockets' names: unique, because closing an old server also unlinks a newer socket of the same name. */
-export const socketName = /^smartnic-.+-[0-9a-f]{8}\.sock$/;
-
 /** Resolves when the term is over. Throws when the socket can't be served or Register fails. The socket is gone either way. */
 export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   const { bell, resource, timing, way } = options;
   const kubelet = join(dirname(options.directory), 'device-plugins/kubelet.sock');
-  const socket = join(options.directory, `smartnic-${resource.replace('/', '_')}-${randomBytes(4).toString('hex')}.sock`);
+  const socket = join(options.directory, makeSocketName(resource));
   const heard: { signs: number; refusal?: string } = { signs: 0 };
   const event = (what: ServiceEvent): void => {
     if (what.kind !== 'streams') heard.signs += 1;

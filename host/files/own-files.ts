@@ -10,7 +10,7 @@ export interface FileChanges {
 }
 
 /** Its name begins with a dot and does not end like any of the files, so that readers of the directory pass it by. */
-const index = '.smartnic-files';
+export const ownIndex = '.smartnic-files';
 
 export interface OwnFiles {
   /**
@@ -40,7 +40,7 @@ export function openOwnFiles(directory: string): OwnFiles {
 }
 
 function readOwn(directory: string): ReadonlyMap<string, string> {
-  const names = (readText(join(directory, index)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
+  const names = (readText(join(directory, ownIndex)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
   return new Map(names.map((name) => [name, `${readText(join(directory, name)) ?? ''}\n`]));
 }
 
@@ -50,10 +50,10 @@ function sync(directory: string, wanted: ReadonlyMap<string, string>, before: Re
   if (written.length === 0 && removed.length === 0) return { written, removed };
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   // First the index, then the files: a crash in between leaves names without files, never a file that nobody knows.
-  replace(directory, index, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
+  replace(directory, ownIndex, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
   for (const name of written) replace(directory, name, wanted.get(name) ?? '');
   for (const name of removed) rmSync(join(directory, name), { force: true });
-  if (removed.length > 0) replace(directory, index, [...wanted.keys()].join('\n'));
+  if (removed.length > 0) replace(directory, ownIndex, [...wanted.keys()].join('\n'));
   return { written, removed };
 }
 

@@ -6,12 +6,12 @@ import { decodeLink, type Link, type LinkChange, type VethPair } from './rtnetli
 import * as ask from './rtnetlink/requests.ts';
 import { decodeRoute, type NewRoute, type Route } from './rtnetlink/route.ts';
 import { createVeth } from './rtnetlink/veth.ts';
-import { decodeVfs, type VfChange, type VfSettings } from './rtnetlink/vf.ts';
+import { decodeVfs, type VfChange, type VfLinkState, type VfSettings } from './rtnetlink/vf.ts';
 import { NetlinkError } from './wire/error.ts';
 import { openSession } from './wire/session.ts';
 import { protocols } from './wire/socket.ts';
 
-export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair, VfChange, VfSettings };
+export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair, VfChange, VfLinkState, VfSettings };
 
 /** How a link is made ready for traffic, at once. */
 export interface LinkConfiguration {

@@ -2,7 +2,7 @@
 import { attribute, attributeMap, decodeAttributes, type Message, nested, readU32, u32 } from '../wire/codec.ts';
 import { formatMac, parseMac } from './inet.ts';
 
-export const vfLinkStates = ['auto', 'enable', 'disable'] as const;
+const vfLinkStates = ['auto', 'enable', 'disable'] as const;
 export type VfLinkState = (typeof vfLinkStates)[number];
 
 /** What the pf's driver says of one vf. Absent members: it says nothing of that. */
