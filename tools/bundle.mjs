@@ -67,6 +67,8 @@ mkdirSync(dist, { recursive: true });
 execFileSync(process.execPath, [join(root, 'tools/shim.mjs'), join(dist, 'smartnic')], {
   cwd: root,
   stdio: ['ignore', 'ignore', 'inherit'],
+  timeout: 180_000,
+  killSignal: 'SIGKILL',
 });
 await build({
   absWorkingDir: root,

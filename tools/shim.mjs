@@ -26,7 +26,7 @@ try {
       ...flags,
       ...['-o', output, resolve(top, 'cni/shim/smartnic.c')],
     ],
-    { stdio: 'inherit' },
+    { stdio: 'inherit', timeout: 120_000, killSignal: 'SIGKILL' },
   );
 } catch (error) {
   console.error(`build: ${compiler} could not make ${output}: ${error.message}`);
@@ -36,7 +36,7 @@ console.log(`${output} (${compiler}, ${statSync(output).size} bytes)`);
 
 function isThere(program) {
   try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' });
+    execFileSync(program, ['--version'], { stdio: 'ignore', timeout: 30_000, killSignal: 'SIGKILL' });
     return true;
   } catch {
     return false;

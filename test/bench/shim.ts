@@ -1,9 +1,8 @@
 // What one start of the executable costs: CPU and wall time per call, against a server that answers at once.
-import { spawnSync } from 'node:child_process';
 import { rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run as runProgram, runSync } from '../../tools/program.ts';
 import { answer, serve } from '../support/shim.ts';
 import { atMost, type Bench, median, rounded, timed } from './figure.ts';
 
@@ -18,7 +17,7 @@ export const run: Bench = async (progress) => {
   const env = { SMARTNIC_SOCKET: socket, CNI_COMMAND: 'STATUS', CNI_PATH: '/' };
   const walls: number[] = [];
   for (let call = 0; call < calls; call++)
-    walls.push(await timed(() => execa(executable, [], { env, extendEnv: false, input: '{}' })));
+    walls.push(await timed(() => runProgram(executable, [], { env, extendEnv: false, input: '{}' })));
   await rm(socket, { force: true });
   return [
     atMost(1, { name: 'shim: CPU per call', value: rounded(cpuPerCall()), unit: 'ms' }),
@@ -30,7 +29,7 @@ export const run: Bench = async (progress) => {
 /** User and system time of children, as the shell's `times` tells it: start, answer and end of VERSION, without the fork of the shell. */
 function cpuPerCall(): number {
   const script = `i=0; while [ $i -lt ${calls} ]; do CNI_COMMAND=VERSION "$0" </dev/null >/dev/null; i=$((i+1)); done; times`;
-  const { stdout } = spawnSync('/bin/sh', ['-c', script, executable], { encoding: 'utf8' });
+  const { stdout } = runSync('/bin/sh', ['-c', script, executable]);
   const line = stdout.trim().split('\n').at(-1) ?? '';
   const seconds = [...line.matchAll(/(\d+)m([\d.]+)s/g)].map(([, minutes, rest]) => Number(minutes) * 60 + Number(rest));
   return (seconds.reduce((sum, each) => sum + each, 0) / calls) * 1000;

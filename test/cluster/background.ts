@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { start } from '../../tools/program.ts';
 
 export interface Background {
   readonly name: string;
@@ -27,7 +27,7 @@ export async function startBackground({ dir, name, command, kill }: BackgroundOp
   const at = command.indexOf('LC_ALL=C') + 1;
   const noted = ['setsid', 'bash', '-c', 'echo $$ > "$0.new"; mv "$0.new" "$0"; exec "$@"', pidFile];
   const [file = '', ...args] = [...command.slice(0, at), ...noted, ...command.slice(at)];
-  const child = execa(file, args, { stdin: 'ignore', stdout: log, stderr: log, reject: false, buffer: false });
+  const child = start(file, args, { stdin: 'ignore', stdout: log, stderr: log, reject: false, buffer: false });
   let running = true;
   const gone = child.then(() => {
     running = false;

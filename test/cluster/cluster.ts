@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { run as runProgram } from '../../tools/program.ts';
 import { addresses, nodeName } from './addresses.ts';
 import { type Background, startBackground } from './background.ts';
 import { kubeletFolder, programsFolder } from './cache.ts';
@@ -90,16 +90,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const run: Cluster['run'] = async (file, args, { input, timeout = 60_000 } = {}) => {
     const [program = '', ...rest] = command(file, ...args);
     const stdin = input === undefined ? ({ stdin: 'ignore' } as const) : { input };
-    const { failed, timedOut, stdout, stderr, exitCode } = await execa(program, rest, {
+    const { failed, stdout, stderr, exitCode } = await runProgram(program, rest, {
       ...stdin,
-      timeout,
+      seconds: timeout / 1000,
       reject: false,
-      forceKillAfterDelay: 500,
     });
     if (!failed) return stdout;
-    throw new Error(
-      `${file} ${args.join(' ')}: ${timedOut ? `no end within ${timeout} ms; ` : ''}${stderr || stdout || `exit status ${exitCode}`}`,
-    );
+    throw new Error(`${file} ${args.join(' ')}: ${stderr || stdout || `exit status ${exitCode}`}`);
   };
   const kubectl: Cluster['kubectl'] = (...args) => run('kubectl', args);
   const background: Cluster['background'] = async (name, words) => {
@@ -171,7 +168,7 @@ async function layOut(dir: string, place: Place, sys: Readonly<Record<string, st
   await makePki(join(dir, 'pki'));
   for (const [name, text] of Object.entries(configurations(place))) await writeFile(join(dir, 'etc', name), text);
   for (const [name, folder] of Object.entries(sys))
-    await execa('cp', ['--archive', '--no-target-directory', folder, join(dir, 'sys', name)]);
+    await runProgram('cp', ['--archive', '--no-target-directory', folder, join(dir, 'sys', name)]);
 }
 
 /** The plugins of other makers that a node has; Multus as well, which nothing calls until it is configured. */

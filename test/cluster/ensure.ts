@@ -1,8 +1,8 @@
 // Makes sure that the cluster's programs are built, by one process at a time.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { noPackages } from '../lab/exit.ts';
+import { notPossibleHere } from '../../tools/exit.ts';
+import { run } from '../../tools/program.ts';
 import { cache, isBuilt } from './cache.ts';
 
 /** The programs are not there and can't be built here: no Go toolchain, or its modules can't be had. What was tried has been printed. */
@@ -17,12 +17,13 @@ export async function ensurePrograms(): Promise<void> {
   console.log(`==> cluster: programs to be built in ${cache} (another build is waited for)`);
   // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
   const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
-  const { exitCode } = await execa('flock', [join(cache, 'lock'), ...builder], {
+  const { exitCode } = await run('flock', [join(cache, 'lock'), ...builder], {
     stdio: ['ignore', 'inherit', 'inherit'],
     reject: false,
+    seconds: 60 * 60,
   });
   if (exitCode === 0) return;
-  throw exitCode === noPackages
+  throw exitCode === notPossibleHere
     ? new ClusterUnavailable("the cluster's programs can not be had here, see above")
     : new Error("the cluster's programs could not be built, see above");
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { cache } from './cache.ts';
 import { makeImage } from './oci.ts';
 
@@ -26,7 +26,7 @@ export async function ensureImages(): Promise<readonly string[]> {
 async function makePause(folder: string): Promise<void> {
   const root = join(folder, 'pause');
   await mkdir(root);
-  await execa('gcc', ['-Os', '-static', '-o', join(root, 'pause'), join(import.meta.dirname, 'pause.c')]);
+  await run('gcc', ['-Os', '-static', '-o', join(root, 'pause'), join(import.meta.dirname, 'pause.c')]);
   await makeImage({ file: `${root}.tar`, name: images.pause, root, config: { Entrypoint: ['/pause'] } });
 }
 
@@ -36,7 +36,7 @@ async function makeBusybox(folder: string): Promise<void> {
     await mkdir(join(root, name), { recursive: true });
   const busybox = join(root, 'bin/busybox');
   await copyFile(await findBusybox(folder), busybox);
-  const { stdout } = await execa(busybox, ['--list']);
+  const { stdout } = await run(busybox, ['--list']);
   const names = stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
   for (const name of names) await symlink('busybox', join(root, 'bin', name));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
@@ -47,9 +47,9 @@ async function makeBusybox(folder: string): Promise<void> {
 async function findBusybox(folder: string): Promise<string> {
   const into = join(folder, 'deb');
   await mkdir(into);
-  await execa('apt-get', ['-q', 'download', 'busybox-static'], { cwd: into });
+  await run('apt-get', ['-q', 'download', 'busybox-static'], { cwd: into, seconds: 300, tries: 2 });
   const [deb = ''] = await readdir(into);
-  await execa('dpkg-deb', ['--extract', join(into, deb), into]);
+  await run('dpkg-deb', ['--extract', join(into, deb), into]);
   const found = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(into, path)).find((path) => existsSync(path));
   if (found === undefined) throw new Error(`Debian's busybox-static, ${deb}, has no busybox`);
   return found;

@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { existsSync, mkdirSync } from 'node:fs';
-import { execa } from 'execa';
+import { run, start } from '../../tools/program.ts';
 import { nameCluster, sweepLeftovers } from './leftovers.ts';
 import { hierarchies, makeCgroups, removeCgroups } from './namespaces.ts';
 
 describe('what a killed cluster leaves', () => {
   it('is removed by the next one, and that of living ones stays', async () => {
-    const other = execa('sleep', ['60'], { reject: false });
+    const other = start('sleep', ['60'], { reject: false });
     const [theirs, own] = [nameCluster(other.pid), nameCluster()];
     const isThere = async ({ folder, cgroup }: typeof own) =>
       [folder, ...(await hierarchies()).map((path) => `${path}/${cgroup}`)].map((path) => existsSync(path));
@@ -26,7 +26,7 @@ describe('what a killed cluster leaves', () => {
     } finally {
       other.kill('SIGKILL');
       await removeCgroups(own.cgroup);
-      await execa('rm', ['-r', own.folder]);
+      await run('rm', ['-r', own.folder]);
     }
   });
 });

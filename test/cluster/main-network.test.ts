@@ -8,8 +8,7 @@ import { inPod, ping, pod, remove, untilNothingIsLeft, untilReady } from './pods
 const ipam = { type: 'host-local', ranges: [[{ subnet: '10.3.0.0/24' }]] };
 const ownNetwork = { cniVersion: '1.1.0', name: 'tool', plugins: [{ type: 'smartnic', bridge: 'br-int', ipam }] };
 
-describe('a cluster whose main network is ours', function () {
-  this.timeout(180_000);
+describe('a cluster whose main network is ours', () => {
   let cluster: Cluster;
 
   before(async () => {

@@ -2,13 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { execa } from 'execa';
-import { noPackages } from '../lab/exit.ts';
+import { notPossibleHere } from '../../tools/exit.ts';
+import { start } from '../../tools/program.ts';
 import { cache, programsFolder } from './cache.ts';
 import { startCluster } from './cluster.ts';
 import { ClusterUnavailable, ensurePrograms } from './ensure.ts';
 import { enter } from './namespaces.ts';
 import { prepareNode } from './node.ts';
+import '../../tools/path.ts';
 
 const [command = '', ...rest] = process.argv.slice(2);
 
@@ -48,7 +49,7 @@ async function sh(): Promise<number> {
     ...enter(resolve(dir), Number(readFileSync(pid, 'utf8')), path),
     ...(words.length > 0 ? words : ['bash']),
   ];
-  return (await execa(file, args, { stdio: 'inherit', reject: false })).exitCode ?? 1;
+  return (await start(file, args, { stdio: 'inherit', reject: false })).exitCode ?? 1;
 }
 
 const act = commands[command];
@@ -57,5 +58,5 @@ try {
   process.exitCode = await act();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = error instanceof ClusterUnavailable ? noPackages : 1;
+  process.exitCode = error instanceof ClusterUnavailable ? notPossibleHere : 1;
 }

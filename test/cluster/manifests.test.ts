@@ -7,8 +7,7 @@ import { networkAttachmentDefinitions, prepareNode } from './node.ts';
 /** Of the Prometheus operator, which is not here. */
 const foreign = ['ServiceMonitor'];
 
-describe('an API server', function () {
-  this.timeout(120_000);
+describe('an API server', () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await startCluster({ prepare: prepareNode('none') });

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { start } from '../../tools/program.ts';
 import { addresses, nodeName } from './addresses.ts';
 
 export interface Namespaces {
@@ -19,7 +19,7 @@ export async function bootNamespaces(dir: string): Promise<Namespaces> {
   await mkdir(join(dir, 'run'), { recursive: true });
   const init = ['bash', join(import.meta.dirname, 'node-init'), dir, nodeName, addresses.node, addresses.apiserver];
   const unshare = ['unshare', '--mount', '--net', '--pid', '--uts', '--fork', '--kill-child', '--mount-proc', ...init];
-  const child = execa('setpriv', ['--pdeathsig', 'KILL', ...unshare], { stdin: 'ignore', all: true, reject: false });
+  const child = start('setpriv', ['--pdeathsig', 'KILL', ...unshare], { stdin: 'ignore', all: true, reject: false });
   const ended = child.then(({ all }) => all);
   for (const end = performance.now() + 10_000; !existsSync(join(dir, 'run/node.up')); ) {
     if (performance.now() > end) child.kill('SIGKILL');

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 
 export interface Image {
   /** The tar file to be written. */
@@ -27,7 +27,7 @@ export async function makeImage({ file, name, root, config }: Image): Promise<vo
   };
   const platform = { architecture: process.arch === 'x64' ? 'amd64' : process.arch, os: 'linux' };
   const owner = ['--numeric-owner', '--owner=0', '--group=0', '--mtime=@0', '--sort=name'];
-  await execa('tar', [...owner, '-C', root, '-cf', join(dir, 'layer'), '.']);
+  await run('tar', [...owner, '-C', root, '-cf', join(dir, 'layer'), '.']);
   const layer = await blob('layer.v1.tar', await readFile(join(dir, 'layer')));
   const own = await blob('config.v1+json', { ...platform, config, rootfs: { type: 'layers', diff_ids: [layer.digest] } });
   const mediaType = (what: string) => `application/vnd.oci.image.${what}`;
@@ -41,6 +41,6 @@ export async function makeImage({ file, name, root, config }: Image): Promise<vo
   const index = { schemaVersion: 2, mediaType: mediaType('index.v1+json'), manifests: [{ ...manifest, platform, annotations }] };
   await writeFile(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   await writeFile(join(dir, 'index.json'), JSON.stringify(index));
-  await execa('tar', ['-C', dir, '-cf', file, 'oci-layout', 'index.json', 'blobs']);
+  await run('tar', ['-C', dir, '-cf', file, 'oci-layout', 'index.json', 'blobs']);
   await rm(dir, { recursive: true });
 }

@@ -1,12 +1,12 @@
 // Certificates and kubeconfigs of one cluster, made by openssl.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { addresses, nodeName } from './addresses.ts';
 
 /** Writes `ca`, `apiserver`, `admin` and `kubelet` (.key, .crt), `sa.key`, `sa.pub`, `admin.conf` and `kubelet.conf` into the folder. */
 export async function makePki(dir: string): Promise<void> {
-  const openssl = async (...args: readonly string[]) => void (await execa('openssl', args, { cwd: dir }));
+  const openssl = async (...args: readonly string[]) => void (await run('openssl', args, { cwd: dir }));
   const config = join(dir, 'openssl.cnf');
   await writeFile(config, '[req]\ndistinguished_name=dn\n[dn]\n');
   const make = async (name: string, subject: string, ...more: readonly string[]) => {

@@ -23,8 +23,7 @@ import {
 const pools = `pools: [{ name: netdev, vnicType: direct, driver: kernel, selectors: [{ vendors: ["8086"] }] }]\n`;
 const wish = { networks: 'vf-net@net1', vnicType: 'normal', devices: { 'smartnic.io/direct': 1 } };
 
-describe('a node under pod churn', function () {
-  this.timeout(240_000);
+describe('a node under pod churn', () => {
   let cluster: Cluster;
 
   before(async () => {

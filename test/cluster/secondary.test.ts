@@ -15,8 +15,7 @@ const pools = `pools:
 const ipam = (subnet: string) => ({ type: 'host-local', ranges: [[{ subnet }]] });
 const capabilities = { mac: true, CNIDeviceInfoFile: true };
 
-describe('a cluster with Multus', function () {
-  this.timeout(180_000);
+describe('a cluster with Multus', () => {
   let cluster: Cluster;
 
   before(async () => {

@@ -50,8 +50,7 @@ const slowRelay = {
 type Name = keyof typeof macs;
 const names = Object.keys(macs) as readonly Name[];
 
-describe('a cluster whose node has real VFs (the virtual SmartNIC machine)', function () {
-  this.timeout(600_000);
+describe('a cluster whose node has real VFs (the virtual SmartNIC machine)', () => {
   let cluster: Cluster;
   let lab: Lab;
   let clean: string;

@@ -8,6 +8,7 @@ import { showLab } from './lab.ts';
 import { showNormal } from './normal.ts';
 import { type Shown, step } from './show.ts';
 import { showRelay, showSlots } from './virtio-forwarder.ts';
+import '../../tools/path.ts';
 
 const only = wanted();
 process.stdout.on('error', () => {}); // whoever reads it may stop reading; all is taken away nevertheless

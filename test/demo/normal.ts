@@ -1,7 +1,7 @@
 // The demonstration of `normal`: a node in private namespaces with a real Open vSwitch and our server, pods plugged the way a runtime does
 // it, and which of them reach each other.
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 import { table } from '../support/table.ts';
@@ -82,7 +82,7 @@ async function reach(from: Plugged, to: Plugged): Promise<string> {
 }
 
 async function pings({ netns }: Plugged, address: string): Promise<boolean> {
-  const { exitCode } = await execa('ip', ['netns', 'exec', netns.name, 'ping', '-c', '2', '-i', '0.2', '-w', '2', address], {
+  const { exitCode } = await run('ip', ['netns', 'exec', netns.name, 'ping', '-c', '2', '-i', '0.2', '-w', '2', address], {
     reject: false,
   });
   return exitCode === 0;

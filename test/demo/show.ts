@@ -1,5 +1,5 @@
 // What the parts of the demonstration share: how they tell, and the one figure of traffic that each of them has.
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 
 export interface Shown {
   /** Rows of the closing table: type, how it was shown, between whom, traffic. */
@@ -14,7 +14,7 @@ export function step(text: string): void {
 
 /** Full-size echo requests as fast as they are answered. */
 export async function flood(netns: string, address: string): Promise<string> {
-  return figureOf((await execa('ip', ['netns', 'exec', netns, ...floodCommand(3000, address)], { reject: false })).stdout);
+  return figureOf((await run('ip', ['netns', 'exec', netns, ...floodCommand(3000, address)], { reject: false })).stdout);
 }
 
 export function floodCommand(count: number, address: string): readonly string[] {

@@ -51,7 +51,6 @@ let shared: Promise<DirectMachine> | undefined;
 
 /** For a suite's `before`: the machine that all test files of a run share. Skips the suite where the lab's packages can't be had. */
 export async function sharedDirectMachine(this: Mocha.Context): Promise<DirectMachine> {
-  this.timeout(900_000);
   try {
     shared ??= startDirectMachine();
     return await shared;

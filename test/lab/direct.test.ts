@@ -20,8 +20,7 @@ import { bindVfs, unbindVfs } from './vfs.ts';
 
 after(endSharedMachine);
 
-describe('direct', function () {
-  this.timeout(600_000);
+describe('direct', () => {
   let machine: DirectMachine;
   before(async function () {
     machine = await sharedDirectMachine.call(this);

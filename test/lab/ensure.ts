@@ -1,9 +1,9 @@
 // Makes sure that the lab is built, by one process at a time.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { notPossibleHere } from '../../tools/exit.ts';
+import { run } from '../../tools/program.ts';
 import { cache, missingParts } from './cache.ts';
-import { noPackages } from './exit.ts';
 
 /** The lab is not there and can't be built here, because its packages can't be had. What was tried has been printed. */
 export class LabUnavailable extends Error {
@@ -19,12 +19,13 @@ export async function ensureLab(): Promise<void> {
   console.log(`==> lab: ${missing.join(', ')} to be built in ${cache} (another build is waited for)`);
   // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
   const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
-  const { exitCode } = await execa('flock', [join(cache, 'lock'), ...builder], {
+  const { exitCode } = await run('flock', [join(cache, 'lock'), ...builder], {
     stdio: ['ignore', 'inherit', 'inherit'],
     reject: false,
+    seconds: 30 * 60,
   });
   if (exitCode === 0) return;
-  throw exitCode === noPackages
+  throw exitCode === notPossibleHere
     ? new LabUnavailable('the packages of the lab can not be had here, see above')
     : new Error('the lab could not be built, see above');
 }

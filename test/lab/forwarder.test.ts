@@ -10,8 +10,7 @@ import { pfs } from './hardware.ts';
 import { plugAllTypes, plugNeighbour, uplinks } from './three-types.ts';
 import { bindVfs, makeVfs } from './vfs.ts';
 
-describe('virtio-forwarder', function () {
-  this.timeout(900_000);
+describe('virtio-forwarder', () => {
   let machine: DirectMachine;
   let forwarder: LabForwarder;
   let clean: string;

@@ -10,8 +10,7 @@ import { bindVfs, type LabVf, unbindVfs } from './vfs.ts';
 
 after(endSharedMachine);
 
-describe('the virtual SmartNIC machine', function () {
-  this.timeout(600_000);
+describe('the virtual SmartNIC machine', () => {
   let machine: DirectMachine;
   let lab: Lab;
   let node: LabNode;

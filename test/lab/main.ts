@@ -1,9 +1,10 @@
 // The lab by hand: `node test/lab/main.ts build`, `... run SCRIPT`, `... remove`.
 import { rm } from 'node:fs/promises';
+import { notPossibleHere } from '../../tools/exit.ts';
 import { cache } from './cache.ts';
 import { ensureLab, LabUnavailable } from './ensure.ts';
-import { noPackages } from './exit.ts';
 import { bootLab } from './lab.ts';
+import '../../tools/path.ts';
 
 const commands: Readonly<Record<string, () => Promise<number>>> = {
   build: async () => {
@@ -29,5 +30,5 @@ try {
   process.exitCode = await command();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = error instanceof LabUnavailable ? noPackages : 1;
+  process.exitCode = error instanceof LabUnavailable ? notPossibleHere : 1;
 }

@@ -9,12 +9,10 @@ import { bootLab, type Lab } from './lab.ts';
 import { startLabNode } from './node.ts';
 import { type LabVf, makeVfs } from './vfs.ts';
 
-describe('direct without an IOMMU', function () {
-  this.timeout(600_000);
+describe('direct without an IOMMU', () => {
   let lab: Lab;
   let vfs: readonly LabVf[];
   before(async function () {
-    this.timeout(900_000);
     try {
       lab = await bootLab({ iommu: false });
     } catch (error) {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { start } from '../../tools/program.ts';
 import { qemuCommand } from './build/qemu.ts';
 import { folderOf } from './cache.ts';
 import { type Hardware, hardwareArguments } from './hardware.ts';
@@ -33,7 +33,7 @@ export async function startMachine({ dir, ...hardware }: Omit<Hardware, 'channel
   const enter = uplink === undefined ? [] : ['nsenter', `--net=/proc/${uplink.pid}/ns/net`];
   const command = [...enter, ...qemuCommand(folderOf('qemu')), ...hardwareArguments({ dir, channel, ...hardware })];
   // Dead when we are, however we die.
-  const child = execa('setpriv', ['--pdeathsig', 'KILL', ...command], {
+  const child = start('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdin: 'ignore',
     all: true,
     reject: false,

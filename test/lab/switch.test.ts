@@ -7,8 +7,7 @@ import { putBehind, restartOvs, startSwitch, stopSwitch, switched } from './swit
 
 after(endSharedMachine);
 
-describe('direct on a switch with several PFs', function () {
-  this.timeout(600_000);
+describe('direct on a switch with several PFs', () => {
   let machine: DirectMachine;
   before(async function () {
     machine = await sharedDirectMachine.call(this);

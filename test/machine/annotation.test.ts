@@ -11,8 +11,7 @@ import { skipWithoutOvs } from '../support/ovs.ts';
 const argsOf = ({ name, uid }: Pick<FakePod, 'name' | 'uid'>) =>
   `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${uid}`;
 
-describe("a pod's annotation", function () {
-  this.timeout(30_000);
+describe("a pod's annotation", () => {
   let node: TestNode;
   let api: FakeApiServer;
   const all = new AsyncDisposableStack();

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { bind, readable, receive, socket } from '../../host/kernel/libc.ts';
 import { inNetns, type Netns, openNetns } from '../../host/kernel/netns.ts';
 import { announce } from '../../host/netlink/announce.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from '../../host/netlink/frames.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
+import { run } from '../../tools/program.ts';
 import { makeNetns } from '../support/netns.ts';
 
 const mac = '0a:58:0a:00:00:05';
@@ -32,7 +32,7 @@ describe('announce', () => {
     await using cleanup = new AsyncDisposableStack();
     const { hostName, hostEnd, inHost, netns, index } = await cable(cleanup);
     await inHost.addAddress(hostEnd, '2001:db8::1/64', { noDad: true });
-    const ip = (...args: readonly string[]) => execa('ip', ['-netns', hostName, ...args]);
+    const ip = (...args: readonly string[]) => run('ip', ['-netns', hostName, ...args]);
     await ip('neighbour', 'add', '2001:db8::5', 'lladdr', '02:00:00:00:00:99', 'dev', 'sn1', 'nud', 'stale');
     announce({ netns, index, mac, addresses: ['2001:db8::5/64'] });
     for (let tries = 0; tries < 100; tries += 1) {

@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { codes } from '../../cni/protocol/errors.ts';
+import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
 import { type CniAnswer, containerId, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
-describe('attachments', function () {
-  this.timeout(30_000);
+describe('attachments', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
   cleanNode({}, (given) => {
@@ -186,10 +185,10 @@ describe('attachments', function () {
 
     it('leaves the ports of others alone, also such that look like ours', async () => {
       const a = await plug();
-      await execa('ip', ['-n', node.ovs.netns, 'link', 'add', 'sn-foreign', 'type', 'veth', 'peer', 'name', 'foreign-b']);
+      await run('ip', ['-n', node.ovs.netns, 'link', 'add', 'sn-foreign', 'type', 'veth', 'peer', 'name', 'foreign-b']);
       undo.defer(async () => {
         await node.ovs.vsctl('--if-exists', 'del-port', 'sn-foreign');
-        await execa('ip', ['-n', node.ovs.netns, 'link', 'delete', 'sn-foreign']);
+        await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'sn-foreign']);
       });
       const ids = [
         `external_ids:smartnic-container=${a.call.containerId}`,

@@ -69,8 +69,7 @@ const rows: readonly Row[] = [
   [{ mtu: 0, vlan: 4095 }, 7, /(vlan: 4095 .*; mtu: 0 )|(mtu: 0 .*; vlan: 4095 )/],
 ];
 
-describe('a wrong network configuration', function () {
-  this.timeout(20_000);
+describe('a wrong network configuration', () => {
   let node: TestNode;
   let pod: TestNetns;
   before(async function () {

@@ -15,8 +15,7 @@ interface Attached {
   readonly result: object;
 }
 
-describe('GC and STATUS, from outside', function () {
-  this.timeout(40_000);
+describe('GC and STATUS, from outside', () => {
   let node: TestNode;
   let pod: TestNetns;
   let path: string;

@@ -12,8 +12,7 @@ type Variables = Readonly<Record<string, string>>;
 
 const versions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 
-describe('the executable and the server, from outside', function () {
-  this.timeout(30_000);
+describe('the executable and the server, from outside', () => {
   let node: TestNode;
   let pod: TestNetns;
   let path: string;

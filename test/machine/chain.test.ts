@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { codes } from '../../cni/protocol/errors.ts';
+import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
@@ -13,8 +13,7 @@ import { pings } from '../support/traffic.ts';
 const tuning = join(ipamDirectory, 'tuning');
 const mac = '02:00:00:00:00:42';
 
-describe('in a chain', function () {
-  this.timeout(30_000);
+describe('in a chain', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
   cleanNode({}, (given) => {
@@ -134,7 +133,7 @@ describe('in a chain', function () {
       CNI_IFNAME: 'eth0',
       CNI_PATH: ipamDirectory,
     };
-    const { exitCode, stdout, stderr } = await execa(tuning, [], { env, input: JSON.stringify(config), reject: false });
+    const { exitCode, stdout, stderr } = await run(tuning, [], { env, input: JSON.stringify(config), reject: false });
     return { exit: exitCode ?? -1, stdout, stderr, json: stdout === '' ? {} : JSON.parse(stdout) };
   }
 });

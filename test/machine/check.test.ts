@@ -1,14 +1,13 @@
 // CHECK on the real machine: what a person or an agent can do to a pod's interface, and whether CHECK finds it.
 import assert from 'node:assert/strict';
-import { execa } from 'execa';
 import { codes } from '../../cni/protocol/errors.ts';
+import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, attach } from '../support/attached.ts';
 import { network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 
-describe('CHECK', function () {
-  this.timeout(30_000);
+describe('CHECK', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
 
@@ -28,7 +27,7 @@ describe('CHECK', function () {
 
   const subnets = ['10.77.0.0/16', 'fd00:77::/64'];
   const plug = async (more: object = {}) => undo.use(await attach(node, network(node, more, subnets)));
-  const inHost = (...args: readonly string[]) => execa('ip', ['-n', node.ovs.netns, ...args]);
+  const inHost = (...args: readonly string[]) => run('ip', ['-n', node.ovs.netns, ...args]);
   const set = (port: string, ...columns: readonly string[]) => node.ovs.vsctl('set', 'Port', port, ...columns);
 
   const damages: Readonly<Record<string, readonly [(a: Attached) => Promise<unknown>, RegExp]>> = {
@@ -94,7 +93,7 @@ describe('CHECK', function () {
   });
 
   async function rename(pod: string): Promise<void> {
-    const change = (...args: readonly string[]) => execa('ip', ['-n', pod, 'link', 'set', 'dev', ...args]);
+    const change = (...args: readonly string[]) => run('ip', ['-n', pod, 'link', 'set', 'dev', ...args]);
     await change('eth0', 'down');
     await change('eth0', 'name', 'eth9');
     await change('eth9', 'up');

@@ -7,8 +7,7 @@ import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '.
 import { skipWithoutOvs } from '../support/ovs.ts';
 import { until } from '../support/until.ts';
 
-describe('a server that is killed in an ADD', function () {
-  this.timeout(30_000);
+describe('a server that is killed in an ADD', () => {
   let crash: CrashNode;
   before(async function () {
     skipWithoutOvs.call(this);

@@ -6,8 +6,7 @@ import { type CrashNode, delSteps, startCrashNode } from '../support/crash.ts';
 import type { CniCall } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 
-describe('a server that is killed in a DEL', function () {
-  this.timeout(30_000);
+describe('a server that is killed in a DEL', () => {
   let crash: CrashNode;
   let peers: readonly string[];
   before(async function () {

@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
+import { start as startProgram } from '../../tools/program.ts';
 import { FakeKubelet } from '../support/fake-kubelet.ts';
 import { freePort } from '../support/free-port.ts';
 import { igb } from '../support/nic-trees.ts';
@@ -15,8 +15,7 @@ const direct = 'smartnic.io/direct';
 const pools = (more = '') =>
   `pools: [{ name: a, vnicType: [direct, virtio-forwarder]${more}, selectors: [{ vendors: ["8086"] }] }]`;
 
-describe('the device plugin as it ships', function () {
-  this.timeout(30_000);
+describe('the device plugin as it ships', () => {
   let tree: Tree;
   let kubelet: FakeKubelet;
   let port: number;
@@ -37,7 +36,7 @@ describe('the device plugin as it ships', function () {
     const flags = ['--root', tree.root, '--config', join(tree.root, 'etc/pools.yaml'), '--kubelet-dir', '/k'];
     const rights = ['--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs', '--pdeathsig', 'KILL'];
     const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-    return execa('setpriv', [...rights, join(dist, `${program}.mjs`), ...args, ...flags], { env, reject: false });
+    return startProgram('setpriv', [...rights, join(dist, `${program}.mjs`), ...args, ...flags], { env, reject: false });
   }
   async function page(path: string): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);

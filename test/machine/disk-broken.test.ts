@@ -12,8 +12,7 @@ import { skipWithoutOvs } from '../support/ovs.ts';
 import { mountReadOnly } from '../support/read-only.ts';
 import { until } from '../support/until.ts';
 
-describe('on a broken disk', function () {
-  this.timeout(30_000);
+describe('on a broken disk', () => {
   let node: TestNode;
   before(async function () {
     skipWithoutOvs.call(this);

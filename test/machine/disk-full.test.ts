@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
@@ -11,8 +11,7 @@ import { skipWithoutOvs } from '../support/ovs.ts';
 const page = 4096;
 const disk = 16 * page;
 
-describe('on a full disk', function () {
-  this.timeout(30_000);
+describe('on a full disk', () => {
   let node: TestNode;
   const all = new AsyncDisposableStack();
 
@@ -20,9 +19,9 @@ describe('on a full disk', function () {
     skipWithoutOvs.call(this);
     node = all.use(await startNode({ server: false }));
     await mkdir(node.stateDir, { recursive: true });
-    await execa('mount', ['-t', 'tmpfs', '-o', `size=${disk}`, 'tmpfs', node.stateDir]);
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${disk}`, 'tmpfs', node.stateDir]);
     all.defer(async () => {
-      await execa('umount', ['--lazy', node.stateDir]);
+      await run('umount', ['--lazy', node.stateDir]);
     });
     await node.startServer();
   });
@@ -75,7 +74,7 @@ describe('on a full disk', function () {
     await using attached = await attach(node, network(node));
     await fill();
     // What is left of the journal's own page.
-    await execa('sh', ['-c', `while echo '{}' >> "$0" 2>/dev/null; do :; done`, await journalFile()]);
+    await run('sh', ['-c', `while echo '{}' >> "$0" 2>/dev/null; do :; done`, await journalFile()]);
     succeeded(await attached.del());
     assert.deepEqual(await node.leftovers(), []);
   });

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { type CrashNode, startCrashNode } from '../support/crash.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 
-describe('a server that drains', function () {
-  this.timeout(30_000);
+describe('a server that drains', () => {
   let crash: CrashNode;
   before(async function () {
     skipWithoutOvs.call(this);

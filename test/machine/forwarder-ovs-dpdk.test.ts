@@ -16,8 +16,7 @@ import { until } from '../support/until.ts';
 const vswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const macs = ['52:54:00:cc:00:01', '52:54:00:cc:00:02'] as const;
 
-describe('Open vSwitch with DPDK as the forwarder', function () {
-  this.timeout(60_000);
+describe('Open vSwitch with DPDK as the forwarder', () => {
   const undo = new AsyncDisposableStack();
   let server: OvsdbServer;
   let db: Ovsdb;

@@ -10,8 +10,7 @@ import { skipWithoutOvs } from '../support/ovs.ts';
 import { consumerMac, type RelayedBridge, startRelayedBridge } from '../support/relayed-bridge.ts';
 import { until } from '../support/until.ts';
 
-describe('a testpmd relay', function () {
-  this.timeout(60_000);
+describe('a testpmd relay', () => {
   let bridge: RelayedBridge;
   let consumer: Consumer;
   before(async function () {

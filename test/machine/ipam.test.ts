@@ -12,8 +12,7 @@ const good = `echo '{"cniVersion":"1.0.0","ips":[{"address":"10.5.0.2/24","gatew
 const says = (text: string) => `echo '${text}'`;
 const fails = (text: string) => `echo '${text}'; exit 1`;
 
-describe('IPAM', function () {
-  this.timeout(30_000);
+describe('IPAM', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
   cleanNode({ settings: 'ipamTimeout: 1\n' }, (given) => {

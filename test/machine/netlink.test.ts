@@ -256,7 +256,7 @@ describe('rtnetlink', () => {
     const deleted = await each((session, n) => session.deleteLink(`sn${n}`));
     assert.ok(deleted.every((was) => was === true));
     assert.equal((await inPod.links()).length, 1);
-  }).timeout(60_000);
+  });
 
   it('keeps the main thread free while the kernel deletes a veth', async () => {
     await inHost.createVeth(pair('sn1', 'eth0'));

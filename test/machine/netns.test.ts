@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { inNetns, openNetns, ownNetns, sameNetns } from '../../host/kernel/netns.ts';
+import { run } from '../../tools/program.ts';
 import { makeNetns } from '../support/netns.ts';
 
 describe('network namespaces', () => {
@@ -43,7 +43,7 @@ describe('network namespaces', () => {
     const before = inNetns(netns, () => readFileSync(file, 'utf8'));
     const wanted = before.trim() === '2' ? '1' : '2';
     inNetns(netns, () => writeFileSync(file, wanted));
-    const { stdout } = await execa('ip', ['netns', 'exec', made.name, 'cat', file]);
+    const { stdout } = await run('ip', ['netns', 'exec', made.name, 'cat', file]);
     assert.equal(stdout, wanted);
     assert.equal(readFileSync(file, 'utf8'), outside);
   });
@@ -76,7 +76,7 @@ describe('network namespaces', () => {
       inNetns(openNetns(${JSON.stringify(made.path)}), () => process.setuid(65534));
       console.log('went on');`;
     const dying = ['-c', 'ulimit -c 0; exec "$0" --input-type=module --eval "$1"', process.execPath, script];
-    const died = await execa('sh', dying, { reject: false });
+    const died = await run('sh', dying, { reject: false });
     assert.equal(died.signal ?? died.exitCode, 'SIGABRT');
     assert.equal(died.stdout, '');
     assert.match(died.stderr, /cannot return from the network namespace .*, aborting: setns: EPERM/);

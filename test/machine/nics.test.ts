@@ -2,7 +2,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { inNetns, openNetns } from '../../host/kernel/netns.ts';
 import { readSockets } from '../../host/kernel/numa.ts';
 import { listDirectory, readText } from '../../host/kernel/sysfs.ts';
@@ -18,6 +17,7 @@ import { openKernelQuestions } from '../../host/nic/kernel-facts.ts';
 import { scanNics } from '../../host/nic/nics.ts';
 import { readPfs } from '../../host/nic/pci.ts';
 import { readSwitchPorts } from '../../host/nic/switch-ports.ts';
+import { run } from '../../tools/program.ts';
 import { makeNetns, type TestNetns } from '../support/netns.ts';
 
 const host = { root: '/', netlink: openNetlink };
@@ -60,7 +60,7 @@ describe('the real kernel', () => {
     await netns[Symbol.asyncDispose]();
   });
 
-  const ip = (...args: readonly string[]) => execa('ip', ['-n', netns.name, ...args]);
+  const ip = (...args: readonly string[]) => run('ip', ['-n', netns.name, ...args]);
 
   it("tells a netdev's features", async () => {
     await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
@@ -78,7 +78,7 @@ describe('the real kernel', () => {
     await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
     await ip('link', 'set', 'd0', 'up');
     await ip('link', 'set', 'd1', 'up');
-    const family = (await execa('ip', ['netns', 'exec', netns.name, 'test', '-e', '/proc/sys/net/ipv6'], { reject: false }))
+    const family = (await run('ip', ['netns', 'exec', netns.name, 'test', '-e', '/proc/sys/net/ipv6'], { reject: false }))
       .exitCode;
     for (const cidr of ['192.0.2.1/24', ...(family === 0 ? ['2001:db8::1/64'] : [])])
       await ip('addr', 'add', cidr, 'dev', 'd0', 'nodad');

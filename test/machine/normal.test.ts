@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { supportedVersions } from '../../cni/protocol/versions.ts';
+import { run } from '../../tools/program.ts';
 import { succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
@@ -15,8 +15,7 @@ import { pings, transfers } from '../support/traffic.ts';
 const anyMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const podArgs = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=0b2c';
 
-describe('normal', function () {
-  this.timeout(30_000);
+describe('normal', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
   cleanNode({}, (given) => {
@@ -200,7 +199,7 @@ describe('normal', function () {
     const a = await plug(config);
     const pod = undo.use(await node.pod());
     const off = 'for each in all default; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done';
-    await execa('ip', ['netns', 'exec', pod.name, 'sh', '-c', off]);
+    await run('ip', ['netns', 'exec', pod.name, 'sh', '-c', off]);
     const b = await plug(config, { in: pod });
     assert.equal(b.result.ips[0].version, '6');
     assert.ok(await pings(a.pod, b.ip));
@@ -268,7 +267,7 @@ function rows(json: unknown): readonly Row[] {
 }
 
 async function linkOf({ ovs }: TestNode, name: string): Promise<Row> {
-  const { stdout } = await execa('ip', ['-n', ovs.netns, '-json', 'link', 'show', 'dev', name]);
+  const { stdout } = await run('ip', ['-n', ovs.netns, '-json', 'link', 'show', 'dev', name]);
   return rows(JSON.parse(stdout))[0] ?? {};
 }
 

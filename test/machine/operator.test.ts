@@ -1,15 +1,14 @@
 // The CNI server's commands for a person, on a real node: with a server, without one, and with things that went wrong.
 import { equal, match } from 'node:assert/strict';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { attach } from '../support/attached.ts';
 import { network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 
 const top = join(import.meta.dirname, '../..');
 
-describe('for a person', function () {
-  this.timeout(60_000);
+describe('for a person', () => {
   let node: TestNode;
   before(async function () {
     skipWithoutOvs.call(this);
@@ -25,7 +24,7 @@ describe('for a person', function () {
       SMARTNIC_STATE_DIR: node.stateDir,
     };
     const command = [process.execPath, join(top, 'operator/main.ts'), ...args];
-    return await execa('ip', ['netns', 'exec', node.ovs.netns, ...command], { env, reject: false });
+    return await run('ip', ['netns', 'exec', node.ovs.netns, ...command], { env, reject: false });
   }
   async function lines(...args: readonly string[]): Promise<readonly string[]> {
     return (await smartnic(...args)).stdout.split('\n');
@@ -41,7 +40,7 @@ describe('for a person', function () {
     await using ill = await attach(node, network(node), { ifname: 'net1' });
     await using dead = await attach(node, network(node), { ifname: 'net2' });
     await node.ovs.vsctl('del-port', 'br0', ill.port);
-    await execa('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', dead.port]);
+    await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', dead.port]);
     const [head = '', first = '', second = '', third = ''] = await lines('attachments');
     match(head, /^POD +INTERFACE +NETWORK +TYPE +BRIDGE +PORT +VF +SINCE +STATE$/);
     match(first, new RegExp(`^default/web +eth0 +tenant-a +normal +br0 +${well.port} +- +20\\S+Z +ok$`));
@@ -51,7 +50,7 @@ describe('for a person', function () {
 
   it('`repair` takes away through the running server what is left, and says before what that would be', async () => {
     const left = await attach(node, network(node));
-    await execa('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', left.port]);
+    await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', left.port]);
     const found = `${left.call.containerId.slice(0, 12)} +eth0 +tenant-a +${left.port} +its cable is gone, and so is the pod$`;
     for (const times of ['once', 'twice'])
       match((await lines('repair', '--dry-run'))[1] ?? times, new RegExp(`^would remove +${found}`));
@@ -70,7 +69,7 @@ describe('for a person', function () {
   it('without a server: `repair --dry-run` says what its start would do, `repair` says to start it, `attachments` works', async () => {
     await using attached = await attach(node, network(node));
     await node.server.stop('SIGKILL');
-    await execa('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', attached.port]);
+    await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', attached.port]);
     const [first = '', , third = ''] = await lines('repair', '--dry-run');
     match(first, /^no server answers on .*cni\.sock; when it starts:$/);
     match(third, /^would remove .* its cable is gone/);

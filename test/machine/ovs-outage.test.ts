@@ -10,8 +10,7 @@ import { cleanNode } from '../support/clean-node.ts';
 import { type CniAnswer, containerId, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
-describe('with Open vSwitch', function () {
-  this.timeout(60_000);
+describe('with Open vSwitch', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
   cleanNode({ settings: 'portTimeout: 3\n' }, (given) => {

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { Unavailable } from '../../host/base/errors.ts';
 import { openLog } from '../../host/base/log.ts';
 import { addPort, createBridge, findBridge, findPorts, removePorts, vswitchdRunning } from '../../host/ovs/bridge.ts';
 import { findDefaultMtu } from '../../host/ovs/default-mtu.ts';
 import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
 import { createBridgeOperations } from '../../host/ovs/transactions.ts';
+import { run } from '../../tools/program.ts';
 import { type Ovs, skipWithoutOvs, startOvs } from '../support/ovs.ts';
 import { type OvsdbServer, program, startOvsdbServer } from '../support/ovsdb-server.ts';
 import { until } from '../support/until.ts';
@@ -218,7 +218,7 @@ describe('bridges of a real Open vSwitch', () => {
   it('give their ports the MTU that an admin asked for, else that of the smallest uplink, whatever pods they have', async () => {
     const mtus = { up0: 9000, up1: 4000, pod0: 1300, pod1: 1300, pod2: 1300, other: 1300 };
     for (const [name, mtu] of Object.entries(mtus))
-      await execa('ip', ['-n', ovs.netns, 'link', 'add', name, 'mtu', String(mtu), 'type', 'veth', 'peer', `${name}p`]);
+      await run('ip', ['-n', ovs.netns, 'link', 'add', name, 'mtu', String(mtu), 'type', 'veth', 'peer', `${name}p`]);
     await ovs.addBridge('br0');
     await ovs.addBridge('br1');
     await ovs.vsctl('add-port', 'br1', 'other');
@@ -235,7 +235,7 @@ describe('bridges of a real Open vSwitch', () => {
     await ovs.vsctl('set', 'Interface', 'br0', 'mtu_request=2000');
     assert.equal(await findDefaultMtu(db, 'br0', 'smartnic.io'), 2000);
     assert.equal(await findDefaultMtu(db, 'nowhere', 'smartnic.io'), undefined);
-    for (const name of Object.keys(mtus)) await execa('ip', ['-n', ovs.netns, 'link', 'del', name]);
+    for (const name of Object.keys(mtus)) await run('ip', ['-n', ovs.netns, 'link', 'del', name]);
   });
 
   it('are made once, also by two at the same time', async () => {

@@ -1,14 +1,13 @@
 // What the CNI server tells Prometheus and kubelet's probes.
 import { equal, match, ok } from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { attach } from '../support/attached.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 import { until } from '../support/until.ts';
 
-describe("the CNI server's pages", function () {
-  this.timeout(30_000);
+describe("the CNI server's pages", () => {
   let node: TestNode;
   before(async function () {
     skipWithoutOvs.call(this);
@@ -19,15 +18,7 @@ describe("the CNI server's pages", function () {
   /** From inside the node's namespace: its status and its text. */
   async function page(path: string, port = 9478): Promise<string> {
     const script = `const r = await fetch('http://127.0.0.1:${port}${path}'); console.log(r.status + ' ' + await r.text())`;
-    const { stdout } = await execa('ip', [
-      'netns',
-      'exec',
-      node.ovs.netns,
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      script,
-    ]);
+    const { stdout } = await run('ip', ['netns', 'exec', node.ovs.netns, process.execPath, '--input-type=module', '-e', script]);
     return stdout.trim();
   }
   async function metric(line: string): Promise<number> {
@@ -53,7 +44,7 @@ describe("the CNI server's pages", function () {
   it('count what a sweep takes away', async () => {
     const attached = await attach(node, network(node));
     await node.server.stop('SIGKILL');
-    await execa('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', attached.port]);
+    await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', attached.port]);
     await node.startServer();
     equal(await metric('smartnic_cni_swept_total{result="removed"}'), 1);
     equal(await metric('smartnic_cni_swept_total{result="failed"}'), 0);
@@ -76,7 +67,7 @@ describe("the CNI server's pages", function () {
 
   it('are nowhere with `metrics: off`, and an address that is taken keeps no server from starting', async () => {
     await using silent = await startNode({ settings: 'metrics: off' });
-    const listening = await execa('ip', ['netns', 'exec', silent.ovs.netns, 'ss', '--no-header', '--listening', '--tcp']);
+    const listening = await run('ip', ['netns', 'exec', silent.ovs.netns, 'ss', '--no-header', '--listening', '--tcp']);
     equal(listening.stdout, '');
     await using second = await startNode({ settings: 'metrics: 192.0.2.1:9478' });
     const refusal = /cannot serve metrics on 192\.0\.2\.1:9478: .*EADDRNOTAVAIL.*choose another address/;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { hasProcesses } from '../../host/kernel/pod-cgroup.ts';
+import { start } from '../../tools/program.ts';
 import { until } from '../support/until.ts';
 
 const uid = '0b7c4a52-6f0e-4d0a-9c39-5a5a1f3c7f10';
@@ -32,7 +32,7 @@ describe("a pod's cgroup", () => {
       mkdirSync(path, { recursive: true });
       try {
         assert.equal(hasProcesses({ root: '/' }, uid), false);
-        const child = execa('sleep', ['60'], { reject: false });
+        const child = start('sleep', ['60'], { reject: false });
         writeFileSync(join(path, 'cgroup.procs'), String(child.pid));
         assert.equal(hasProcesses({ root: '/' }, uid), true);
         assert.equal(hasProcesses({ root: '/' }, uid.replace('0b7c', 'ffff')), false);

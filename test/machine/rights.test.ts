@@ -32,8 +32,7 @@ async function roundOf(node: TestNode): Promise<readonly string[]> {
   return [...said, ...(await node.leftovers())];
 }
 
-describe("the CNI server's rights", function () {
-  this.timeout(30_000);
+describe("the CNI server's rights", () => {
   before(function () {
     skipWithoutOvs.call(this);
   });

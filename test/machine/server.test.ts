@@ -12,8 +12,7 @@ import { skipWithoutOvs } from '../support/ovs.ts';
 import { start } from '../support/shim.ts';
 import { until } from '../support/until.ts';
 
-describe('the CNI server', function () {
-  this.timeout(30_000);
+describe('the CNI server', () => {
   let crash: CrashNode;
   let node: TestNode;
   before(async function () {

@@ -10,8 +10,7 @@ import type { CniCall, TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 import { until } from '../support/until.ts';
 
-describe('a starting server', function () {
-  this.timeout(30_000);
+describe('a starting server', () => {
   let crash: CrashNode;
   let node: TestNode;
   let peers: readonly string[];

@@ -14,8 +14,7 @@ import { vnicContract } from '../support/vnic-contract.ts';
 
 const macs = ['52:54:00:cc:00:01', '52:54:00:cc:00:02'] as const;
 
-describe('virtio-forwarder with slots of Open vSwitch', function () {
-  this.timeout(60_000);
+describe('virtio-forwarder with slots of Open vSwitch', () => {
   let machine: SlotNode;
   const pods: SlotPod[] = [];
   before(async function () {
@@ -164,8 +163,7 @@ describe('virtio-forwarder with slots of Open vSwitch', function () {
     await machine.node.ovs.vsctl('--no-wait', 'del-br', 'kernel0');
   });
 
-  describe('when the server is killed', function () {
-    this.timeout(180_000);
+  describe('when the server is killed', () => {
     const killedAt = async (step: string, command: string, call: CniCall) => {
       await machine.node.server.stop('SIGKILL');
       const mortal = await machine.node.startServer({ SMARTNIC_STEP_HOOK: `kill:${step}` });

@@ -1,12 +1,11 @@
 // The contract of vnic types, kept by `normal` on the real machine. test/lab/direct.test.ts runs it for `direct`.
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { writeIpam } from '../support/crash.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
 import { vnicContract } from '../support/vnic-contract.ts';
 
-describe('the contract of a vnic type, kept by normal', function () {
-  this.timeout(30_000);
+describe('the contract of a vnic type, kept by normal', () => {
   let node: TestNode;
   const undo = new AsyncDisposableStack();
   before(async function () {
@@ -25,7 +24,7 @@ describe('the contract of a vnic type, kept by normal', function () {
       config: network(node, config),
     }),
     state: async () => {
-      const { stdout } = await execa('ip', ['-n', node.ovs.netns, '-o', 'link', 'show']);
+      const { stdout } = await run('ip', ['-n', node.ovs.netns, '-o', 'link', 'show']);
       return [stdout, ...(await node.leftovers())].join('\n');
     },
   }));

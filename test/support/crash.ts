@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import type { TestNetns } from './netns.ts';
 import { type CniAnswer, type CniCall, containerId, network, startNode, type TestNode } from './node.ts';
 
@@ -71,7 +71,7 @@ export async function startCrashNode(): Promise<CrashNode> {
       return [...onNode, ...inPod.filter((name) => name !== 'lo').map((name) => `${name} in the pod`)];
     },
     ping: async () => {
-      await execa('ip', ['netns', 'exec', pod.name, 'ping', '-c', '1', '-W', '2', peerAddress]);
+      await run('ip', ['netns', 'exec', pod.name, 'ping', '-c', '1', '-W', '2', peerAddress]);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -1,9 +1,9 @@
 // What deploy/ applies, as data: rendered by kubectl where it is, so that tests see what an API server would.
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
+import { runSync } from '../../tools/program.ts';
 import { programsFolder } from '../cluster/cache.ts';
 
 const deployFolder = join(import.meta.dirname, '../../deploy');
@@ -21,7 +21,7 @@ export function kustomizations(): readonly string[] {
 
 export function render(name: string): readonly Manifest[] {
   if (kubectl === undefined) return ['config', 'daemonset', 'rbac'].flatMap((each) => readManifests(`base/${each}.yaml`));
-  return parseManifests(execFileSync(kubectl, ['kustomize', join(deployFolder, name)], { encoding: 'utf8' }));
+  return parseManifests(runSync(kubectl, ['kustomize', join(deployFolder, name)]).stdout);
 }
 
 /** The base with components; undefined where kubectl is not. */
@@ -32,7 +32,7 @@ export function renderWith(...components: readonly string[]): readonly Manifest[
   try {
     const all = { resources: [path('base')], components: components.map((name) => path(`components/${name}`)) };
     writeFileSync(join(folder, 'kustomization.yaml'), stringify(all));
-    return parseManifests(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+    return parseManifests(runSync(kubectl, ['kustomize', folder]).stdout);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -62,7 +62,7 @@ const kubectl = findKubectl();
 /** The cluster's own where it was built, else the machine's. */
 function findKubectl(): string | undefined {
   return [join(programsFolder(), 'kubectl'), 'kubectl'].find((program) => {
-    const { status } = spawnSync(program, ['version', '--client'], { stdio: 'ignore' });
-    return status === 0;
+    const { exitCode } = runSync(program, ['version', '--client'], { stdio: 'ignore', reject: false });
+    return exitCode === 0;
   });
 }

@@ -1,6 +1,6 @@
 // Network namespaces for machine tests: made by `ip`, named after this process, removed on dispose whatever happened.
 import { existsSync } from 'node:fs';
-import { execa, execaSync } from 'execa';
+import { run, runSync } from '../../tools/program.ts';
 
 export interface TestNetns extends AsyncDisposable {
   readonly name: string;
@@ -19,19 +19,19 @@ export async function makeNetns(): Promise<TestNetns> {
     process.once('exit', () => removeNetns((pid) => pid === process.pid));
   }
   const name = `sn-t${process.pid}-${made}`;
-  await execa('ip', ['netns', 'add', name]);
+  await run('ip', ['netns', 'add', name]);
   let there = true;
   return {
     name,
     path: `/run/netns/${name}`,
     ip: async (...args) => {
-      const { stdout } = await execa('ip', ['-netns', name, '-details', '-json', ...args]);
+      const { stdout } = await run('ip', ['-netns', name, '-details', '-json', ...args]);
       return stdout === '' ? [] : JSON.parse(stdout);
     },
     async [Symbol.asyncDispose]() {
       if (!there) return;
       there = false;
-      await execa('ip', ['netns', 'delete', name]);
+      await run('ip', ['netns', 'delete', name]);
     },
   };
 }
@@ -43,10 +43,10 @@ export function netnsLeft(): readonly string[] {
 
 /** Of the processes chosen; one that somebody else removes meanwhile is as good as removed. */
 function removeNetns(of: (pid: number) => boolean): void {
-  for (const { name, pid } of testNetns()) if (of(pid)) execaSync('ip', ['netns', 'delete', name], { reject: false });
+  for (const { name, pid } of testNetns()) if (of(pid)) runSync('ip', ['netns', 'delete', name], { reject: false });
 }
 
 function testNetns(): readonly { readonly name: string; readonly pid: number }[] {
-  const { stdout } = execaSync('ip', ['netns', 'list']);
+  const { stdout } = runSync('ip', ['netns', 'list']);
   return [...stdout.matchAll(/^(sn-t(\d+)-\d+)/gm)].map(([, name = '', pid]) => ({ name, pid: Number(pid) }));
 }

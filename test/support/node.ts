@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { run, start } from '../../tools/program.ts';
 import { makeNetns, type TestNetns } from './netns.ts';
 import { type Ovs, type OvsOptions, startOvs } from './ovs.ts';
 
@@ -105,7 +105,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       ...env,
       PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
     };
-    const child = execa('ip', ['netns', 'exec', ovs.netns, ...(options.by ?? []), ...command], {
+    const child = start('ip', ['netns', 'exec', ovs.netns, ...(options.by ?? []), ...command], {
       env: variables,
       reject: false,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -151,7 +151,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       ...call.env,
     };
     const input = typeof call.config === 'string' ? call.config : JSON.stringify(call.config);
-    const { exitCode, stdout, stderr } = await execa(join(top, 'dist/smartnic'), [], {
+    const { exitCode, stdout, stderr } = await run(join(top, 'dist/smartnic'), [], {
       env,
       extendEnv: false,
       input,
@@ -177,7 +177,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     },
     pod: async () => {
       const pod = await makeNetns();
-      await execa('ip', ['-n', pod.name, 'link', 'set', 'dev', 'lo', 'up']);
+      await run('ip', ['-n', pod.name, 'link', 'set', 'dev', 'lo', 'up']);
       return pod;
     },
     cni,
@@ -186,7 +186,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       const ports = (await ovs.vsctl('--bare', '--columns=name', 'find', 'Interface', 'external_ids:owner=smartnic.io')).split(
         '\n',
       );
-      const { stdout } = await execa('ip', ['-n', ovs.netns, '-json', 'link', 'show', 'type', 'veth']);
+      const { stdout } = await run('ip', ['-n', ovs.netns, '-json', 'link', 'show', 'type', 'veth']);
       const links = (JSON.parse(stdout || '[]') as { ifname?: string }[]).flatMap(({ ifname }) =>
         ifname?.startsWith('sn') ? [ifname] : [],
       );

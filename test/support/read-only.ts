@@ -1,5 +1,5 @@
 // A directory on a read-only disk: the directory itself, bound over itself.
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 
 export interface ReadOnly extends AsyncDisposable {
   /** Makes it writable again. */
@@ -8,8 +8,7 @@ export interface ReadOnly extends AsyncDisposable {
 
 /** @param pid - of the process whose mount namespace is meant; absent: our own. */
 export async function mountReadOnly(path: string, pid: number = process.pid): Promise<ReadOnly> {
-  const inside = async (...command: readonly string[]) =>
-    await execa('nsenter', ['--target', String(pid), '--mount', ...command]);
+  const inside = async (...command: readonly string[]) => await run('nsenter', ['--target', String(pid), '--mount', ...command]);
   let mounted = false;
   const end = async () => {
     if (mounted) await inside('umount', '--lazy', path);

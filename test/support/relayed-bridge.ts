@@ -3,9 +3,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import type { Forwarder, Pair } from '../../host/forwarder/forwarder.ts';
 import { openTestpmd } from '../../host/forwarder/testpmd.ts';
+import { run } from '../../tools/program.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { makeNetns } from './netns.ts';
 import { startOvs } from './ovs.ts';
@@ -31,12 +31,12 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
   const ovs = undo.use(await startOvs());
   await ovs.addBridge('br0');
   const neighbour = undo.use(await makeNetns());
-  const ip = (...args: readonly string[]) => execa('ip', ['-n', ovs.netns, ...args]);
+  const ip = (...args: readonly string[]) => run('ip', ['-n', ovs.netns, ...args]);
   await ip('link', 'add', 'name', 'vf0', 'type', 'veth', 'peer', 'name', 'rep0');
   await ip('link', 'add', 'name', 'nb0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', neighbour.name);
   for (const name of ['vf0', 'rep0', 'nb0']) await ip('link', 'set', 'dev', name, 'up');
-  await execa('ip', ['-n', neighbour.name, 'address', 'add', '10.9.0.1/24', 'dev', 'eth0']);
-  await execa('ip', ['-n', neighbour.name, 'link', 'set', 'dev', 'eth0', 'up']);
+  await run('ip', ['-n', neighbour.name, 'address', 'add', '10.9.0.1/24', 'dev', 'eth0']);
+  await run('ip', ['-n', neighbour.name, 'link', 'set', 'dev', 'eth0', 'up']);
   await ovs.vsctl('add-port', 'br0', 'rep0', '--', 'add-port', 'br0', 'nb0');
 
   const dir = await mkdtemp(join(tmpdir(), 'fw-'));
@@ -52,7 +52,7 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
   const pair: Pair = { device: 'vf0', socket: `${dir}/0000:0a:00.1.sock`, mac: consumerMac, mtu: 1500 };
   const forwarder = openTestpmd({ directory: `${dir}/run` });
   const relays = async () => {
-    const { stdout } = await execa('pgrep', ['-f', `^/usr/bin/dpdk-testpmd .*iface=${pair.socket},client=1`], { reject: false });
+    const { stdout } = await run('pgrep', ['-f', `^/usr/bin/dpdk-testpmd .*iface=${pair.socket},client=1`], { reject: false });
     return stdout
       .split('\n')
       .filter((line) => line !== '')
@@ -86,7 +86,7 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
     },
     ping: async (count, size = 56, pace = ['-i', '0.005']) => {
       const ping = ['ping', '-n', '-q', ...pace, '-W', '1', '-c', String(count), '-s', String(size), '10.9.0.2'];
-      const { stdout } = await execa('ip', ['netns', 'exec', neighbour.name, ...ping], { reject: false });
+      const { stdout } = await run('ip', ['netns', 'exec', neighbour.name, ...ping], { reject: false });
       return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

@@ -1,9 +1,10 @@
 // The shim as tests use it: compiled as it ships and with sanitizers, started like a runtime does, against a server that a test scripts.
-import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runSync } from '../../tools/program.ts';
 
 const repository = join(import.meta.dirname, '../..');
 const kinds = { 'as it ships': compileStatic, 'with sanitizers': compileSanitized } as const satisfies Record<string, Compile>;
@@ -42,30 +43,22 @@ export function describeShim(title: string, tests: (shim: Shim) => void): void {
 
 function compileStatic(output: string, flags: readonly string[]): string | undefined {
   if (!has('musl-gcc') && !has('gcc')) return 'no musl-gcc and no gcc on this machine';
-  execFileSync(process.execPath, [join(repository, 'tools/shim.mjs'), output, ...flags], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  runSync(process.execPath, [join(repository, 'tools/shim.mjs'), output, ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
   return undefined;
 }
 
 function compileSanitized(output: string, flags: readonly string[]): string | undefined {
   if (!has('gcc')) return 'no gcc on this machine';
-  if (!execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).startsWith('/'))
-    return 'gcc has no libasan on this machine';
+  if (!runSync('gcc', ['-print-file-name=libasan.so']).stdout.startsWith('/')) return 'gcc has no libasan on this machine';
   const usual = ['-std=c11', '-g', '-Wall', '-Wextra', '-Wconversion', '-Werror', '-DVERSION="test"'];
   const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-  execFileSync('gcc', [...usual, ...flags, ...sanitizers, '-o', output, join(repository, 'cni/shim/smartnic.c')]);
+  runSync('gcc', [...usual, ...flags, ...sanitizers, '-o', output, join(repository, 'cni/shim/smartnic.c')]);
   return undefined;
 }
 
 /** Whether a program is there, by its own word. */
 export function has(program: string): boolean {
-  try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
+  return runSync(program, ['--version'], { stdio: 'ignore', reject: false }).exitCode === 0;
 }
 
 export interface Call {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../program.ts';
 import { buildah, platform } from './buildah.ts';
 import { arch, cache, emulated, nodeVersion, top } from './names.ts';
 
@@ -35,23 +35,27 @@ export async function ensureBase(say: (text: string) => void): Promise<void> {
 async function installDebian(tar: string): Promise<void> {
   const slim = without.map((path) => `--dpkgopt=path-exclude=${path}`);
   const source = `deb ${await mirror()} ${release} main`;
-  await execa('mmdebstrap', [
-    '--quiet',
-    '--mode=root',
-    // What foreign.ts has seen to, and devices, which a user namespace can't make.
-    ...(emulated ? [`--architectures=${arch}`, '--skip=check/qemu,output/dev'] : []),
-    '--variant=apt',
-    '--include=ca-certificates',
-    ...slim,
-    release,
-    tar,
-    source,
-  ]);
+  await run(
+    'mmdebstrap',
+    [
+      '--quiet',
+      '--mode=root',
+      // What foreign.ts has seen to, and devices, which a user namespace can't make.
+      ...(emulated ? [`--architectures=${arch}`, '--skip=check/qemu,output/dev'] : []),
+      '--variant=apt',
+      '--include=ca-certificates',
+      ...slim,
+      release,
+      tar,
+      source,
+    ],
+    { seconds: emulated ? 1800 : 600 },
+  );
 }
 
 /** The address that this machine has Debian itself from (not its security updates). */
 async function mirror(): Promise<string> {
-  const { stdout } = await execa('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
   const found = stdout.split('\n').find((uri) => /debian\/?$/.test(uri));
   if (found === undefined) throw new Error(`apt-get knows no mirror of Debian here; it knows:\n${stdout}`);
   return found;
@@ -72,7 +76,7 @@ async function addNode(folder: string): Promise<void> {
 async function foreignPackages(folder: string): Promise<string> {
   for (const name of ['package.json', 'package-lock.json']) cpSync(join(top, name), join(folder, name));
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  await execa('npm', ['ci', '--os=linux', `--cpu=${arch}`, '--omit=dev', ...quiet], { cwd: folder });
+  await run('npm', ['ci', '--os=linux', `--cpu=${arch}`, '--omit=dev', ...quiet], { cwd: folder, seconds: 600, tries: 2 });
   return folder;
 }
 

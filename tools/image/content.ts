@@ -1,6 +1,6 @@
 // What is in an image, as a table: read from the archive itself.
 import { statSync } from 'node:fs';
-import { execa } from 'execa';
+import { run } from '../program.ts';
 import { archiveOf, imageName, type Target } from './names.ts';
 
 interface Manifest {
@@ -26,13 +26,14 @@ export async function describe(target: Target): Promise<string> {
 }
 
 async function extract(archive: string, name: string): Promise<string> {
-  const { stdout } = await execa('tar', ['--extract', '--to-stdout', '--file', archive, name]);
+  const { stdout } = await run('tar', ['--extract', '--to-stdout', '--file', archive, name]);
   return stdout;
 }
 
 async function listLayer(archive: string, name: string): Promise<readonly { readonly path: string; readonly size: number }[]> {
-  const layer = execa('tar', ['--extract', '--to-stdout', '--file', archive, name], { encoding: 'buffer', maxBuffer: 1 << 30 });
-  const { stdout } = await layer.pipe('tar', ['--list', '--verbose', '--gzip', '--file', '-'], { encoding: 'utf8' });
+  const extract = ['--extract', '--to-stdout', '--file', archive, name];
+  const { stdout: layer } = await run('tar', extract, { encoding: 'buffer', maxBuffer: 1 << 30 });
+  const { stdout } = await run('tar', ['--list', '--verbose', '--gzip', '--file', '-'], { input: layer });
   return stdout.split('\n').flatMap((line) => {
     const [, size, path] = /^\S+\s+\S+\s+(\d+)\s+\S+\s+\S+\s+(.*)$/.exec(line) ?? [];
     return path === undefined ? [] : [{ path: `/${path}`, size: Number(size) }];

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { execa } from 'execa';
+import { start } from '../program.ts';
 
 /** By the start of an ELF header: 64 bits, little-endian, an executable or a shared object, EM_AARCH64. F: found in a chroot as well. */
 const rule = [
@@ -27,7 +27,7 @@ const script = `
 /** The same command line, there, where names.ts knows for what; its exit status. */
 export async function runEmulated(arch: 'arm64'): Promise<number> {
   const namespaces = ['--user', '--mount', '--pid', '--fork', '--kill-child'];
-  const inside = execa('unshare', [...namespaces, 'sh', '-c', script, rule, ...process.argv], {
+  const inside = start('unshare', [...namespaces, 'sh', '-c', script, rule, ...process.argv], {
     env: { SMARTNIC_IMAGE_ARCH: arch },
     stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
     reject: false,

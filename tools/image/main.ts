@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { execa } from 'execa';
+import { run } from '../program.ts';
 import { baseImage, ensureBase } from './base.ts';
 import { buildah, buildahAloud, platform } from './buildah.ts';
 import { describe } from './content.ts';
@@ -12,6 +12,7 @@ import { contextKey } from './context.ts';
 import { runEmulated } from './foreign.ts';
 import { lint } from './lint.ts';
 import { arch, archiveOf, cache, check, imageName, type Target, targets, top } from './names.ts';
+import '../path.ts';
 
 const began = performance.now();
 const say = (text: string) => console.log(`==> ${((performance.now() - began) / 1000).toFixed(0).padStart(3)} s  ${text}`);
@@ -89,7 +90,7 @@ async function buildOptions(target: Target | typeof check): Promise<readonly str
 
 /** Undefined: not set. */
 async function npmSetting(name: string): Promise<string | undefined> {
-  const { stdout } = await execa('npm', ['config', 'get', name], { cwd: top });
+  const { stdout } = await run('npm', ['config', 'get', name], { cwd: top });
   return stdout === 'null' || stdout === 'undefined' ? undefined : stdout;
 }
 
@@ -102,20 +103,24 @@ async function writeArchive(target: Target, archive: string): Promise<void> {
   const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'));
   for (const each of index.manifests) each.annotations['io.containerd.image.name'] = imageName(target);
   writeFileSync(join(folder, 'index.json'), JSON.stringify(index));
-  await execa('tar', [
-    '--create',
-    '--sort=name',
-    '--owner=0',
-    '--group=0',
-    '--numeric-owner',
-    '--file',
-    archive,
-    '--directory',
-    folder,
-    'oci-layout',
-    'index.json',
-    'blobs',
-  ]);
+  await run(
+    'tar',
+    [
+      '--create',
+      '--sort=name',
+      '--owner=0',
+      '--group=0',
+      '--numeric-owner',
+      '--file',
+      archive,
+      '--directory',
+      folder,
+      'oci-layout',
+      'index.json',
+      'blobs',
+    ],
+    { seconds: 300 },
+  );
   rmSync(folder, { recursive: true, force: true });
 }
 

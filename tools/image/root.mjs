@@ -10,7 +10,7 @@ const programs = ['/usr/local/bin/node', '/usr/bin/env'];
 const native = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.node'));
 
 for (const path of [...programs, ...dpdk]) put(path);
-execFileSync('strip', ['--strip-unneeded', join(root, '/usr/local/bin/node')]);
+execFileSync('strip', ['--strip-unneeded', join(root, '/usr/local/bin/node')], { timeout: 180_000 });
 for (const library of new Set([...programs, ...dpdk, ...native.map((name) => join(dist, name))].flatMap(librariesOf)))
   put(library);
 cpSync(dist, join(root, 'opt/smartnic'), { recursive: true });
@@ -26,8 +26,16 @@ inside('/opt/smartnic/smartnic', '--version');
 if (dpdk.length > 0) inside('/usr/bin/dpdk-testpmd', '--help');
 
 function inside(...command) {
-  const stdio = ['ignore', 'ignore', 'inherit'];
-  execFileSync('/usr/sbin/chroot', [root, ...command], { stdio, env: { PATH: '/usr/local/bin' } });
+  const options = { stdio: ['ignore', 'ignore', 'inherit'], env: { PATH: '/usr/local/bin' } };
+  const limits = { timeout: 60_000, killSignal: 'SIGKILL' };
+  try {
+    execFileSync('/usr/sbin/chroot', [root, ...command], { ...options, ...limits });
+  } catch (error) {
+    // Under emulation on a busy machine a start may take long, and a start does no harm when it is repeated.
+    if (error.code !== 'ETIMEDOUT') throw error;
+    console.error(`hung, and was killed after ${limits.timeout / 1000} s: ${command.join(' ')}; trying once more`);
+    execFileSync('/usr/sbin/chroot', [root, ...command], { ...options, ...limits });
+  }
 }
 
 /** The file that `path` leads to, at `path`; a library's other names in its folder stay links. */
@@ -42,7 +50,7 @@ function put(path) {
 
 /** As ldd finds them, the dynamic linker among them. */
 function librariesOf(file) {
-  const listed = execFileSync('ldd', [file], { encoding: 'utf8' });
+  const listed = execFileSync('ldd', [file], { encoding: 'utf8', timeout: 60_000 });
   if (listed.includes('not found')) throw new Error(`${file}: ${listed}`);
   return [...listed.matchAll(/(?:=>\s+|^\s+)(\/\S+)/gm)].map(([, path]) => path);
 }
@@ -56,7 +64,7 @@ function dpdkFiles() {
   const wanted = /^librte_(bus_(auxiliary|pci|vdev)|common_\w+|mempool_ring|net_\w+)\.so\.\d+\.\d+$/;
   // Drivers need each other, and the folder is not where libraries are looked for.
   writeFileSync('/etc/ld.so.conf.d/dpdk.conf', `${folder}\n`);
-  execFileSync('ldconfig');
+  execFileSync('ldconfig', { timeout: 60_000 });
   mkdirSync(join(root, 'etc'), { recursive: true });
   cpSync('/etc/ld.so.cache', join(root, 'etc/ld.so.cache'));
   return [

@@ -4,11 +4,12 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { execa } from 'execa';
-import { noPackages } from '../../lab/exit.ts';
+import { notPossibleHere } from '../../../tools/exit.ts';
+import { run } from '../../../tools/program.ts';
 import { kubeletFolder, kubeletVersion, programsFolder } from '../cache.ts';
 import { type Build, builds, kubelet, versionFlags } from './programs.ts';
 import { findGo, ModulesUnavailable, module } from './toolchain.ts';
+import '../../../tools/path.ts';
 
 async function main(): Promise<void> {
   const go = await findGo();
@@ -50,7 +51,7 @@ async function other(go: string, version: string, into: string): Promise<void> {
     `module smartnic.io/test/cluster\n\ngo 1.24.0\n\nrequire k8s.io/kubernetes v${version}\n\n${lines.join('')}`,
   );
   await writeFile(join(dir, 'tools.go'), `//go:build tools\n\npackage tools\n\nimport _ "${kubelet}"\n`);
-  await run(go, ['mod', 'tidy', '-e'], { dir, env: environment(false) });
+  await ask(go, ['mod', 'tidy', '-e'], { dir, env: environment(false) });
   await compile({ go, dir, into, build: { packages: [kubelet], ldflags: versionFlags(version) } });
   await rm(dir, { recursive: true });
 }
@@ -68,22 +69,24 @@ async function compile({ go, dir, build, into }: Job): Promise<void> {
   const env = environment(cgo);
   const tagged = ['-tags', tags.join(',')];
   console.log(`    ${names}: fetching modules`);
-  const total = (await run(go, ['list', '-deps', ...tagged, ...packages], { dir, env })).split('\n').length;
+  const total = (await ask(go, ['list', '-deps', ...tagged, ...packages], { dir, env })).split('\n').length;
   const target = name === undefined ? `${into}/` : join(into, name);
   // Without debugging information and inlining there is a third less to compile, and less to keep and to link.
   const lean = ['-trimpath', '-buildvcs=false', '-gcflags=all=-dwarf=false -l', '-ldflags', `-s -w ${ldflags}`];
   const args = ['build', '-v', ...lean, ...tagged, '-o', target, ...packages];
-  const child = execa(go, args, { cwd: dir, env, reject: false, stdin: 'ignore', all: true });
   const words: string[] = [];
   let compiled = 0;
-  const tick = setInterval(() => console.log(`    ${compiled} of at most ${total} packages compiled`), 30_000);
-  for await (const line of child.iterable({ from: 'all' })) {
+  const stderr = function* (line: unknown) {
     // Names of packages as they are begun; everything else is an error's.
-    if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) compiled += 1;
-    else words.push(line);
-  }
-  clearInterval(tick);
-  const { exitCode } = await child;
+    if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(String(line))) compiled += 1;
+    else words.push(String(line));
+    yield* [];
+  };
+  const tick = setInterval(() => console.log(`    ${compiled} of at most ${total} packages compiled`), 30_000);
+  const limits = { seconds: 45 * 60, tries: 2 };
+  const { exitCode } = await run(go, args, { ...limits, cwd: dir, env, reject: false, stdin: 'ignore', stderr }).finally(() =>
+    clearInterval(tick),
+  );
   if (exitCode !== 0) throw new Error(`go build of ${names} failed:\n${words.slice(-30).join('\n')}`);
   console.log(`    ${names}: done, ${compiled} of ${total} packages compiled`);
 }
@@ -94,8 +97,15 @@ function environment(cgo: boolean): Readonly<Record<string, string>> {
 }
 
 /** @returns its stdout. */
-async function run(go: string, args: readonly string[], { dir, env }: RunOptions): Promise<string> {
-  const { exitCode, stdout, stderr } = await execa(go, args, { cwd: dir, env, reject: false, stdin: 'ignore' });
+async function ask(go: string, args: readonly string[], { dir, env }: RunOptions): Promise<string> {
+  const { exitCode, stdout, stderr } = await run(go, args, {
+    seconds: 600,
+    tries: 2,
+    cwd: dir,
+    env,
+    reject: false,
+    stdin: 'ignore',
+  });
   if (exitCode === 0) return stdout;
   throw new ModulesUnavailable(`go ${args.slice(0, 2).join(' ')} failed: ${stderr.split('\n').slice(-10).join('\n')}`);
 }
@@ -107,5 +117,5 @@ interface RunOptions {
 
 main().catch((error: unknown) => {
   console.error(`the cluster's programs could not be built: ${error instanceof Error ? error.message : error}`);
-  process.exit(error instanceof ModulesUnavailable ? noPackages : 1);
+  process.exit(error instanceof ModulesUnavailable ? notPossibleHere : 1);
 });

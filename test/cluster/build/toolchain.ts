@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../../tools/program.ts';
 
 export const module = join(import.meta.dirname, 'go');
 
@@ -19,7 +19,7 @@ export async function findGo(): Promise<string> {
   const [, wanted = ''] = /^go (\S+)/m.exec(readFileSync(join(module, 'go.mod'), 'utf8')) ?? [];
   let older: string | undefined;
   for (const go of places) {
-    const { stdout, failed } = await execa(go, ['env', 'GOVERSION'], { reject: false, env: { GOTOOLCHAIN: 'local' } });
+    const { stdout, failed } = await run(go, ['env', 'GOVERSION'], { reject: false, env: { GOTOOLCHAIN: 'local' } });
     if (failed) continue;
     if (stdout.replace('go', '').localeCompare(wanted, undefined, { numeric: true }) >= 0) return go;
     older ??= go;
@@ -33,10 +33,10 @@ export async function findGo(): Promise<string> {
 async function fetchGo(go: string, version: string): Promise<string> {
   const arch = process.arch === 'x64' ? 'amd64' : process.arch;
   console.log(`    fetching Go ${version}`);
-  const { failed, stdout, stderr } = await execa(
+  const { failed, stdout, stderr } = await run(
     go,
     ['mod', 'download', '-json', `golang.org/toolchain@v0.0.1-go${version}.linux-${arch}`],
-    { reject: false, cwd: '/', env: { GOTOOLCHAIN: 'local', GOFLAGS: '', GO111MODULE: 'on' } },
+    { seconds: 600, tries: 2, reject: false, cwd: '/', env: { GOTOOLCHAIN: 'local', GOFLAGS: '', GO111MODULE: 'on' } },
   );
   const { Dir: dir, Error: words } = failed && stdout === '' ? { Error: stderr } : JSON.parse(stdout);
   if (dir === undefined) throw new ModulesUnavailable(`Go ${version} could not be fetched: ${words}`);

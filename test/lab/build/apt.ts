@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../../tools/program.ts';
 import { cache } from '../cache.ts';
 
 /** QEMU before Debian 13's drops the register accesses of emulated VFs; its kernel 6.12 is the one that our patch is made for. */
@@ -25,7 +25,7 @@ export async function unpackPackages(what: string, packages: readonly string[], 
   const files = (await readdir(debs)).filter((name) => name.endsWith('.deb'));
   // base-files makes /lib and /bin links into /usr; what is unpacked before it would make them directories.
   const links = files.filter((name) => name.startsWith('base-files_'));
-  for (const name of new Set([...links, ...files])) await execa('dpkg-deb', ['--extract', join(debs, name), into]);
+  for (const name of new Set([...links, ...files])) await run('dpkg-deb', ['--extract', join(debs, name), into]);
   return `${files.length} packages, ${/Need to get (.*?) of archives/.exec(output)?.[1]?.replace(/^0 B\//, '') ?? 'all here already'}`;
 }
 
@@ -69,7 +69,7 @@ async function mirror(): Promise<string> {
   if (!existsSync(keyring))
     throw new PackagesUnavailable(`there is no ${keyring}; the lab is made of Debian packages, on Debian`);
   const query = ['indextargets', '--format', '$(RELEASE) $(COMPONENT) $(REPO_URI)', 'Created-By: Packages'];
-  const { stdout } = await execa('apt-get', query, { reject: false });
+  const { stdout } = await run('apt-get', query, { reject: false });
   const found = stdout.split('\n').find((line) => /^[a-z]+ main \S*debian\/? *$/.test(line));
   const uri = found?.split(' ')[2];
   if (uri === undefined) throw new PackagesUnavailable(`apt-get knows no mirror of Debian here; its sources are:\n${stdout}`);
@@ -77,7 +77,12 @@ async function mirror(): Promise<string> {
 }
 
 async function aptGet(args: readonly string[]): Promise<string> {
-  const { exitCode, all, message } = await execa('apt-get', ['-q', '-y', ...args], { reject: false, all: true });
+  const { exitCode, all, message } = await run('apt-get', ['-q', '-y', ...args], {
+    seconds: 600,
+    tries: 2,
+    reject: false,
+    all: true,
+  });
   if (exitCode === 0) return all;
   const said = all?.trim().split('\n').slice(-8).join('\n');
   throw new PackagesUnavailable(

@@ -1,12 +1,13 @@
 // Builds what is missing of the lab, part by part, and says what it does: `node test/lab/build/build.ts`. A part is there completely
 // or not at all, so a build that was stopped goes on where it was. Run through `ensureLab`, which keeps two builds apart.
 import { mkdir, rename, rm } from 'node:fs/promises';
+import { notPossibleHere } from '../../../tools/exit.ts';
 import { cache, folderOf, missingParts, type Part } from '../cache.ts';
-import { noPackages } from '../exit.ts';
 import { forgetPackages, PackagesUnavailable } from './apt.ts';
 import { buildKernel } from './kernel.ts';
 import { buildQemu } from './qemu.ts';
 import { buildRoot } from './root.ts';
+import '../../../tools/path.ts';
 
 const steps = {
   qemu: { says: 'QEMU', build: buildQemu },
@@ -33,7 +34,7 @@ async function buildPart(part: Part): Promise<void> {
     console.log(`    ${said}; ${Math.round((performance.now() - began) / 1000)} s`);
   } catch (error) {
     console.error(`the lab's part "${part}" could not be built in ${cache}: ${error instanceof Error ? error.message : error}`);
-    process.exit(error instanceof PackagesUnavailable ? noPackages : 1);
+    process.exit(error instanceof PackagesUnavailable ? notPossibleHere : 1);
   }
 }
 

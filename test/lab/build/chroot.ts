@@ -1,5 +1,5 @@
 // Runs programs of an unpacked root on this machine.
-import { execa } from 'execa';
+import { run } from '../../../tools/program.ts';
 
 /** A shell script inside `root`, with /proc and /dev/null there for as long. Gives its stdout; throws what it said when it fails. */
 export async function inside(root: string, script: string, ...args: readonly string[]): Promise<string> {
@@ -10,9 +10,10 @@ export async function inside(root: string, script: string, ...args: readonly str
     shift && exec chroot "$@"
   `;
   const command = ['-m', 'sh', '-c', outer, 'sh', root, root, '/usr/bin/bash', '-euc', script, 'bash', ...args];
-  const { exitCode, stdout, all } = await execa('unshare', command, {
+  const { exitCode, stdout, all } = await run('unshare', command, {
     reject: false,
     all: true,
+    seconds: 300,
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     extendEnv: false,
   });

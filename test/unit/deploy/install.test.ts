@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { putFile } from '../../../deploy/install/put-file.ts';
+import { run, start } from '../../../tools/program.ts';
 import { until } from '../../support/until.ts';
 
 const program = join(import.meta.dirname, '../../../dist/smartnic-install.mjs');
@@ -18,17 +18,17 @@ describe('the install step', () => {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   it('puts the executable there, to be run by everybody, and nothing beside it', async () => {
-    await execa(process.execPath, [program, 'install', '--bin-dir', dir]);
+    await run(process.execPath, [program, 'install', '--bin-dir', dir]);
     deepEqual(readdirSync(dir), ['smartnic']);
     equal(statSync(join(dir, 'smartnic')).mode & 0o777, 0o755);
-    const { stdout } = await execa(join(dir, 'smartnic'), ['--version'], { env: {} });
+    const { stdout } = await run(join(dir, 'smartnic'), ['--version'], { env: {} });
     match(stdout, /^\d+\.\d+\.\d+$/);
   });
 
   it('replaces an executable that is running, and leaves one alone that is the same', async () => {
     const [from, path] = [join(dir, 'new'), join(dir, 'smartnic')];
     writeFileSync(path, readFileSync('/bin/sleep'), { mode: 0o755 });
-    const running = execa(path, ['60'], { reject: false });
+    const running = start(path, ['60'], { reject: false });
     writeFileSync(from, 'another');
     writeFileSync(join(dir, '.smartnic.new'), 'of an install that was cut short');
     try {
@@ -51,8 +51,8 @@ describe('the install step', () => {
   });
 
   it('says which word it does not understand', async () => {
-    await rejects(execa(process.execPath, [program, 'instal']), /unknown command "instal"/);
-    await rejects(execa(process.execPath, [program, 'install']), /needs --bin-dir/);
+    await rejects(run(process.execPath, [program, 'instal']), /unknown command "instal"/);
+    await rejects(run(process.execPath, [program, 'install']), /needs --bin-dir/);
   });
 });
 
@@ -61,7 +61,7 @@ describe('what is shipped', () => {
     it(`${name}.mjs says on an older Node that it needs a newer one`, async () => {
       const older = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })';
       const args = ['--import', `data:text/javascript,${encodeURIComponent(older)}`, join(dirname(program), `${name}.mjs`)];
-      await rejects(execa(process.execPath, args), {
+      await rejects(run(process.execPath, args), {
         exitCode: 1,
         stderr: /^smartnic needs Node 24 or newer, this is v\S+; put its folder/,
       });
@@ -74,7 +74,7 @@ describe('the uninstaller', () => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   };
-  const left = async () => (await execa(process.execPath, [program, 'left', '--root', root], { reject: false })).stdout;
+  const left = async () => (await run(process.execPath, [program, 'left', '--root', root], { reject: false })).stdout;
   const journal = 'var/lib/smartnic/attachments/0123456789ab.jsonl';
   const foreign = [
     'opt/cni/bin/bridge',
@@ -103,7 +103,7 @@ describe('the uninstaller', () => {
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
   it('waits for the server and for the last pod, then takes everything of ours and nothing else', async () => {
-    const running = execa(process.execPath, [program, 'uninstall', '--root', root], {
+    const running = start(process.execPath, [program, 'uninstall', '--root', root], {
       reject: false,
       all: true,
       buffer: false,

@@ -174,7 +174,6 @@ describe('the device plugin', () => {
 
   it('takes over a changed configuration, keeps the last good one through a broken and a missing one, and says so', async function () {
     needsRoot.call(this, 'to make socket directories that are its own');
-    this.timeout(60_000);
     await start([pf], both);
     const { kubelet } = machine;
     await kubelet.untilOffered(direct, 4);
@@ -218,8 +217,7 @@ describe('the device plugin', () => {
     await machine.kubelet.untilOffered(direct, 4);
   });
 
-  it('keeps allocating while the configuration is changed, broken and mended under load', async function () {
-    this.timeout(30_000);
+  it('keeps allocating while the configuration is changed, broken and mended under load', async () => {
     await start([mlx5(0, 8), mlx5(1, 8)], config(''));
     const { kubelet } = machine;
     await kubelet.untilOffered(direct, 16);

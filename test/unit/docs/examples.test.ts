@@ -1,6 +1,5 @@
 // That what a reader copies out of the documentation is taken by the programs: YAML, JSON and shell of every page, and every key of its tables.
 import { deepEqual, ok } from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { parseConfig } from '../../../inventory/config/config.ts';
 import { knownKeys } from '../../../inventory/config/schema.ts';
 import { parseAnnotation } from '../../../network/annotation.ts';
 import { parseNetworkConfig } from '../../../network/keys.ts';
+import { runSync } from '../../../tools/program.ts';
 import { type Block, blocksOf, codeIn, pages, rowsOf, sectionOf, read as textOf, top } from '../../support/pages.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever stands in a page
@@ -88,8 +88,8 @@ const checks: Readonly<Record<string, (page: string, block: Block) => void>> = {
   json: (page, { text }) => read(page, JSON.parse(text)),
   js: runHook,
   sh: (_, { text }) => {
-    const { status, stderr } = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
-    deepEqual([status, stderr], [0, '']);
+    const { exitCode, stderr } = runSync('sh', ['-n'], { input: text, reject: false });
+    deepEqual([exitCode, stderr], [0, '']);
     // A placeholder like <pf> would be a redirection.
     for (const line of text.split('\n')) ok(!/<[a-z]/.test(line.replace(/#.*/, '')), line);
   },
@@ -103,11 +103,12 @@ function runHook(page: string, { text }: Block): void {
     writeFileSync(join(folder, 'hook'), text, { mode: 0o755 });
     const run = (event: string, more: object = {}) => {
       const told = { ...JSON.parse(input), event, ...more };
-      const { status, stdout } = spawnSync(process.execPath, [join(folder, 'hook'), event], {
+      const { exitCode, stdout } = runSync(process.execPath, [join(folder, 'hook'), event], {
         input: JSON.stringify(told),
-        encoding: 'utf8',
+        reject: false,
+        stripFinalNewline: false,
       });
-      return [status, stdout];
+      return [exitCode, stdout];
     };
     deepEqual(
       [run('before-plug'), run('after-plug'), run('after-unplug', { vf: undefined })],

@@ -1,9 +1,9 @@
 // That the linter refuses an import that the table of rooms (tools/rooms.grit) does not allow, whatever form it has.
 import { deepEqual, fail, ok } from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { runSync } from '../../../tools/program.ts';
 
 const top = join(import.meta.dirname, '../../..');
 
@@ -73,7 +73,8 @@ class House implements Disposable {
   refused(): readonly string[] {
     for (const file of ['biome.json', '.gitignore', 'tools/rooms.grit']) this.write(file, readFileSync(join(top, file), 'utf8'));
     const args = ['lint', '--reporter=json', '--max-diagnostics=5000'];
-    const { stdout, stderr } = spawnSync(join(top, 'node_modules/.bin/biome'), args, { cwd: this.#root, encoding: 'utf8' });
+    const limits = { seconds: 120, reject: false, maxBuffer: 1 << 30 };
+    const { stdout, stderr } = runSync(join(top, 'node_modules/.bin/biome'), args, { ...limits, cwd: this.#root });
     ok(stdout.startsWith('{'), stderr);
     const { diagnostics }: { readonly diagnostics: readonly Diagnostic[] } = JSON.parse(stdout);
     const files = diagnostics.filter(({ message }) => message.includes('tools/rooms.grit')).map(({ location }) => location.path);
@@ -87,7 +88,7 @@ class House implements Disposable {
 
 describe('the table of rooms', () => {
   it('has every folder with sources', () => {
-    const files = execFileSync('git', ['ls-files', '*.ts', '*.mjs'], { cwd: top, encoding: 'utf8' }).trim().split('\n');
+    const files = runSync('git', ['ls-files', '*.ts', '*.mjs'], { cwd: top }).stdout.split('\n');
     const folders = files.map((file) => dirname(file)).filter((folder) => !folder.startsWith('test/'));
     deepEqual([...new Set(folders)].toSorted(), Object.keys(rooms).toSorted());
   });

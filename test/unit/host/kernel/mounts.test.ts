@@ -1,11 +1,11 @@
 // Mounts and their flags; what is changed is changed in a mount namespace of the test's own.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forbidSymlinks, mountOptions } from '../../../../host/kernel/mounts.ts';
+import { runSync } from '../../../../tools/program.ts';
 import { needsRoot } from '../../../support/root.ts';
 
 describe('a mount', () => {
@@ -51,7 +51,7 @@ describe('a mount', () => {
       const shell = `mount --bind "$1" "$1" && mount -o remount,bind,nosuid,noexec "$1" && exec "$2" --input-type=module -e "$3"`;
       const args = ['--mount', '--propagation', 'private', 'sh', '-c', shell, 'sh', directory, process.execPath, script];
       // Not awaited by this process, which also is the server: the kernel's backlog answers for it.
-      const { before, after, options } = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8' }));
+      const { before, after, options } = JSON.parse(runSync('unshare', args).stdout);
       assert.deepEqual(
         [before, after],
         [

@@ -83,8 +83,7 @@ describe('the driver of a vf', () => {
     await restoreBinding(tree.host, '0000:99:00.0', { driver: 'igbvf' });
   });
 
-  it('is missed aloud when it does not take the vf', async function () {
-    this.timeout(15_000);
+  it('is missed aloud when it does not take the vf', async () => {
     core.refuse('vfio-pci');
     await assert.rejects(bindDriver(tree.host, vf.address, 'vfio-pci'), /it is bound to no driver instead; .*dmesg/);
     await restoreBinding(tree.host, vf.address, { driver: 'igbvf' });

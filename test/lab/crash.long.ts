@@ -81,8 +81,7 @@ const switchedKernel = {
   delSteps: ['port removed', 'representor lowered', 'netdev back', 'vf released'],
 };
 
-describe('a server that is killed while it plugs a VF', function () {
-  this.timeout(900_000); // a busy machine takes three times what a quiet one does
+describe('a server that is killed while it plugs a VF', () => {
   let machine: DirectMachine;
   before(async function () {
     machine = await sharedDirectMachine.call(this);
