@@ -1,5 +1,6 @@
 // The log: JSON lines on stderr, nothing ever on stdout.
-import { destination, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { openLines } from './lines.ts';
 
 export type { Logger };
 
@@ -7,5 +8,10 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 's
 export type LogLevel = (typeof logLevels)[number];
 
 export function openLog(level: LogLevel): Logger {
-  return pino({ level, base: null }, destination({ dest: 2, sync: true }));
+  return pino({ level, base: null }, openLines(2, lostLines));
+}
+
+/** As pino writes a warning. */
+function lostLines(lines: number): string {
+  return `${JSON.stringify({ level: 40, time: Date.now(), lines, msg: 'lines before this one could not be written and are lost' })}\n`;
 }
