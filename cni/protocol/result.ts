@@ -58,35 +58,32 @@ function renderRoute(route: PodRoute, version: CniVersion): object {
 
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'is not an IP address' });
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'is not an address with a prefix length, such as 10.1.2.3/24' });
-const text = z.string().optional();
-const number = z.int().nonnegative().optional();
+/** Go writes empty lists as null and empty texts as "": both mean that there is nothing. */
+const orNothing = <S extends z.ZodType>(schema: S) =>
+  z.preprocess((value) => (value === null || value === '' ? undefined : value), schema);
+const text = orNothing(z.string().optional());
+const texts = orNothing(z.array(z.string()).optional());
+const number = orNothing(z.int().nonnegative().optional());
+const gateway = orNothing(address.optional());
+
+const interfaceShape = z.looseObject({ name: z.string(), mac: text, mtu: number, sandbox: text, socketPath: text, pciID: text });
+const ipShape = z.looseObject({ address: cidr, gateway, interface: number });
+const routeShape = z.looseObject({
+  dst: cidr,
+  gw: gateway,
+  mtu: number,
+  advmss: number,
+  priority: number,
+  table: number,
+  scope: number,
+});
+const dnsShape = z.looseObject({ nameservers: texts, domain: text, search: texts, options: texts });
 
 const resultShape = z.looseObject({
-  interfaces: z
-    .array(z.looseObject({ name: z.string(), mac: text, mtu: number, sandbox: text, socketPath: text, pciID: text }))
-    .default([]),
-  ips: z.array(z.looseObject({ address: cidr, gateway: address.optional(), interface: number })).default([]),
-  routes: z
-    .array(
-      z.looseObject({
-        dst: cidr,
-        gw: address.optional(),
-        mtu: number,
-        advmss: number,
-        priority: number,
-        table: number,
-        scope: number,
-      }),
-    )
-    .default([]),
-  dns: z
-    .looseObject({
-      nameservers: z.array(z.string()).optional(),
-      domain: text,
-      search: z.array(z.string()).optional(),
-      options: z.array(z.string()).optional(),
-    })
-    .default({}),
+  interfaces: orNothing(z.array(interfaceShape).default([])),
+  ips: orNothing(z.array(ipShape).default([])),
+  routes: orNothing(z.array(routeShape).default([])),
+  dns: orNothing(dnsShape.default({ nameservers: undefined, domain: undefined, search: undefined, options: undefined })),
 });
 
 /** Reads a result of version 0.3.0 or newer. Throws, naming key and value, when it is not one. */

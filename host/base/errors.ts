@@ -5,6 +5,11 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
+/** The `code` of what was thrown, such as `ENOENT`; undefined when it has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

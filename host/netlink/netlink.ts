@@ -46,7 +46,7 @@ export interface Netlink extends Disposable {
   /** The unicast routes of all tables. */
   routes(filter?: { readonly family?: Family; readonly oif?: number }): Promise<readonly Route[]>;
   addRoute(route: NewRoute): Promise<void>;
-  /** Up, then addresses, then routes, in one send. The kernel tries all of them; the first failure is thrown. */
+  /** Up, then addresses, then routes. A route that is there already is no failure, see newRouteBeside. The first failure is thrown. */
   configure(index: number, configuration: LinkConfiguration): Promise<void>;
 }
 
@@ -106,7 +106,7 @@ export function openNetlink(netns?: Netns): Netlink {
       await session.batch([
         ...(up === undefined ? [] : [ask.changeLink(index, { up })]),
         ...addresses.map((address) => ask.newAddress(index, address)),
-        ...routes.map((route) => ask.newRoute({ ...route, oif: index })),
+        ...routes.map((route) => ask.newRouteBeside({ ...route, oif: index })),
       ]);
     },
     [Symbol.dispose]: () => session[Symbol.dispose](),

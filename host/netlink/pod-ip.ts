@@ -1,7 +1,7 @@
 // Puts addresses and routes on a pod's interface, and tells the neighbours. Which ones is decided elsewhere.
-import { writeFileSync } from 'node:fs';
 import { defined } from '../base/defined.ts';
 import { inNetns, openNetns } from '../kernel/netns.ts';
+import { setNetSetting } from '../kernel/sysctl.ts';
 import { announce } from './announce.ts';
 import type { Netlinks } from './netlink.ts';
 
@@ -14,7 +14,7 @@ export interface PodAddress {
 export interface PodRoute {
   /** CIDR; `0.0.0.0/0` and `::/0` are default routes. */
   readonly dst: string;
-  /** Absent: the gateway of the first address of the same family, else the link itself. */
+  /** Absent: the gateway of the first address of the same family, else the link itself; always the link for a scope of 253 (link) or above. */
   readonly gw?: string | undefined;
   readonly mtu?: number | undefined;
   readonly advmss?: number | undefined;
@@ -30,17 +30,27 @@ export interface PodIp {
   readonly routes: readonly PodRoute[];
 }
 
+/** RT_SCOPE_LINK (linux/rtnetlink.h): such a route has no gateway. */
+const scopeLink = 253;
+
 /** Addresses work at once: no duplicate address detection, because IPAM is what keeps them apart. */
 export async function configureIp(host: Netlinks, { netns, ifname, addresses, routes }: PodIp): Promise<void> {
   using pod = openNetns(netns);
   using inside = host.netlink(pod);
   const link = await inside.link(ifname);
   if (link === undefined) throw new Error(`interface ${ifname} is gone from ${netns}`);
-  if (addresses.some(isV6)) inNetns(pod, () => enableIpv6(ifname));
+  const v6 = addresses.find(isV6);
+  if (v6 !== undefined && !inNetns(pod, () => enableIpv6(ifname))) {
+    throw new Error(
+      `put ${v6.address} on ${ifname} in ${netns}: the kernel has no IPv6 there, because it was started without IPv6, or because the MTU of ` +
+        `${ifname}, ${link.mtu}, is below 1280`,
+    );
+  }
   await inside.configure(link.index, {
     addresses: addresses.map(({ address }) => ({ cidr: address, noDad: true })),
     routes: routes.map(({ dst, gw, ...rest }) => {
-      const gateway = gw ?? addresses.find((each) => isV6(each) === dst.includes(':') && each.gateway !== undefined)?.gateway;
+      const ofAddress = addresses.find((each) => isV6(each) === dst.includes(':') && each.gateway !== undefined)?.gateway;
+      const gateway = gw ?? ((rest.scope ?? 0) < scopeLink ? ofAddress : undefined);
       return defined({ dst, gateway, ...rest });
     }),
   });
@@ -64,9 +74,10 @@ function canonical(cidr: string): string {
   return cidr.includes(':') ? `${new URL(`http://[${address}]`).hostname}/${prefix}` : cidr;
 }
 
-/** A container's namespace may have IPv6 off by default (net.ipv6.conf.default.disable_ipv6). */
-function enableIpv6(ifname: string): void {
-  for (const name of ['lo', ifname]) writeFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '0');
+/** A container's namespace may have IPv6 off by default (net.ipv6.conf.default.disable_ipv6). @returns false when the interface can't have IPv6. */
+function enableIpv6(ifname: string): boolean {
+  setNetSetting('ipv6/conf/lo/disable_ipv6', '0');
+  return setNetSetting(`ipv6/conf/${ifname}/disable_ipv6`, '0');
 }
 
 function isV6({ address }: PodAddress): boolean {

@@ -1,20 +1,10 @@
 // The CNI server with the rights that deploy/ gives it, no more: what it does with them, and what each is for.
 import assert from 'node:assert/strict';
 import { chmod, chown } from 'node:fs/promises';
-import { readManifests } from '../support/manifests.ts';
+import { execa } from 'execa';
+import { capabilities } from '../support/as-shipped.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
-
-const [daemonSet] = readManifests('base/daemonset.yaml');
-const { containers } = daemonSet.spec.template.spec;
-const granted: readonly string[] = containers.find(({ name }: { name: string }) => name === 'cni').securityContext.capabilities
-  .add;
-
-/** As a container of the runtime has them: nothing else can be had back. */
-function withRights(names: readonly string[]): readonly string[] {
-  const set = ['-all', ...names.map((name) => `+${name.toLowerCase()}`)].join(',');
-  return ['setpriv', '--bounding-set', set, '--inh-caps', '-all', '--no-new-privs'];
-}
 
 /** ADD, CHECK and DEL of one pod; what each answered, in words. */
 async function roundOf(node: TestNode): Promise<readonly string[]> {
@@ -37,22 +27,56 @@ describe("the CNI server's rights", () => {
     skipWithoutOvs.call(this);
   });
 
-  it(`are enough: ${granted.join(', ')}`, async () => {
-    await using node = await nodeWith(granted);
+  it(`are enough: ${capabilities.join(', ')}`, async () => {
+    await using node = await nodeWith(capabilities);
     assert.deepEqual(await roundOf(node), ['added', 'checked', 'deleted']);
   });
 
-  for (const right of granted)
+  for (const right of capabilities)
     it(`are not enough without ${right}`, async () => {
-      await using node = await nodeWith(granted.filter((each) => each !== right));
+      await using node = await nodeWith(capabilities.filter((each) => each !== right));
       const [first = ''] = await roundOf(node);
       assert.match(first, /EPERM|EACCES|permitted|denied/i);
     });
 });
 
+describe('IPv6 where /proc/sys is read-only', function () {
+  this.timeout(30_000);
+  before(function () {
+    skipWithoutOvs.call(this);
+  });
+  const off = ['-c', 'for each in all default; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done'];
+
+  /** An ADD in a pod where IPv6 is on or off: what it said. */
+  async function add(node: TestNode, subnet: string, ipv6: 'on' | 'off'): Promise<string> {
+    await using pod = await node.pod();
+    if (ipv6 === 'off') await execa('ip', ['netns', 'exec', pod.name, 'sh', ...off]);
+    const call = { containerId: containerId(), netns: pod.path, config: network(node, {}, [subnet]) };
+    const { exit, json } = await node.cni('ADD', call);
+    await node.cni('DEL', call);
+    return exit === 0 ? 'added' : json.msg;
+  }
+
+  it('is not written where it is on already, and not touched for IPv4', async () => {
+    await using node = await startNode({ shippedAs: { procSysNet: false } });
+    assert.equal(await add(node, 'fd00:77::/64', 'on'), 'added');
+    assert.equal(await add(node, '10.77.0.0/16', 'off'), 'added');
+  });
+
+  it("is switched on through the node's /proc/sys/net, and an error says where that is not mounted", async () => {
+    await using node = await startNode();
+    assert.equal(await add(node, 'fd00:77::/64', 'off'), 'added');
+    await using other = await startNode({ shippedAs: { procSysNet: false } });
+    assert.match(
+      await add(other, 'fd00:77::/64', 'off'),
+      /it is mounted read-only here, .*; mount the node's \/proc\/sys\/net at \/mnt/,
+    );
+  });
+});
+
 /** Open vSwitch's socket belongs to another user, as where it does not run as root. */
 async function nodeWith(rights: readonly string[]): Promise<TestNode> {
-  const node = await startNode({ server: false, by: withRights(rights) });
+  const node = await startNode({ server: false, shippedAs: { rights } });
   const socket = node.ovs.address.replace('unix:', '');
   await chown(socket, 65_534, 65_534);
   await chmod(socket, 0o700);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, start } from '../../tools/program.ts';
+import { asShipped, type Shipped } from './as-shipped.ts';
 import { makeNetns, type TestNetns } from './netns.ts';
 import { type Ovs, type OvsOptions, startOvs } from './ovs.ts';
 
@@ -67,8 +68,8 @@ export interface NodeOptions {
   readonly logLevel?: string;
   /** Start the bundle in dist/ instead of the source. */
   readonly shipped?: boolean;
-  /** What the server is started by: a program and its arguments. */
-  readonly by?: readonly string[];
+  /** What the server may do. Default: what deploy/base lets it do. */
+  readonly shippedAs?: Omit<Shipped, 'writable'>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -90,6 +91,10 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     `ovsdb: ${ovs.address}\nlogLevel: ${options.logLevel ?? 'debug'}\n${(options.settings ?? '').replaceAll('DIR', dir)}`,
   );
   await mkdir(join(dir, 'ipam'));
+  const confined = asShipped({
+    writable: [dir, dirname(ovs.address.replace('unix:', ''))],
+    ...options.shippedAs,
+  });
   const running = new Set<TestServer>();
   undo.defer(async () => {
     for (const each of running) await each.stop('SIGKILL');
@@ -105,7 +110,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       ...env,
       PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
     };
-    const child = start('ip', ['netns', 'exec', ovs.netns, ...(options.by ?? []), ...command], {
+    const child = start('ip', ['netns', 'exec', ovs.netns, ...confined, ...command], {
       env: variables,
       reject: false,
       stdio: ['ignore', 'ignore', 'pipe'],

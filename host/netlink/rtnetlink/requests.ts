@@ -82,6 +82,16 @@ export function newRoute(route: NewRoute): Request {
   };
 }
 
+/**
+ * As newRoute, where the namespace may have such a route already. An equal route, or one to the same destination with the same priority, stays
+ * in force: an IPv4 route goes behind it and takes over when it goes, an IPv6 route is then not made.
+ */
+export function newRouteBeside(route: NewRoute): Request {
+  const request = newRoute(route);
+  const isV6 = (route.dst ?? route.gateway ?? '').includes(':');
+  return { ...request, flags: isV6 ? exclusively : flags.create | flags.append, fine: ['EEXIST'] };
+}
+
 function spell(which: string | number): string {
   return typeof which === 'number' ? String(which) : `"${which}"`;
 }

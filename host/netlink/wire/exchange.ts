@@ -14,6 +14,8 @@ export interface Request {
   readonly flags?: number;
   /** The family's fixed header and the attributes. */
   readonly body: Buffer;
+  /** Failures that count as success, e.g. `EEXIST` where the thing may be there already. */
+  readonly fine?: readonly string[];
 }
 
 export interface Numbered {
@@ -51,7 +53,8 @@ export async function exchange(socket: NetlinkSocket, numbered: readonly Numbere
       if (!request) continue; // a late answer to a request that was given up
       interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
       if (isEnd(message)) {
-        failure ??= failureIn(message, request.attempt);
+        const found = failureIn(message, request.attempt);
+        if (found !== undefined && !request.fine?.includes(found.code)) failure ??= found;
         pending.delete(message.seq);
       } else {
         messages.push(message);

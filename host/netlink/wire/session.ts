@@ -11,12 +11,15 @@ export interface Session extends Disposable {
   request(request: Request): Promise<readonly Message[]>;
   /** Everything the kernel lists. Starts over when the list changed meanwhile. @throws NetlinkError */
   dump(request: Request): Promise<readonly Message[]>;
-  /** Several changes in one datagram. The kernel tries every one, in order; the first failure is thrown. @throws NetlinkError */
+  /** Several changes, in order. Those of one datagram are all tried, later datagrams are not sent after a failure. @throws NetlinkError the first failure. */
   batch(requests: readonly Request[]): Promise<void>;
 }
 
 /** Flags of new-requests (linux/netlink.h). */
-export const flags = { excl: 0x200, create: 0x400, echo: 0x08 } as const;
+export const flags = { excl: 0x200, create: 0x400, append: 0x800, echo: 0x08 } as const;
+
+/** Their acknowledgements must fit the socket's receive buffer, which the kernel fills while it works: 300 overrun the default of 208 KiB. */
+const perDatagram = 100;
 
 export function openSession(options: SocketOptions): Session {
   const socket = openSocket(options);
@@ -51,7 +54,8 @@ export function openSession(options: SocketOptions): Session {
     request: (request) => inTurn(request.attempt, async () => (await exchange(socket, [number(request)])).messages),
     batch: (requests) =>
       inTurn(requests[0]?.attempt ?? 'change nothing', async () => {
-        if (requests.length > 0) await exchange(socket, requests.map(number));
+        for (let at = 0; at < requests.length; at += perDatagram)
+          await exchange(socket, requests.slice(at, at + perDatagram).map(number));
       }),
     dump: (request) => inTurn(request.attempt, () => dump(socket, () => number(request))),
     [Symbol.dispose]() {

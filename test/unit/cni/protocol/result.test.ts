@@ -78,6 +78,16 @@ describe('a result', () => {
     assert.deepEqual(parseResult({ cniVersion: '1.0.0' }).ips, []);
   });
 
+  it('takes null and empty texts as absent, as Go writes them', () => {
+    const empty = parseResult({
+      ips: [{ address: '10.0.0.1/8', gateway: '' }],
+      interfaces: null,
+      routes: null,
+      dns: { domain: '', search: null },
+    });
+    assert.deepEqual(empty, parseResult({ ips: [{ address: '10.0.0.1/8' }] }));
+  });
+
   it('may have keys that no version knows', () => {
     const odd = { more: 1, interfaces: [{ name: 'a', more: 1 }], ips: [{ address: '10.0.0.1/8', more: 1 }], dns: { more: 1 } };
     assert.doesNotThrow(() => parseResult(odd));
@@ -100,7 +110,7 @@ describe('a result', () => {
     [{ ips: [{ address: '10.0.0.1/8', gateway: 'x' }] }, 'ips.0.gateway: "x" is not an IP address'],
     [{ ips: [{ address: '10.0.0.1/8', interface: -1 }] }, 'ips.0.interface: -1 is below the least, 0'],
     [{ routes: [{ dst: 'default' }] }, 'routes.0.dst: "default" is not an address with a prefix length, such as 10.1.2.3/24'],
-    [{ routes: [{ dst: '0.0.0.0/0', gw: '' }] }, 'routes.0.gw: "" is not an IP address'],
+    [{ routes: [{ dst: '0.0.0.0/0', gw: 'x' }] }, 'routes.0.gw: "x" is not an IP address'],
     [{ interfaces: [{ mac: 'x' }] }, 'interfaces.0.name: is missing'],
     [{ dns: 'x' }, 'dns: "x" is not an object'],
   ];
