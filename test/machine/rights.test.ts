@@ -1,7 +1,7 @@
 // The CNI server with the rights that deploy/ gives it, no more: what it does with them, and what each is for.
 import assert from 'node:assert/strict';
 import { chmod, chown } from 'node:fs/promises';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { capabilities } from '../support/as-shipped.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 import { skipWithoutOvs } from '../support/ovs.ts';
@@ -50,7 +50,7 @@ describe('IPv6 where /proc/sys is read-only', function () {
   /** An ADD in a pod where IPv6 is on or off: what it said. */
   async function add(node: TestNode, subnet: string, ipv6: 'on' | 'off'): Promise<string> {
     await using pod = await node.pod();
-    if (ipv6 === 'off') await execa('ip', ['netns', 'exec', pod.name, 'sh', ...off]);
+    if (ipv6 === 'off') await run('ip', ['netns', 'exec', pod.name, 'sh', ...off]);
     const call = { containerId: containerId(), netns: pod.path, config: network(node, {}, [subnet]) };
     const { exit, json } = await node.cni('ADD', call);
     await node.cni('DEL', call);

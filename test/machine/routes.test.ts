@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../tools/program.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
 import type { TestNetns } from '../support/netns.ts';
@@ -39,13 +39,13 @@ describe('routes', function () {
       'addr add fd44::5/64 dev eth0 nodad',
       '-6 route add default via fd44::1',
     ];
-    for (const line of eth0) await execa('ip', ['-n', pod.name, ...line.split(' ')]);
+    for (const line of eth0) await run('ip', ['-n', pod.name, ...line.split(' ')]);
     undo.use(await attach(node, network(node, { cniVersion: '1.1.0', ipam: { type: 'answers' } }), { in: pod, ifname: 'net1' }));
     return pod;
   }
 
   async function routesOf(pod: TestNetns, family: '-4' | '-6', ...which: readonly string[]): Promise<readonly Shown[]> {
-    const { stdout } = await execa('ip', ['-n', pod.name, '-json', family, 'route', 'show', ...which]);
+    const { stdout } = await run('ip', ['-n', pod.name, '-json', family, 'route', 'show', ...which]);
     return JSON.parse(stdout);
   }
   const spelled = (routes: readonly Shown[]) => routes.map(({ dst, gateway = '-', dev }) => `${dst} ${gateway} ${dev}`);
@@ -54,10 +54,10 @@ describe('routes', function () {
   it('may bring a second default route; the one that was there stays in force, and ours takes over when that goes', async () => {
     const pod = await plug({ ips, routes: [{ dst: '0.0.0.0/0' }] });
     const inForce = async () =>
-      JSON.parse((await execa('ip', ['-n', pod.name, '-json', 'route', 'get', '192.0.2.1'])).stdout)[0].dev;
+      JSON.parse((await run('ip', ['-n', pod.name, '-json', 'route', 'get', '192.0.2.1'])).stdout)[0].dev;
     assert.deepEqual(spelled(await routesOf(pod, '-4', 'default')), ['default 10.244.1.1 eth0', 'default 10.9.0.1 net1']);
     assert.equal(await inForce(), 'eth0');
-    await execa('ip', ['-n', pod.name, 'route', 'del', 'default', 'via', '10.244.1.1']);
+    await run('ip', ['-n', pod.name, 'route', 'del', 'default', 'via', '10.244.1.1']);
     assert.equal(await inForce(), 'net1');
   });
 
