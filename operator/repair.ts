@@ -1,13 +1,12 @@
 // `repair`: a sweep on demand. The running server does it, because it alone knows what is under way; without one there is nothing under
 // way, so what a sweep would do can be found out here, and the next server does it when it starts.
-import { connect } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import type { Settings } from '../cni/attachment/settings.ts';
 import type { Answer } from '../cni/cni.ts';
 import { decodeAnswer, encodeRequest } from '../cni/server/frame.ts';
 import { repairVariable } from '../cni/server/served.ts';
 import { planSweep, type SweepReport } from '../cni/teardown/sweep.ts';
 import { align } from '../host/base/table.ts';
+import { askOnce } from '../host/files/unix-client.ts';
 import { openLooker } from './looker.ts';
 
 /** @returns what was done, for a person. @throws Error saying what to do instead. */
@@ -22,18 +21,18 @@ export async function repair(settings: Settings, dryRun: boolean): Promise<strin
   return `no server answers on ${settings.socket}; when it starts:\n${render(await planSweep(looker), dryRun)}`;
 }
 
+/** Milliseconds for a sweep: what it waits for has limits of its own. */
+const patience = 600_000;
+
 /** Undefined: nobody is there. */
 async function ask(path: string, how: string): Promise<SweepReport | undefined> {
-  const socket = connect(path);
-  const there = await new Promise<boolean>((resolve, reject) => {
-    socket.once('connect', () => resolve(true));
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      ['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '') ? resolve(false) : reject(error),
-    );
+  const question = encodeRequest({ env: { [repairVariable]: how }, stdin: '' });
+  const bytes = await askOnce(path, question, patience).catch((error: NodeJS.ErrnoException) => {
+    if (['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '')) return undefined;
+    throw error;
   });
-  if (!there) return undefined;
-  socket.write(encodeRequest({ env: { [repairVariable]: how }, stdin: '' }));
-  const answer = decodeAnswer(await buffer(socket));
+  if (bytes === undefined) return undefined;
+  const answer = decodeAnswer(bytes);
   if (answer?.exit === 0) return JSON.parse(answer.stdout);
   throw new Error(`the server on ${path} did not repair: ${wordsOf(answer)}`);
 }

@@ -1,9 +1,7 @@
 // The supervisor's unix socket: a line in, a line out. What the lines say is protocol.ts.
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import { messageOf } from '../host/base/errors.ts';
 import type { Logger } from '../host/base/log.ts';
+import { type Socket, serveSocket } from '../host/files/unix-server.ts';
 import { checkSocketPath } from '../host/files/unix-socket.ts';
 import { type Answer, lineLimit, parseRequest, type Request } from '../host/forwarder/relay-protocol.ts';
 
@@ -19,18 +17,10 @@ const patience = 10_000;
 /** The socket is 0600 in a 0700 directory; one that is there is a dead supervisor's, since the caller holds the directory's lock. */
 export async function serve({ path, log, answer }: ServerOptions): Promise<void> {
   checkSocketPath(path);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  chmodSync(dirname(path), 0o700);
-  rmSync(path, { force: true });
-  const server = createServer((socket) => {
+  await serveSocket(path, (socket) => {
     socket.on('error', (error) => log.debug({ error: error.message }, 'a connection broke'));
     void converse(socket, answer).then((text) => socket.end(`${JSON.stringify(text)}\n`));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-  chmodSync(path, 0o600);
 }
 
 async function converse(socket: Socket, answer: ServerOptions['answer']): Promise<Answer> {

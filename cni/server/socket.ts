@@ -1,9 +1,7 @@
 // The unix socket that the runtime's executable talks to: frames in and out (cni/shim/README.md), nothing of CNI.
-import { chmodSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import type { Logger } from '../../host/base/log.ts';
-import { ensurePrivateDirectory } from '../../host/files/private-directory.ts';
+import { whyUnanswered } from '../../host/files/unix-client.ts';
+import { type Socket, serveSocket } from '../../host/files/unix-server.ts';
 import type { Answer, Invocation } from '../cni.ts';
 import { type Decoded, decodeRequest, encodeAnswer } from './frame.ts';
 
@@ -24,20 +22,13 @@ const patience = 10_000;
 /** The socket is 0600 in a 0700 directory. Throws when another server answers there. */
 export async function serve({ path, log, answer }: ServerOptions): Promise<Server> {
   if (Buffer.byteLength(path) > 107) throw new Error(`socket: ${path} is longer than the 107 bytes of a unix socket's path`);
-  ensurePrivateDirectory(dirname(path));
-  if (await answers(path)) throw new Error(`socket: another server answers on ${path}; stop it first`);
-  unlinkIfThere(path);
+  if ((await whyUnanswered(path)) === undefined) throw new Error(`socket: another server answers on ${path}; stop it first`);
   const running = new Set<Promise<void>>();
   const incomplete = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = await serveSocket(path, (socket) => {
     const work = converse(socket, { log, answer, incomplete }).finally(() => running.delete(work));
     running.add(work);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, 1024, resolve);
-  });
-  chmodSync(path, 0o600);
   log.info({ path }, 'serving CNI requests');
   return {
     close: async () => {
@@ -101,21 +92,4 @@ async function readRequest(socket: Socket): Promise<Request | undefined> {
 
 function badFrame(problem: string): Answer {
   return { exit: 1, stdout: JSON.stringify({ cniVersion: '1.1.0', code: 5, msg: problem }), stderr: '' };
-}
-
-async function answers(path: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-  }
 }

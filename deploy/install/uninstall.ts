@@ -1,7 +1,7 @@
 // Takes smartnic off a node, once its last pod has left: the CNI server beside us serves their DELs (draining) and has swept what crashes left.
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { attachments, leftovers, remove } from './leftovers.ts';
 
 /** Milliseconds between two looks. */
@@ -16,7 +16,7 @@ export async function uninstall(root: string, say: (text: string) => void): Prom
   };
   let swept = false;
   for (;;) {
-    swept ||= await answers(join(root, 'run/smartnic/cni.sock'));
+    swept ||= (await whyUnanswered(join(root, 'run/smartnic/cni.sock'))) === undefined;
     sayOnce(swept ? step(root) : 'waiting for the CNI server beside us: it clears what crashes left; its log says what keeps it');
     await sleep(glance);
   }
@@ -30,15 +30,4 @@ function step(root: string): string {
   const paths = leftovers(root);
   remove(paths);
   return paths.length === 0 ? 'nothing of smartnic is left on this node' : `removed ${paths.join(', ')}`;
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 }

@@ -1,7 +1,7 @@
 // Unix sockets as files: names that fit, what is left of dead servers, and telling one socket from its successor of the same name.
 import { readdirSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { whyUnanswered } from './unix-client.ts';
 
 /** Bytes of a path in sockaddr_un, the closing zero not counted (unix(7)). */
 const socketPathLimit = 107;
@@ -29,7 +29,8 @@ export async function sweepSockets(directory: string, name: RegExp): Promise<rea
     .map((file) => join(directory, file));
   const dead: string[] = [];
   for (const path of paths) {
-    if (!(await isDead(path))) continue;
+    // Only a refused connection says so: a server too busy to answer is alive.
+    if ((await whyUnanswered(path))?.code !== 'ECONNREFUSED') continue;
     rmSync(path, { force: true });
     dead.push(path);
   }
@@ -43,16 +44,4 @@ function names(directory: string): readonly string[] {
     // No directory, no left-overs.
     return [];
   }
-}
-
-/** Only a refused connection says so: a server too busy to answer is alive. */
-function isDead(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once('error', (error) => resolve('code' in error && error.code === 'ECONNREFUSED'));
-  });
 }

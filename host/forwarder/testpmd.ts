@@ -1,7 +1,6 @@
 // The forwarder `testpmd`: asks the supervisor of dpdk-testpmd relays (supervisor/) over its socket.
-import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { messageOf, Unavailable } from '../base/errors.ts';
+import { askOnce } from '../files/unix-client.ts';
 import type { Forwarder } from './forwarder.ts';
 import { type Answer, parseAnswer, type Request } from './relay-protocol.ts';
 import { supervisorSocket, type TestpmdSettings } from './settings.ts';
@@ -30,19 +29,12 @@ export function openTestpmd(settings: Pick<TestpmdSettings, 'directory'>): Forwa
 }
 
 async function exchange(path: string, request: Request): Promise<Answer> {
-  const socket = connect(path);
-  const timer = setTimeout(() => socket.destroy(new Error(`nothing came within ${patience} ms`)), patience);
   try {
-    // Not end: half-closed, the supervisor would take it for a client that has gone.
-    socket.write(`${JSON.stringify(request)}\n`);
-    return parseAnswer(await text(socket));
+    return parseAnswer((await askOnce(path, `${JSON.stringify(request)}\n`, patience)).toString());
   } catch (error) {
     throw new Unavailable(
       `the forwarder's supervisor did not answer on ${path}: ${messageOf(error)}; is smartnic-forwarder running, with this directory?`,
       { cause: error },
     );
-  } finally {
-    clearTimeout(timer);
-    socket.destroy();
   }
 }

@@ -1,6 +1,5 @@
 // Looks up what health depends on besides the vfs: the CNI server's markers, the pools' bridges, the pools' forwarders.
-import { connect } from 'node:net';
-import { messageOf } from '../../host/base/errors.ts';
+import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { readForwarderTrouble } from '../../host/forwarder/health-marker.ts';
 import type { Host } from '../../host/host.ts';
 import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
@@ -21,9 +20,6 @@ export function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[], forw
   };
 }
 
-/** Milliseconds for a forwarder to accept a connection. */
-const patience = 1000;
-
 /** By socket path, as the pools name it: why nobody answers there. */
 export async function probeForwarders(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts['forwardersDown']> {
   const paths = [...new Set(pools.flatMap((pool) => pool.forwarder ?? []))];
@@ -32,16 +28,7 @@ export async function probeForwarders(host: Pick<Host, 'root'>, pools: readonly 
 }
 
 /** Undefined when somebody accepts connections on the socket. */
-function whyDown(path: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const timer = setTimeout(() => finish(`nobody accepted a connection on ${path} within ${patience} ms`), patience);
-    const finish = (why: string | undefined) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(why);
-    };
-    socket.once('connect', () => finish(undefined));
-    socket.once('error', (error) => finish(`cannot connect to ${path}: ${messageOf(error)}; is the forwarder running?`));
-  });
+async function whyDown(path: string): Promise<string | undefined> {
+  const why = await whyUnanswered(path);
+  return why?.code === 'ETIMEDOUT' ? why.message : why && `cannot connect to ${path}: ${why.message}; is the forwarder running?`;
 }

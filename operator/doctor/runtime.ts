@@ -1,20 +1,16 @@
 // Do the container runtime, kubelet and the API server find each other and us?
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { openPods } from '../../cni/server/open-pods.ts';
 import { messageOf } from '../../host/base/errors.ts';
+import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { listPodDevices } from '../../host/kube/podresources.ts';
 import { about, type Examination } from './finding.ts';
 
 export const examineServer: Examination = async ({ settings: { socket } }) => {
   const { ok, fail } = about('CNI server');
-  const problem = await new Promise<string | undefined>((resolve) => {
-    const probe = connect(socket);
-    probe.once('connect', () => resolve(probe.destroy() && undefined));
-    probe.once('error', (error) => resolve(error.message));
-  });
+  const problem = (await whyUnanswered(socket))?.message;
   if (problem === undefined) return [ok(`answers on ${socket}`)];
   const how = problem.includes('EACCES') ? 'run the doctor as root' : 'start smartnic-cni.mjs; its log says why it ended';
   return [fail(`does not answer on ${socket}: ${problem}`, how)];
