@@ -11,7 +11,7 @@ const final = join(root, 'dist');
 // Built aside and put in place at the end: what runs from dist/ meanwhile sees the old files or the new ones.
 const dist = join(root, `.cache/dist-${process.pid}`);
 /**
- * How the servers are started. V8 and the C library take memory generously where there is plenty; these limits make them collect earlier
+ * How our programs are started. V8 and the C library take memory generously where there is plenty; these limits make them collect earlier
  * and share more, and cost nothing that can be measured. The threads are for what blocks in the kernel: deleting a veth takes 15 ms, fsync
  * as long as the disk.
  */
@@ -20,7 +20,14 @@ const limits = '--max-semi-space-size=1 --max-old-space-size=64 --optimize-for-s
  * V8's two optimizing compilers are off: 10 to 20 MB less, a third of it their own code in memory. What we do is mostly asking the kernel and
  * others: an ADD takes as long (taking turns on one machine), a look at 512 VFs 3 ms more of processor time, an Allocate 0.1 ms.
  */
-const flags = `${limits} --no-opt --no-maglev`;
+const compilers = '--no-opt --no-maglev';
+/**
+ * V8 does all its work on the main thread. Else a program may never end: its baseline compiler, on a thread of V8's, needs memory and waits for
+ * the main thread to collect garbage, while Node's main thread at its end waits for V8's threads (nodejs/node issue 54918; about one start in
+ * a thousand on a busy machine, and process.exit waits as well). The collections that are left to one thread are of 10 to 30 MB.
+ */
+const threads = '--single-threaded';
+const flags = `${limits} ${compilers} ${threads}`;
 const shebang = `#!/usr/bin/env -S UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${flags}`;
 
 /** An older Node would only say that something is not a function. */
