@@ -3,6 +3,7 @@ import { messageOf } from '../host/base/errors.ts';
 import { openLog } from '../host/base/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
+import { listenForEnd } from '../host/program/end-signals.ts';
 import { keepServing, verdict } from '../host/program/http.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
@@ -16,6 +17,7 @@ async function main(): Promise<void> {
 }
 
 async function serve({ root, logLevel, config, kubeletDir, registration, hostname, port }: Options): Promise<void> {
+  const onEnd = listenForEnd();
   const log = openLog(logLevel);
   const host = { root, log };
   const questions = openKernelQuestions({ root, netlink: openNetlink });
@@ -35,16 +37,16 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
     '/readyz': () => verdict(readinessProblems(plugin.status)),
   };
   void keepServing({ hostname, port }, pages, { signal: ending.signal, log });
-  log.info({ address: `${hostname}:${port}`, config, kubeletDir }, 'the device plugin runs');
-
   async function stop(signal: string): Promise<void> {
     log.info({ signal }, 'stopping: ending the streams; pods keep their devices');
     ending.abort();
     await plugin.stop();
     questions[Symbol.dispose]();
     log.info('stopped');
+    process.exit(0);
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+  onEnd((signal) => void stop(signal));
+  log.info({ address: `${hostname}:${port}`, config, kubeletDir }, 'the device plugin runs');
 }
 
 main().catch((error: unknown) => {

@@ -11,10 +11,12 @@ import { socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Answer, Request } from '../host/forwarder/relay-protocol.ts';
 import { forwarderKeys, forwarderShape, supervisorSocket, type TestpmdSettings } from '../host/forwarder/settings.ts';
 import { forbidSymlinks } from '../host/kernel/mounts.ts';
+import { listenForEnd } from '../host/program/end-signals.ts';
 import { openRelays, type Relays } from './relays.ts';
 import { serve } from './server.ts';
 
 async function main(): Promise<void> {
+  const onEnd = listenForEnd();
   const settings = readSettings(process.env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml');
   const log = openLog('info');
   mkdirSync(settings.directory, { recursive: true, mode: 0o700 });
@@ -27,12 +29,10 @@ async function main(): Promise<void> {
   const path = supervisorSocket(settings);
   await serve({ path, log, answer: (request) => answer(relays, request) });
   log.info({ path, relays: relays.attached().length }, 'supervising relays');
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ signal }, 'stopping; the relays go on');
-      process.exit(0);
-    });
-  }
+  onEnd((signal) => {
+    log.info({ signal }, 'stopping; the relays go on');
+    process.exit(0);
+  });
 }
 
 /** A container owns its socket's directory; a link in the socket's place would lead a relay to another container's. */

@@ -10,6 +10,7 @@ import { openForwarder } from '../../host/forwarder/open.ts';
 import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
+import { listenForEnd } from '../../host/program/end-signals.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
 import { run } from '../../host/program/run.ts';
 import type { Context } from '../attachment/context.ts';
@@ -30,10 +31,10 @@ import { serve } from './socket.ts';
 const slowTick = 60_000;
 /** Milliseconds between two looks at whether the other server has ended. Calls of the runtime wait meanwhile. */
 const turn = 50;
-const signals = ['SIGTERM', 'SIGINT'] as const;
 
 /** Serves until a signal. Throws when it can't start. */
 export async function runServer(settings: Settings): Promise<void> {
+  const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
   await claimState(settings, log);
   const sweeper = { now: () => {} };
@@ -83,7 +84,7 @@ export async function runServer(settings: Settings): Promise<void> {
     await databases.close();
     process.exit(0);
   };
-  for (const signal of signals) process.once(signal, () => void stop(signal));
+  onEnd((signal) => void stop(signal));
 }
 
 /** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
@@ -93,11 +94,7 @@ async function claimState({ stateDir, standby }: Settings, log: Logger): Promise
   if (claimFile(lock)) return;
   if (!standby) throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
   log.info({ stateDir }, 'standing by: another server works here, and we go on when it ends');
-  // As a container's first process we are not ended by signals that we don't listen to.
-  const end = () => process.exit(0);
-  for (const signal of signals) process.once(signal, end);
   while (!claimFile(lock)) await sleep(turn);
-  for (const signal of signals) process.off(signal, end);
 }
 
 /** Their libraries are only loaded where they are wanted. `pages`: serves them; its result ends that. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { parseFlags } from '../../host/base/flags.ts';
+import { listenForEnd } from '../../host/program/end-signals.ts';
 import { leftovers } from './leftovers.ts';
 import { putFile } from './put-file.ts';
 import { uninstall } from './uninstall.ts';
@@ -61,8 +62,7 @@ function say(text: string): void {
   process.stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), msg: text })}\n`);
 }
 
-// The first process of a container ends on these only if it says so.
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+listenForEnd();
 main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`smartnic-install: ${messageOf(error)}\n`);
   process.exitCode = 1;
