@@ -63,7 +63,7 @@ ENV PATH=/opt/smartnic:/usr/local/bin:/usr/bin
 USER 65532:65532
 CMD ["smartnic-forwarder.mjs"]
 
-# Node, env (the programs' first lines), the libraries that they are linked with, and dist/. No shell, no package manager.
+# Node, env (the programs' first lines), timeout (for the install step), the libraries that they are linked with, and dist/. No shell, no package manager.
 FROM scratch AS smartnic
 COPY --from=root /image /
 WORKDIR /opt/smartnic

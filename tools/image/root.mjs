@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 const [root = '', option] = process.argv.slice(2);
 const dist = resolve(import.meta.dirname, '../../dist');
 const dpdk = option === '--with-dpdk' ? dpdkFiles() : [];
-const programs = ['/usr/local/bin/node', '/usr/bin/env'];
+const programs = ['/usr/local/bin/node', '/usr/bin/env', '/usr/bin/timeout'];
 const native = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.node'));
 
 for (const path of [...programs, ...dpdk]) put(path);
@@ -23,6 +23,7 @@ writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsmartnic:x:65532:\n');
 for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
   inside(`/opt/smartnic/${program}.mjs`, '--help');
 inside('/opt/smartnic/smartnic', '--version');
+inside('/usr/bin/timeout', '--version');
 if (dpdk.length > 0) inside('/usr/bin/dpdk-testpmd', '--help');
 
 function inside(...command) {

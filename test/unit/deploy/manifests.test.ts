@@ -44,7 +44,14 @@ for (const name of kustomizations()) {
 
     it('starts programs that the image has', () => {
       const bundles = [...read('tools/bundle.mjs').matchAll(/^ {2}'(smartnic-[a-z-]+)':/gm)].map(([, entry]) => `${entry}.mjs`);
-      for (const { args } of pods.flatMap(containersOf)) ok(bundles.includes(args[0]), args[0]);
+      for (const { args } of pods.flatMap(containersOf)) ok(bundles.includes(programOf(args)), args.join(' '));
+    });
+
+    it('limits how long each step and each program that kubelet starts may take', () => {
+      const steps = pods.flatMap(({ initContainers = [] }) => initContainers);
+      for (const { args } of steps) deepEqual(args.slice(0, limited.length), limited);
+      const probes = pods.flatMap(containersOf).flatMap((container) => Object.values(container).filter(isProbe));
+      for (const probe of probes) ok(probe.timeoutSeconds <= 5, JSON.stringify(probe));
     });
 
     it('mounts every volume, and nothing else', () => {
@@ -86,6 +93,10 @@ for (const name of kustomizations()) {
   });
 }
 
+/** How a step begins that kubelet would wait for without end. */
+const limited = ['/usr/bin/timeout', '--signal=KILL', '60'];
+const programOf = (args: readonly string[]) => (args[0] === limited[0] ? args[limited.length] : args[0]) ?? '';
+const isProbe = (part: unknown): part is Manifest => typeof part === 'object' && part !== null && 'periodSeconds' in part;
 const capabilities = ['NET_ADMIN', 'SYS_ADMIN', 'NET_RAW', 'DAC_OVERRIDE'];
 
 /** Of the definitions and of the main network's list. */
