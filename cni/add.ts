@@ -10,9 +10,9 @@ import type { Ovsdb } from '../host/ovs/ovsdb.ts';
 import { annotationKey, chooseVnicType } from '../network/annotation.ts';
 import { trunkVlans } from '../network/keys.ts';
 import { requireKeepable } from '../network/vf-port.ts';
-import { vnics } from '../vnic/index.ts';
-import type { VnicType } from '../vnic/types.ts';
-import type { End, Port, Vnic } from '../vnic/vnic.ts';
+import { cables, type VnicType } from '../vnic/index.ts';
+import type { End, Port } from '../vnic/port.ts';
+import type { Cable } from '../vnic/vnic.ts';
 import { type Attachment, externalIds, findingIds, owner } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
@@ -33,11 +33,11 @@ export async function add(context: Context, request: Request): Promise<Result> {
   const earlier = parsePrevResult(request);
   checkNetns(request);
   const type = await vnicTypeOf(context, request);
-  const vnic = vnics[type];
+  const cable = cables[type];
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
   const planned = planAttachment(context, request, type);
-  const kind = vnic.reserves(host.forwarder);
+  const kind = cable.reserves(host.forwarder);
   requireKeepable(request.config, type, kind === 'vf');
   if (planned.ipam !== undefined) await requireInstalled(planned.ipam);
   if (planned.deviceInfo !== undefined) checkDeviceInfoPath(planned.deviceInfo);
@@ -48,7 +48,7 @@ export async function add(context: Context, request: Request): Promise<Result> {
   host.step('intent written');
   try {
     const port = planPort(request, attachment, bridge);
-    const ours = await build(context, { request, attachment, vnic, port, db });
+    const ours = await build(context, { request, attachment, cable, port, db });
     journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
     return earlier === undefined ? ours : chainResult(earlier, ours);
@@ -63,25 +63,25 @@ export async function add(context: Context, request: Request): Promise<Result> {
 interface Job {
   readonly request: Request;
   readonly attachment: Attachment;
-  readonly vnic: Vnic;
+  readonly cable: Cable;
   readonly port: Port;
   readonly db: Ovsdb;
 }
 
 /** The cable and its port are made while IPAM looks for addresses; both are waited for, also when one of them fails. */
-async function build(context: Context, { request, attachment, vnic, port, db }: Job): Promise<Result> {
+async function build(context: Context, { request, attachment, cable, port, db }: Job): Promise<Result> {
   const { host, settings } = context;
   const { config } = request;
   await callHooks(context, 'before-plug', attachment, { mac: port.mac, mtu: port.mtu });
   const [plugged, given] = await Promise.allSettled([
-    plugIntoBridge(host, { request, attachment, vnic, port, db }, settings.portTimeout * 1000),
+    plugIntoBridge(host, { request, attachment, cable, port, db }, settings.portTimeout * 1000),
     attachment.ipam === undefined ? noIp : ipamAdd(host, attachment.ipam).finally(() => host.step('ipam answered')),
   ]);
   if (plugged.status === 'rejected') throw plugged.reason;
   if (given.status === 'rejected') throw given.reason;
   const [end, ip] = [plugged.value, given.value];
   requireMtuFor(ip, port, attachment);
-  if (end.takesIp && ip.ips.length > 0) {
+  if (cable.takesIp(port) && ip.ips.length > 0) {
     await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
     host.step('addresses set');
   }
@@ -112,7 +112,7 @@ function requireMtuFor({ ips }: Result, { mtu }: Port, { ipam }: Attachment): vo
 }
 
 async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<End> {
-  const end = await job.vnic.plug(host, job.port);
+  const end = await job.cable.plug(host, job.port);
   // Both are waited for, so that nothing is still being done when a failure is undone.
   const outcomes = await Promise.allSettled([addBridgeEnd(host, end, job, timeoutMs), end.finish?.()]);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -186,7 +186,7 @@ async function makeRoom(context: Context, attachment: Attachment): Promise<void>
   const { host, journal, bootId } = context;
   const entry = journal.find(attachment.id);
   const earlier = entry?.attachment;
-  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await vnics[earlier.vnicType].alive(host, earlier));
+  const living = entry?.phase === 'added' && earlier?.bootId === bootId && (await cables[earlier.vnicType].alive(host, earlier));
   if (living) {
     throw new CniError(
       codes.plugFailed,

@@ -4,7 +4,7 @@
 import { checkIp } from '../host/netlink/pod-ip.ts';
 import { type BridgePort, findPorts } from '../host/ovs/bridge.ts';
 import { trunkVlans } from '../network/keys.ts';
-import { vnics } from '../vnic/index.ts';
+import { cables } from '../vnic/index.ts';
 import { attachmentId, findingIds, keyOf } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import { ipamCall } from './attachment/plan.ts';
@@ -37,7 +37,8 @@ async function checkAttachment(
   const index = listed.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined && sandbox !== '');
   const made = result?.interfaces.find(({ name, sandbox }) => name === ifname && sandbox !== undefined);
   if (index < 0 || made?.mac === undefined) throw new Error(`prevResult: does not list ${ifname} of this pod`);
-  await vnics[attachment.vnicType].check(host, {
+  const cable = cables[attachment.vnicType];
+  await cable.check(host, {
     ...attachment,
     netns,
     // A later plugin of the chain may have changed it, and then the result says so.
@@ -48,9 +49,7 @@ async function checkAttachment(
   const addresses = (result?.ips ?? []).filter(({ address }) =>
     listed.ips.some((each) => each.address === address && (each.interface ?? index) === index),
   );
-  const { reserved } = attachment;
-  const ownsAddresses = made.socketPath === undefined && !(reserved?.kind === 'vf' && reserved.driver === 'vfio-pci');
-  if (ownsAddresses) await checkIp(host, { netns, ifname, addresses });
+  if (cable.takesIp(attachment)) await checkIp(host, { netns, ifname, addresses });
   // A vf without a representor is no port of a bridge.
   if (!result?.interfaces.some(({ sandbox }) => sandbox === undefined)) return;
   const [port] = await findPorts(host.ovsdb(attachment.ovsdb), findingIds(key));

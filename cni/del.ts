@@ -1,5 +1,6 @@
 // DEL: always ends clean. Needs neither the namespace nor the journal nor a sound configuration.
 import { Unavailable } from '../host/base/errors.ts';
+import { defaultType } from '../vnic/index.ts';
 import { type Attachment, attachmentId, keyOf } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import type { Entry } from './attachment/entry.ts';
@@ -27,7 +28,7 @@ function findEntry({ host, journal }: Context, id: string): Entry | undefined {
 
 /** With the journal lost, what the request itself says has to do; the port is found by its external_ids. */
 async function fromRequest(context: Context, request: Request): Promise<Attachment> {
-  const { ipam, ...rest } = planAttachment(context, request, 'normal');
+  const { ipam, ...rest } = planAttachment(context, request, defaultType);
   if (ipam === undefined) return rest;
   if (await isInstalled(ipam)) return { ...rest, ipam };
   // ADD refuses it before it changes anything: then a DEL that failed for it would keep a pod that never ran for ever.

@@ -2,7 +2,7 @@
 
 import { show } from '../host/base/explain.ts';
 import { isRecord } from '../host/base/json.ts';
-import { isVnicType, type VnicType, vnicTypes } from '../vnic/types.ts';
+import { defaultType, isVnicType, type VnicType, vnicTypes } from '../vnic/index.ts';
 import type { NetworkConfig } from './keys.ts';
 import { Refusal } from './refusal.ts';
 
@@ -15,7 +15,7 @@ export interface Choice {
   readonly annotation: string | undefined;
 }
 
-/** args.cni.vnicType > annotation by interface > annotation by network > annotation's single word > the network's vnicType > normal. */
+/** args.cni.vnicType > annotation by interface > annotation by network > annotation's single word > the network's vnicType > the default. */
 export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType {
   const fromArgs = config.args?.cni?.vnicType;
   const asked = annotation === undefined ? {} : parseAnnotation(annotation);
@@ -23,7 +23,7 @@ export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType
     (fromArgs === undefined ? undefined : checkType(fromArgs, 'args.cni.vnicType')) ??
     (typeof asked === 'string' ? asked : (own(asked, ifname) ?? own(asked, config.name))) ??
     config.vnicType ??
-    'normal';
+    defaultType;
   if (config.allowedVnicTypes.includes(type)) return type;
   throw new Refusal(
     `vnicType: network "${config.name}" does not allow "${type}" (asked for interface ${ifname}); it allows: ${config.allowedVnicTypes.join(', ')}`,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
 import { explain } from '../host/base/explain.ts';
 import { parseOvsdbAddress } from '../host/ovs/ovsdb.ts';
-import { vnicTypes } from '../vnic/types.ts';
+import { vnicTypes } from '../vnic/index.ts';
 import { Refusal } from './refusal.ts';
 import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 

@@ -1,14 +1,14 @@
 // The keys of a network that only mean something to a VF. Pure.
 import { z } from 'zod';
 import type { VfLinkState } from '../host/netlink/netlink.ts';
-import { vnics } from '../vnic/index.ts';
-import type { VnicType } from '../vnic/types.ts';
+import { vfDrivers } from '../vnic/drivers.ts';
+import { cables, type VnicType } from '../vnic/index.ts';
 
 const rate = z.int().min(0).max(0xffffffff);
 
 /** How a port with a vf is made; of no concern to other pods on the network. */
 const making = {
-  driver: z.enum(['vfio-pci', 'kernel']).optional(),
+  driver: z.enum(vfDrivers).optional(),
   /** The extended resource that the vf must have been allocated as. Default: smartnic.io/ and the vnic type. */
   resource: z
     .string()
@@ -43,7 +43,7 @@ type Others = { readonly vlan?: number | undefined; readonly allowedVnicTypes: r
 /** What is wrong with the network whatever pod comes; undefined: nothing. */
 export function vfKeysProblem(config: VfKeys & Others): { readonly key: keyof VfKeys; readonly problem: string } | undefined {
   const given = promiseKeys.find((key) => config[key] !== undefined);
-  if (given !== undefined && !config.allowedVnicTypes.some((type) => vnics[type].reserves(undefined) === 'vf')) {
+  if (given !== undefined && !config.allowedVnicTypes.some((type) => cables[type].reserves(undefined) === 'vf')) {
     return { key: given, problem: `is for VFs, but the network allows only ${config.allowedVnicTypes.join(', ')}` };
   }
   const { minTxRate, maxTxRate, vlanQos } = config;

@@ -1,7 +1,7 @@
 // What a network's keys for VFs mean for one port: whether the port can keep them, and what is set on its VF. Pure.
 import { show } from '../host/base/explain.ts';
 import type { VfChange } from '../host/nic/vf-settings.ts';
-import type { VnicType } from '../vnic/types.ts';
+import type { VnicType } from '../vnic/index.ts';
 import type { NetworkConfig } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import { promiseKeys } from './vf-keys.ts';

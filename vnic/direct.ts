@@ -1,18 +1,21 @@
-// `direct`: the pod gets the vf itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio), with `kernel` its netdev moves in.
+// `direct`: the pod gets the VF itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio), with `kernel` its netdev moves in.
 
+import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
 import { openNetns } from '../host/kernel/netns.ts';
 import { findBinding } from '../host/nic/driver.ts';
 import { findVf } from '../host/nic/pci.ts';
-import type { Vf } from '../host/nic/vf.ts';
 import { findNetdevIn, moveNetdev } from '../host/nic/vf-netdev.ts';
 import { findVfSettings } from '../host/nic/vf-settings.ts';
-import type { DeviceNode, Grant } from './grant.ts';
+import { canTake } from './drivers.ts';
+import type { DeviceNode, Given } from './grant.ts';
+import type { Port } from './port.ts';
 import { putBackVf, type ReservedVf, raiseRepresentor, setUpVf } from './vf.ts';
-import type { Port, Vnic } from './vnic.ts';
+import type { Cable, Offer } from './vnic.ts';
 
-export const direct: Vnic = {
+export const cable = {
   reserves: () => 'vf',
+  takesIp: ({ reserved }) => reserved?.kind === 'vf' && reserved.driver === 'kernel',
 
   async plug(host, port) {
     const vf = vfOf(port);
@@ -22,7 +25,6 @@ export const direct: Vnic = {
     return {
       ...(bridge && { bridge }),
       pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, pciID: vf.id },
-      takesIp: vf.driver === 'kernel',
     };
   },
 
@@ -50,6 +52,35 @@ export const direct: Vnic = {
     if (reserved?.kind !== 'vf') return true; // its journal was lost: nothing proves it dead
     const found = findVf(host, reserved.id);
     return found !== undefined && !(reserved.driver === 'kernel' && found.vf.netdevs.length > 0);
+  },
+} as const satisfies Cable;
+
+export const offer: Offer = {
+  drivers: ['vfio-pci', 'kernel'],
+  slots: false,
+  needsForwarder: false,
+  prefers: 'low addresses',
+  canTake,
+
+  /**
+   * With `kernel` the VF's netdev moves into the pod, and there is no node to give. The group's number is known before the VF is bound to
+   * vfio-pci (ADD does that), except without an IOMMU: then binding makes the group. Node names: kernel Documentation/driver-api/vfio.rst.
+   */
+  grant({ id, vf, driver }) {
+    const generic = { deviceID: id };
+    if (driver === 'kernel') return { devices: [], mounts: [], info: { generic } };
+    const group = groupNode(id, vf);
+    const devices = [node('/dev/vfio/vfio'), group];
+    if (vf?.vfioDevice !== undefined) devices.push(node(`/dev/vfio/devices/${vf.vfioDevice}`));
+    return { devices, mounts: [], info: { generic, vfio: { mount: '/dev/vfio/vfio', 'dev-mount': group.containerPath } } };
+  },
+
+  deviceInfo: {
+    type: 'pci',
+    describe: ({ id, pf, representor }) => ({
+      'pci-address': id,
+      ...defined({ 'pf-pci-address': pf, 'representor-device': representor }),
+    }),
   },
 };
 
@@ -84,26 +115,12 @@ function vfOf({ reserved, ifname }: Port): ReservedVf {
   return reserved;
 }
 
-/**
- * The vfio nodes of a vf. With `kernel` the vf's netdev moves into the pod and there is no node to give.
- * The group's number is known before the vf is bound to vfio-pci (ADD does that), except without an IOMMU: then binding makes the group.
- * Throws when the vf is in no group. Node names: kernel Documentation/driver-api/vfio.rst.
- */
-export function grant(vf: Vf, driver: 'vfio-pci' | 'kernel' = 'vfio-pci'): Grant {
-  const generic = { deviceID: vf.address };
-  if (driver === 'kernel') return { devices: [], mounts: [], info: { generic } };
-  const group = groupNode(vf);
-  const devices = [node('/dev/vfio/vfio'), group];
-  if (vf.vfioDevice !== undefined) devices.push(node(`/dev/vfio/devices/${vf.vfioDevice}`));
-  return { devices, mounts: [], info: { generic, vfio: { mount: '/dev/vfio/vfio', 'dev-mount': group.containerPath } } };
-}
-
 /** A noiommu group's node is `noiommu-<id>` on the host; in the container it has the name that user space looks for: `<id>`. */
-function groupNode(vf: Vf): DeviceNode {
-  const group = vf.iommuGroup;
+function groupNode(id: string, vf: Given['vf']): DeviceNode {
+  const group = vf?.iommuGroup;
   if (group === undefined) {
     throw new Error(
-      `${vf.address} is in no IOMMU group, so there is no /dev/vfio node to give: switch the IOMMU on (VT-d or AMD-Vi in the firmware, and ` +
+      `${id} is in no IOMMU group, so there is no /dev/vfio node to give: switch the IOMMU on (VT-d or AMD-Vi in the firmware, and ` +
         `for Intel intel_iommu=on on the kernel's command line), or bind the VF to vfio-pci in no-IOMMU mode before it is offered`,
     );
   }

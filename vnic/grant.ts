@@ -1,4 +1,24 @@
-// What a container is given at Allocate for its vf: values only, packed into kubelet's message by device-plugin/kubelet/service.ts.
+// What a container is given at Allocate for its VF or slot, and of what. Values only; device-plugin/answers/wire.ts packs them for kubelet.
+import type { Vf } from '../host/nic/vf.ts';
+import type { VfDriver } from './drivers.ts';
+
+/** What is granted. */
+export interface Given {
+  /** The VF's PCI address, or the slot's name. */
+  readonly id: string;
+  /** Absent: a slot. */
+  readonly vf?: Vf;
+  /** Absent: a slot. */
+  readonly driver?: VfDriver;
+}
+
+/** As much of it as device-info tells. */
+export interface Described {
+  readonly id: string;
+  /** PCI address of the VF's PF. */
+  readonly pf?: string;
+  readonly representor?: string;
+}
 
 export interface Mount {
   readonly containerPath: string;
@@ -16,6 +36,6 @@ export interface DeviceNode {
 export interface Grant {
   readonly devices: readonly DeviceNode[];
   readonly mounts: readonly Mount[];
-  /** What goes under this vf's address into PCIDEVICE_<RESOURCE>_INFO, e.g. `{ generic: { deviceID }, vfio: { mount, "dev-mount" } }`. */
+  /** What stands under its id in PCIDEVICE_<RESOURCE>_INFO, e.g. `{ generic: { deviceID }, vfio: { mount, "dev-mount" } }`. */
   readonly info: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }

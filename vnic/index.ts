@@ -1,12 +1,45 @@
-// The table of vnic types. A new type is one file and one line here.
-import { direct } from './direct.ts';
-import { normal } from './normal.ts';
-import type { VnicType } from './types.ts';
-import { virtioForwarder } from './virtio-forwarder.ts';
-import type { Vnic } from './vnic.ts';
+// The vnic types, in Neutron's spelling. A new type is one file, and its line in the table of each face that it has; no other file names a type.
+// The faces are two constants and not one, because the device plugin's bundle stays free of the plugging code: a bundler leaves out a constant
+// that nobody uses, but never a property.
+import * as direct from './direct.ts';
+import * as normal from './normal.ts';
+import * as virtioForwarder from './virtio-forwarder.ts';
+import type { Cable, Offer } from './vnic.ts';
 
-export const vnics: Readonly<Record<VnicType, Vnic>> = {
-  normal,
-  direct,
-  'virtio-forwarder': virtioForwarder,
+const plugged = {
+  normal: normal.cable,
+  direct: direct.cable,
+  'virtio-forwarder': virtioForwarder.cable,
+} as const satisfies Readonly<Record<string, Cable>>;
+
+/** How each is plugged. */
+export const cables: Readonly<Record<VnicType, Cable>> = plugged;
+
+/** What the device plugin offers: the compiler wants a line for every type that reserves something, and for no other. */
+export const offers: Readonly<Record<OfferedType, Offer>> = {
+  direct: direct.offer,
+  'virtio-forwarder': virtioForwarder.offer,
 };
+
+/** What an interface is when nobody says anything. */
+export const defaultType: VnicType = 'normal';
+
+/** What a pool of the SR-IOV network device plugin is here. */
+export const sriovType: OfferedType = 'direct';
+
+export type VnicType = keyof typeof plugged;
+export type OfferedType = {
+  [T in VnicType]: ReturnType<(typeof plugged)[T]['reserves']> extends undefined ? never : T;
+}[VnicType];
+
+// Pure: without these words a bundler would keep the call, and all cables with it, where nobody uses the list.
+export const vnicTypes = /* @__PURE__ */ Object.keys(cables) as readonly VnicType[];
+export const offeredTypes = /* @__PURE__ */ Object.keys(offers) as readonly OfferedType[];
+
+export function isVnicType(text: unknown): text is VnicType {
+  return typeof text === 'string' && Object.hasOwn(cables, text);
+}
+
+export function isOffered(type: VnicType): type is OfferedType {
+  return Object.hasOwn(offers, type);
+}

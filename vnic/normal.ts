@@ -1,13 +1,15 @@
-// `normal`: a veth pair, one end born in the pod under its final name, the other one a port of the bridge. No vf.
+// `normal`: a veth pair, one end made in the pod under its final name, the other one a port of the bridge. It reserves nothing.
 
 import type { Host } from '../host/host.ts';
 import { openNetns } from '../host/kernel/netns.ts';
 import type { Link } from '../host/netlink/netlink.ts';
 import { disableTxChecksum } from '../host/netlink/offload.ts';
-import type { Port, Vnic } from './vnic.ts';
+import type { Port } from './port.ts';
+import type { Cable } from './vnic.ts';
 
-export const normal: Vnic = {
+export const cable = {
   reserves: () => undefined,
+  takesIp: () => true,
 
   async plug(host, port) {
     using pod = openNetns(port.netns);
@@ -23,7 +25,6 @@ export const normal: Vnic = {
     return {
       bridge: { port: port.bridgePort, mac: bridgeEnd.mac },
       pod: { name: port.ifname, mac: port.mac, mtu: port.mtu },
-      takesIp: true,
       finish: () => readyPodEnd(host, port),
     };
   },
@@ -49,7 +50,7 @@ export const normal: Vnic = {
     using machine = host.netlink();
     return (await machine.link(port.bridgePort)) !== undefined;
   },
-};
+} as const satisfies Cable;
 
 async function readyPodEnd(host: Host, { netns, ifname, datapath }: Port): Promise<void> {
   using pod = openNetns(netns);

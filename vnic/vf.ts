@@ -6,9 +6,7 @@ import type { IommuGroup } from '../host/nic/vf.ts';
 import { bringHome, findNetdev, type NetdevState } from '../host/nic/vf-netdev.ts';
 import type { VfPlace } from '../host/nic/vf-place.ts';
 import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/nic/vf-settings.ts';
-
-/** What becomes of the vf: handed to user space, or its netdev to the pod. */
-export type VfDriver = 'vfio-pci' | 'kernel';
+import type { VfDriver } from './drivers.ts';
 
 /** A VF that a cable uses. A part of the journal: with it alone the VF can be put back. */
 export interface ReservedVf {

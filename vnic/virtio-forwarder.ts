@@ -1,17 +1,19 @@
-// `virtio-forwarder`: the pod gets a vhost-user socket, a forwarder on the host owns the vf. Up to the vf it is `direct` with vfio-pci.
-// Where Open vSwitch itself is the forwarder there is no vf: the pod has a slot, which is nothing but the socket's directory.
+// `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. Up to the VF it is `direct` with vfio-pci.
+// Where Open vSwitch itself is the forwarder there is no VF: the pod has a slot, which is nothing but the socket's directory.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import { existsOnHost, onHost } from '../host/kernel/sysfs.ts';
-import { direct } from './direct.ts';
-import type { Grant } from './grant.ts';
+import { cable as direct } from './direct.ts';
+import { canTake } from './drivers.ts';
+import type { End, Port } from './port.ts';
 import type { ReservedVf } from './vf.ts';
-import type { End, Port, Vnic } from './vnic.ts';
+import type { Cable, Offer } from './vnic.ts';
 
-export const virtioForwarder: Vnic = {
+export const cable = {
   reserves: (forwarder) => (forwarder?.port === undefined ? 'vf' : 'slot'),
+  takesIp: () => false,
 
   async plug(host, port) {
     if (port.reserved?.kind === 'slot') return await plugSlot(host, port, port.reserved.id);
@@ -22,7 +24,7 @@ export const virtioForwarder: Vnic = {
     const end = await direct.plug(host, port);
     await forwarder.attach({ ...pair, mac: port.mac, mtu: port.mtu });
     host.step('forwarder attached');
-    return { ...end, pod: { ...end.pod, socketPath: pair.socket }, takesIp: false };
+    return { ...end, pod: { ...end.pod, socketPath: pair.socket } };
   },
 
   async check(host, port) {
@@ -40,19 +42,46 @@ export const virtioForwarder: Vnic = {
   },
 
   /** The forwarder first: a vf can't be taken from vfio-pci while somebody has it open, the kernel waits for that without end. */
-  async unplug(host, cable) {
-    const id = cable.reserved?.id;
+  async unplug(host, port) {
+    const id = port.reserved?.id;
     if (id !== undefined) {
       await host.forwarder?.detach(pairOf(id));
       host.step('forwarder detached');
       clearSockets(host, id);
     }
-    await direct.unplug(host, cable);
+    await direct.unplug(host, port);
   },
 
   /** A slot is like a vf at vfio: it says nothing of the pod. */
-  alive: (host, cable) => direct.alive(host, cable),
+  alive: (host, port) => direct.alive(host, port),
+} as const satisfies Cable;
+
+export const offer: Offer = {
+  drivers: ['vfio-pci'],
+  slots: true,
+  needsForwarder: true,
+  prefers: 'high addresses',
+  // A forwarder may have bound it to uio before.
+  canTake: (bound, driver) => bound?.includes('uio') === true || canTake(bound, driver),
+
+  /** The directory, writable: the container is the socket's server. Never a vfio node, which is the forwarder's. */
+  grant({ id }) {
+    const { hostDirectory, containerDirectory } = socketPlace(id);
+    return {
+      devices: [],
+      mounts: [{ hostPath: hostDirectory, containerPath: containerDirectory, readOnly: false }],
+      info: { generic: { deviceID: id }, 'vhost-user': describe(id) },
+    };
+  },
+
+  deviceInfo: { type: 'vhost-user', describe: ({ id }) => describe(id) },
+  directory: (id) => socketPlace(id).hostDirectory,
 };
+
+/** `server`: the container's application makes the socket, at a path that is the container's. */
+function describe(id: string) {
+  return { mode: 'server', path: socketPlace(id).containerPath } as const;
+}
 
 async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
   const { forwarder } = host;
@@ -70,7 +99,6 @@ async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
   return {
     bridge: { port: port.bridgePort, made: forwarder.port(pair) },
     pod: { name: port.ifname, mac: port.mac, mtu: port.mtu, socketPath: pair.socket },
-    takesIp: false,
   };
 }
 
@@ -82,7 +110,7 @@ export interface SocketPlace {
   readonly containerPath: string;
 }
 
-/** Fixed by the vf's PCI address or the slot's name alone, so that container, forwarder and server can each restart and meet again. */
+/** Fixed by the VF's PCI address or the slot's name alone, so that container, forwarder and server can each restart and meet again. */
 export function socketPlace(id: string): SocketPlace {
   const hostDirectory = `${socketDirectory}/${id}`;
   const containerDirectory = `/var/run/smartnic/${id}`;
@@ -120,14 +148,4 @@ function forwarderOf({ forwarder }: Host): Forwarder {
     'this node has no forwarder for virtio-forwarder ports; write "forwarder: { kind: xvio }" (or testpmd, ovs-dpdk) into the node\'s ' +
       'configuration',
   );
-}
-
-/** @param id - of the vf or slot. The directory, writable: the container is the socket's server. Never a vfio node, that is the forwarder's. */
-export function grant(id: string): Grant {
-  const place = socketPlace(id);
-  return {
-    devices: [],
-    mounts: [{ hostPath: place.hostDirectory, containerPath: place.containerDirectory, readOnly: false }],
-    info: { generic: { deviceID: id }, 'vhost-user': { mode: 'server', path: place.containerPath } },
-  };
 }

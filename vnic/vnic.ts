@@ -1,76 +1,49 @@
-// What a vnic type is: how its cable is plugged at ADD (and what its container is granted at Allocate).
-// The verb is shared by all types (cni/add.ts, cni/del.ts); a type makes, checks and removes only its own cable.
-import type { Forwarder, MadePort } from '../host/forwarder/forwarder.ts';
+// What a vnic type is: two faces, both in the type's one file. A cable is plugged when the runtime asks (ADD, CHECK, DEL). An offer is what
+// kubelet reserves beforehand. The verbs are shared by all types; a type says only what differs.
+import type { Forwarder } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
-import type { ReservedVf } from './vf.ts';
+import type { VfDriver } from './drivers.ts';
+import type { Described, Given, Grant } from './grant.ts';
+import type { End, PluggedPort, Port, Reserved } from './port.ts';
 
-/** One pod interface, decided completely before anything is changed. */
-export interface Port {
-  readonly network: string;
-  readonly containerId: string;
-  /** The interface's name in the pod, 1-15 characters. */
-  readonly ifname: string;
-  /** Path of the pod's network namespace as the runtime named it. */
-  readonly netns: string;
-  /** Name of the cable's host end and of the OVS port: a vf's representor, else short and the same for the same network, container and interface. */
-  readonly bridgePort: string;
-  /** Lower-case, colon-separated. */
-  readonly mac: string;
-  /** Bytes. */
-  readonly mtu: number;
-  /** The bridge's `datapath_type`: `system` (kernel) or `netdev` (userspace). */
-  readonly datapath: string;
-  /** For types that reserve something. */
-  readonly reserved?: Reserved;
-}
-
-/** What kubelet gave the pod for this interface. Its `id` is the one that kubelet knows it by. */
-export type Reserved = ReservedVf | ReservedSlot;
-
-/** A socket's directory and nothing else, where the forwarder is the switch. */
-export interface ReservedSlot {
-  readonly kind: 'slot';
-  /** Its pool and a number, e.g. `ovs-7`. */
-  readonly id: string;
-}
-
-/** The pod's interface as the CNI result shows it. */
-export interface PodInterface {
-  readonly name: string;
-  readonly mac: string;
-  readonly mtu: number;
-  /** PCI address `dddd:bb:dd.f` of the VF behind it. */
-  readonly pciID?: string;
-  /** Path of the vhost-user socket on the host. */
-  readonly socketPath?: string;
-}
-
-/** Both ends of a plugged cable. */
-export interface End {
-  /** The netdev that goes into the bridge, or what Open vSwitch makes itself; absent: a vf on the switch of its pf alone. */
-  readonly bridge?: { readonly port: string; readonly mac?: string; readonly made?: MadePort };
-  readonly pod: PodInterface;
-  /** Whether IPAM's addresses are put on the pod's interface (a vfio device has none to put them on). */
-  readonly takesIp: boolean;
-  /** What is left to do on the pod's side: done while Open vSwitch takes the other one. */
-  readonly finish?: () => Promise<void>;
-}
-
-/** As much of a port as outlives the pod. */
-export type Cable = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'reserved'>;
-
-export interface Vnic {
-  /** What kubelet must have given the pod for it, on a node with that forwarder. */
+/** How a type's interfaces are plugged. Every type passes test/support/vnic-contract.ts. */
+export interface Cable {
+  /** Says what kubelet must have given the pod, on a node with that forwarder. A type that ever answers with something needs an Offer. */
   reserves(forwarder: Forwarder | undefined): Reserved['kind'] | undefined;
+  /** Says whether IPAM's addresses are put on the pod's interface. Where user space drives it there is nothing to put them on. */
+  takesIp(port: Pick<Port, 'reserved'>): boolean;
   /**
-   * Makes the cable. When it throws, the caller calls unplug: undoing a failed ADD, a DEL and the sweep after a crash are one and
-   * the same way, which is therefore the one that is tested most.
+   * Makes the cable, and nothing on the bridge: the caller makes the port that the returned end names. It undoes nothing when it fails. The
+   * caller then calls unplug, so that a failed ADD, a DEL and the sweep after a crash are one way, which every test takes.
    */
   plug(host: Host, port: Port): Promise<End>;
-  /** Throws, naming what differs, when the cable is not as plug left it. */
+  /** Throws an error that names what differs when the cable is not as plug left it. */
   check(host: Host, port: Port): Promise<void>;
-  /** Removes the cable; nothing there is fine. */
-  unplug(host: Host, port: Cable): Promise<void>;
-  /** Whether the cable of a finished ADD still exists. */
-  alive(host: Host, port: Cable): Promise<boolean>;
+  /** Removes the cable, as far as it is there: plug may have got anywhere, and the namespace and what was reserved may be gone. */
+  unplug(host: Host, port: PluggedPort): Promise<void>;
+  /** Says whether the cable of a finished ADD still exists. It says no only with proof that the pod is gone, because then everything is taken away. */
+  alive(host: Host, port: PluggedPort): Promise<boolean>;
+}
+
+/** What the device plugin offers to kubelet for a type, and what a container gets for it. It touches nothing on the machine. */
+export interface Offer {
+  /** How a pod can have its VF. A pool that names none of them gets the first one. */
+  readonly drivers: readonly [VfDriver, ...VfDriver[]];
+  /** Whether a pool may offer slots instead of VFs. */
+  readonly slots: boolean;
+  /** Whether its units are unhealthy while their forwarder does not serve. */
+  readonly needsForwarder: boolean;
+  /** The end of the list of free VFs that it prefers. Two types with different ends don't reach for the same VF at the same time. */
+  readonly prefers: 'low addresses' | 'high addresses';
+  /** Says whether ADD can hand over a VF that is bound to `bound` (undefined: to no driver) by way of `driver`. */
+  canTake(bound: string | undefined, driver: VfDriver): boolean;
+  /** Says what a container gets. It throws, saying what to do, when nothing can be granted. */
+  grant(given: Given): Grant;
+  /** Device-info as Multus copies it into the pod's network-status: a type of that specification, and what stands under it. */
+  readonly deviceInfo: {
+    readonly type: string;
+    describe(described: Described): Readonly<Record<string, string>>;
+  };
+  /** Names the directory on the host that a grant mounts. It is there, with the pool's owner and mode, before kubelet hears of the unit. */
+  readonly directory?: (id: string) => string;
 }

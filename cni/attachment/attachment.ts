@@ -1,7 +1,7 @@
 // One attachment: a pod interface on a network. Its identity, its names, and all that is needed to take it away again.
 import { createHash } from 'node:crypto';
-import type { VnicType } from '../../vnic/types.ts';
-import type { Reserved } from '../../vnic/vnic.ts';
+import type { VnicType } from '../../vnic/index.ts';
+import type { Reserved } from '../../vnic/port.ts';
 import type { IpamCall } from '../protocol/ipam.ts';
 import type { Args, Request } from '../protocol/request.ts';
 
@@ -84,11 +84,15 @@ export function externalIds(
     contIface: ifname,
     contNetns: netns,
     ...findingIds(attachment),
+    [typeKey]: attachment.vnicType,
     ...(reserved === undefined
       ? {}
       : { [reservedKeys[reserved.kind]]: reserved.id, 'smartnic-generation': String(reserved.generation) }),
   };
 }
+
+/** The external_id that says on a port what type it is, for when the journal is lost. */
+export const typeKey = 'smartnic-type';
 
 /** The external_id that names on a port what is reserved for it. */
 export const reservedKeys = { vf: 'smartnic-pci', slot: 'smartnic-slot' } as const satisfies Record<Reserved['kind'], string>;

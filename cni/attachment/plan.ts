@@ -1,7 +1,7 @@
 // What an invocation means, decided before anything is changed: the attachment with all its names, and the port. Pure.
 import type { Bridge } from '../../host/ovs/bridge.ts';
-import type { VnicType } from '../../vnic/types.ts';
-import type { Port } from '../../vnic/vnic.ts';
+import type { VnicType } from '../../vnic/index.ts';
+import type { Port } from '../../vnic/port.ts';
 import type { IpamCall } from '../protocol/ipam.ts';
 import type { Request } from '../protocol/request.ts';
 import { type Attachment, attachmentId, bridgePortName, keyOf, stableMac } from './attachment.ts';

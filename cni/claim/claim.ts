@@ -5,8 +5,9 @@ import { readQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
 import { vfSettings } from '../../network/vf-port.ts';
+import { vfDrivers } from '../../vnic/drivers.ts';
+import type { Reserved } from '../../vnic/port.ts';
 import { planVf } from '../../vnic/vf.ts';
-import type { Reserved } from '../../vnic/vnic.ts';
 import { type Attachment, hasPort, lockKey, owner, reservedKeys } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { askRepresentor } from '../attachment/hook-calls.ts';
@@ -123,7 +124,7 @@ async function withVf(context: Context, request: Request, { planned, id: address
   }
   const representor = await representorOf(context, request, planned, place);
   const vf = await planVf(host, place, {
-    driver: request.config.driver ?? 'vfio-pci',
+    driver: request.config.driver ?? vfDrivers[0],
     settings: vfSettings(request.config, mac),
     noiommu: settings.allowNoiommu,
     ...(representor === undefined ? {} : { representor }),

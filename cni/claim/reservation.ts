@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
-import type { VnicType } from '../../vnic/types.ts';
-import type { Reserved } from '../../vnic/vnic.ts';
+import type { VnicType } from '../../vnic/index.ts';
+import type { Reserved } from '../../vnic/port.ts';
 import type { Context } from '../attachment/context.ts';
-import { findAllocatedType } from '../attachment/device-info.ts';
+import { findAllocatedTypes } from '../attachment/device-info.ts';
 import { CniError, codes } from '../protocol/errors.ts';
 import type { Args, Request } from '../protocol/request.ts';
 
@@ -187,11 +187,11 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
 
 /** What the device plugin wrote about the device, where it did: a resource name alone does not tell what it was allocated for. */
 function requireType({ host }: Machine, { resource, id, type }: { resource: string; id: string; type: VnicType }): void {
-  const allocated = findAllocatedType(host, resource, id);
-  if (allocated === undefined || allocated === type) return;
+  const allocated = findAllocatedTypes(host, resource, id);
+  if (allocated.length === 0 || allocated.some((each) => each === type)) return;
   throw new CniError(
     codes.invalidConfig,
-    `${id}: was allocated as ${resource}, which the device plugin gives out for ${allocated}, but this interface is ${type}; correct the key "resource" of the network, or the pool`,
+    `${id}: was allocated as ${resource}, which the device plugin gives out for ${allocated.join(' or ')}, but this interface is ${type}; correct the key "resource" of the network, or the pool`,
   );
 }
 

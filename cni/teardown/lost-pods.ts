@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Unavailable } from '../../host/base/errors.ts';
 import { hasProcesses } from '../../host/kernel/pod-cgroup.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
-import { vnics } from '../../vnic/index.ts';
+import { cables } from '../../vnic/index.ts';
 import type { Attachment } from '../attachment/attachment.ts';
 import type { Context, FindLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
@@ -65,7 +65,7 @@ async function livingSuccessors(
   const living: Attachment[] = [];
   for (const other of others.filter((each) => succeeds(each, attachment))) {
     const lives =
-      other.bootId === bootId && journal.find(other.id)?.phase === 'added' && (await vnics[other.vnicType].alive(host, other));
+      other.bootId === bootId && journal.find(other.id)?.phase === 'added' && (await cables[other.vnicType].alive(host, other));
     if (lives) living.push(other);
   }
   return living;

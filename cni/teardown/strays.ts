@@ -1,7 +1,7 @@
 // Ports of ours that no journal knows, because its files were lost: found by their external_ids, in the shape that teardown takes.
 import { findPorts } from '../../host/ovs/bridge.ts';
-import type { VnicType } from '../../vnic/types.ts';
-import { type Attachment, attachmentId, owner } from '../attachment/attachment.ts';
+import { isVnicType } from '../../vnic/index.ts';
+import { type Attachment, attachmentId, owner, typeKey } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 
@@ -15,8 +15,9 @@ export async function findStrays(
   const strays: Attachment[] = [];
   for (const { bridge, name, externalIds } of await findPorts(host.ovsdb(ovsdb), match)) {
     const [on, containerId, ifname] = ['network', 'container', 'ifname'].map((key) => externalIds[`smartnic-${key}`]);
-    // Not as we make them: somebody copied our mark, and teardown would not find the port again.
-    if (!on || !containerId || !ifname) continue;
+    const vnicType = externalIds[typeKey];
+    // Not as we make them: somebody copied our mark, or a newer version has types that we do not know. Teardown would not find all of it.
+    if (!on || !containerId || !ifname || !isVnicType(vnicType)) continue;
     const key = { network: on, containerId, ifname };
     const id = attachmentId(key);
     if (journal.has(id)) continue;
@@ -24,7 +25,7 @@ export async function findStrays(
       ...key,
       id,
       bridgePort: name,
-      vnicType: typeOf(externalIds),
+      vnicType,
       ovsdb,
       bridge,
       netns: '',
@@ -35,10 +36,4 @@ export async function findStrays(
     });
   }
   return strays;
-}
-
-/** As far as it matters: a vf and a slot prove no pod dead, a veth that is gone does. */
-function typeOf(externalIds: Readonly<Record<string, string>>): VnicType {
-  if (externalIds['smartnic-slot'] !== undefined) return 'virtio-forwarder';
-  return externalIds['smartnic-pci'] === undefined ? 'normal' : 'direct';
 }

@@ -1,6 +1,6 @@
 // The sweep: at start, whenever OVSDB is back, and on a slow tick, finishes what was half done and removes what is dead.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
-import { vnics } from '../../vnic/index.ts';
+import { cables } from '../../vnic/index.ts';
 import { type Attachment, lockKey } from '../attachment/attachment.ts';
 import type { Context, LookForLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
@@ -124,6 +124,6 @@ export async function deathOf(
   others: readonly Attachment[] = [],
 ): Promise<string | undefined> {
   if (attachment.bootId !== bootId) return 'the machine was rebooted';
-  const alive = await vnics[attachment.vnicType].alive(host, attachment);
+  const alive = await cables[attachment.vnicType].alive(host, attachment);
   return alive === false ? 'its cable is gone, and so is the pod' : await findLoss?.(attachment, others);
 }

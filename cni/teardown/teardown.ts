@@ -4,7 +4,7 @@ import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import type { Host } from '../../host/host.ts';
 import { endQuarantine, quarantine, quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
-import { vnics } from '../../vnic/index.ts';
+import { cables } from '../../vnic/index.ts';
 import { type Attachment, findingIds } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { removeDeviceInfo } from '../attachment/device-info.ts';
@@ -98,7 +98,7 @@ async function removePort(context: Context, attachment: Attachment): Promise<voi
 async function removeCable(context: Context, attachment: Attachment): Promise<void> {
   const { host, bootId } = context;
   const { id, reserved } = attachment;
-  const unplug = async () => await vnics[attachment.vnicType].unplug(host, attachment);
+  const unplug = async () => await cables[attachment.vnicType].unplug(host, attachment);
   if (reserved === undefined) return await unplug();
   // After a reboot a VF is as the machine's own start-up made it; what it was before is of no interest any more.
   const reset = attachment.bootId === bootId ? unplug : async () => {};

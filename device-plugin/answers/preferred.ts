@@ -1,5 +1,6 @@
 // Which of the available vfs kubelet should take. Pure, and only advice: kubelet may choose otherwise.
 import type { Resource, Unit } from '../../inventory/offer/resource.ts';
+import { offers } from '../../vnic/index.ts';
 import { findResource, holderElsewhere, type Snapshot, sharedIds } from './snapshot.ts';
 
 export interface Preference {
@@ -12,8 +13,8 @@ export interface Preference {
 /**
  * `size` ids, those of `mustInclude` first, fewer where not enough would pass Allocate. In this order of importance:
  * a vf that no other name offers (it leaves the shared ones to those that have no choice);
- * `pack`: of the pf most used, `spread`: of the pf least used; `direct` from the low addresses, `virtio-forwarder` from the high ones,
- * so that two pods admitted at the same time under both names don't reach for the same vf.
+ * `pack`: of the pf most used, `spread`: of the pf least used; from the end of the list that the vnic type prefers, so that two pods
+ * admitted at the same time under both names don't reach for the same VF.
  */
 export function preferred(snapshot: Snapshot, name: string, { available, mustInclude, size }: Preference): readonly string[] {
   const chosen = mustInclude.slice(0, Math.max(size, 0));
@@ -54,7 +55,7 @@ function ranks(
 
 function best(resource: Resource, candidates: readonly Unit[], used: ReadonlyMap<string, number>): Unit {
   const sign = resource.allocation === 'pack' ? -1 : 1;
-  const direction = resource.vnicType === 'direct' ? 1 : -1;
+  const direction = offers[resource.vnicType].prefers === 'low addresses' ? 1 : -1;
   return candidates.reduce((a, b) => {
     const load = sign * ((used.get(pfOf(a)) ?? 0) - (used.get(pfOf(b)) ?? 0));
     const order = load !== 0 ? load : direction * compare(a.id, b.id);

@@ -1,5 +1,6 @@
 // What a configuration of pools is once it is read, in whichever of the two forms it was written.
-import type { VnicType } from '../../vnic/types.ts';
+import type { VfDriver } from '../../vnic/drivers.ts';
+import type { OfferedType } from '../../vnic/index.ts';
 import type { NumaPolicy } from './numa.ts';
 import type { Selector } from './selectors.ts';
 
@@ -15,9 +16,9 @@ export interface Pool {
   /** Line of its entry in the file. */
   readonly line: number;
   /** One resource per vnic type, all of the same vfs. */
-  readonly resources: readonly { readonly name: string; readonly vnicType: Exclude<VnicType, 'normal'> }[];
-  /** How a `direct` pod gets its vf. */
-  readonly driver: 'vfio-pci' | 'kernel';
+  readonly resources: readonly { readonly name: string; readonly vnicType: OfferedType }[];
+  /** How a pod gets its VF, of a type that leaves a choice. */
+  readonly driver: VfDriver;
   /** Of its vfs; none: it offers slots. */
   readonly selectors: readonly Selector[];
   /** How many sockets it offers, for a forwarder that takes no vf. */

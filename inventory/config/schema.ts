@@ -3,12 +3,12 @@
 import * as z from 'zod/mini';
 import { defined } from '../../host/base/defined.ts';
 import { messageOf } from '../../host/base/errors.ts';
+import { vfDrivers } from '../../vnic/drivers.ts';
+import { type OfferedType, offeredTypes, offers } from '../../vnic/index.ts';
 import { numaPolicies } from './numa.ts';
 import { parsePciAddress, parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
 import { domainProblem, resourceNameProblem } from './resource-name.ts';
 import { capabilities, type Selector, selectorKeys } from './selectors.ts';
-
-const vnicTypes = ['direct', 'virtio-forwarder'] as const;
 
 /** A text that a parser turns into something; its error follows the value: `"eth0#" has …`. */
 function parsed<T>(parse: (text: string) => T) {
@@ -79,7 +79,7 @@ function parseMode(text: string): number {
 }
 
 const resourceName = checked(resourceNameProblem);
-const resourceNames = z.strictObject({ direct: z.optional(resourceName), 'virtio-forwarder': z.optional(resourceName) });
+const resourceNames = z.strictObject(Object.fromEntries(offeredTypes.map((type) => [type, z.optional(resourceName)])));
 
 const poolShape = z.strictObject({
   name: checked((text) =>
@@ -87,10 +87,10 @@ const poolShape = z.strictObject({
       ? undefined
       : 'is not a pool name; use 1-63 of a-z, 0-9 and - (not at the ends)',
   ),
-  vnicType: z.union([z.enum(vnicTypes), listOf(z.enum(vnicTypes))]),
+  vnicType: z.union([z.enum(offeredTypes), listOf(z.enum(offeredTypes))]),
   resourceName: z.optional(z.union([resourceName, resourceNames])),
   resourcePrefix: z.optional(checked(domainProblem)),
-  driver: z.optional(z.enum(['vfio-pci', 'kernel'])),
+  driver: z.optional(z.enum(vfDrivers)),
   selectors: z.optional(listOf(selector)),
   slots: z.optional(z.int().check(z.minimum(1), z.maximum(1000))),
   numaPolicy: z.optional(z.enum(numaPolicies)),
@@ -103,9 +103,10 @@ const poolShape = z.strictObject({
   ),
 });
 
+const slotTypes = offeredTypes.filter((type) => offers[type].slots);
 /** Of no meaning to slots. */
 const vfKeys = ['selectors', 'driver', 'numaPolicy', 'allocation'] as const;
-const vfDefaults = { driver: 'vfio-pci', selectors: [], numaPolicy: 'preferred', allocation: 'pack' } as const;
+const vfDefaults = { driver: vfDrivers[0], selectors: [], numaPolicy: 'preferred', allocation: 'pack' } as const;
 
 const pool = z.pipe(
   poolShape,
@@ -118,22 +119,26 @@ const pool = z.pipe(
     if (rest.slots !== undefined) {
       for (const key of vfKeys)
         if (rest[key] !== undefined) refuse([key], 'is for VFs, and a pool with slots has none; take it out');
-      if (types.includes('direct'))
-        refuse(['vnicType'], 'has direct, which gives VFs away, and slots are none; write virtio-forwarder');
+      for (const type of types.filter((one) => !offers[one].slots))
+        refuse(['vnicType'], `has ${type}, which gives VFs away, and slots are none; write ${slotTypes.join(' or ')}`);
     }
     if (typeof names === 'string' && types.length > 1) {
-      const remedy = `write resourceName: { direct: ${names}, virtio-forwarder: ${names}-virtio }`;
-      refuse(['resourceName'], `is one name for two vnic types; ${remedy}`);
+      refuse(['resourceName'], `is one name for several vnic types; write resourceName: { ${nameApart(names, types)} }`);
     }
-    for (const type of typeof names === 'object' ? vnicTypes : []) {
+    for (const type of typeof names === 'object' ? offeredTypes : []) {
       if (typeof names === 'object' && names[type] !== undefined && !types.includes(type)) {
         refuse(['resourceName', type], 'names a vnic type that the pool does not have; add it to vnicType');
       }
     }
-    const nameOf = (type: (typeof vnicTypes)[number]) => (typeof names === 'string' ? names : names?.[type]) ?? type;
+    const nameOf = (type: OfferedType) => (typeof names === 'string' ? names : names?.[type]) ?? type;
     return defined({ ...vfDefaults, ...defined(rest), resources: types.map((type) => ({ name: nameOf(type), vnicType: type })) });
   }),
 );
+
+/** The first type keeps the name: `direct: fast, virtio-forwarder: fast-virtio`. */
+function nameApart(name: string, types: readonly OfferedType[]): string {
+  return types.map((type, at) => `${type}: ${at === 0 ? name : `${name}-${type.split('-')[0]}`}`).join(', ');
+}
 
 /** An empty list of pools is allowed: a node (or a cluster) without SmartNICs offers nothing. */
 export const poolsSchema = z.strictObject({

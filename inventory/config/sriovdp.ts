@@ -1,6 +1,7 @@
 // Takes the SR-IOV network device plugin's config.json as it is: every pool becomes one of vnic type `direct`. What that plugin drops
 // without a word, and what we can't honour, becomes a warning with its line. Its keys as of version 3.11.
 
+import { sriovType } from '../../vnic/index.ts';
 import { ConfigError } from './error.ts';
 import type { Config, Pool } from './pool.ts';
 import type { Positions } from './positions.ts';
@@ -64,7 +65,7 @@ function importPool(entry: unknown, line: number, warn: Warn, refuse: (words: st
   return {
     name,
     line,
-    resources: [{ name: `${typeof prefix === 'string' && prefix !== '' ? prefix : defaultPrefix}/${name}`, vnicType: 'direct' }],
+    resources: [{ name: `${typeof prefix === 'string' && prefix !== '' ? prefix : defaultPrefix}/${name}`, vnicType: sriovType }],
     driver: driverOf(selectors, (words) => warn(`${name}: ${words}`)),
     selectors,
     numaPolicy: fields.get('excludetopology')?.value === true ? 'none' : 'preferred',

@@ -2,8 +2,10 @@
 // Source: k8snetworkplumbingwg/device-info-spec, SPEC.md. Kubelet does not call Allocate again for a restarted sandbox, so the files are
 // there from the scan on and stay as long as the unit does.
 
-import { socketPlace } from '../../vnic/virtio-forwarder.ts';
-import type { Resource, Unit, VnicType } from '../offer/resource.ts';
+import { defined } from '../../host/base/defined.ts';
+import { deviceInfo } from '../../vnic/device-info.ts';
+import type { OfferedType } from '../../vnic/index.ts';
+import type { Resource, Unit } from '../offer/resource.ts';
 
 /** As the machine sees it. */
 export const deviceInfoDir = '/var/run/k8s.cni.cncf.io/devinfo/dp';
@@ -14,28 +16,12 @@ export function deviceInfoFiles(resources: readonly Resource[]): ReadonlyMap<str
     resources.flatMap(({ name, vnicType, units }) =>
       units.map(
         (unit) =>
-          [`${name.replaceAll('/', '-')}-${unit.id}-device.json`, `${JSON.stringify(describe[vnicType](unit))}\n`] as const,
+          [`${name.replaceAll('/', '-')}-${unit.id}-device.json`, `${JSON.stringify(describe(vnicType, unit))}\n`] as const,
       ),
     ),
   );
 }
 
-const version = '1.1.0';
-
-const describe: { readonly [K in VnicType]: (unit: Unit) => object } = {
-  direct: ({ id, vf }) => ({
-    type: 'pci',
-    version,
-    pci: {
-      'pci-address': id,
-      'pf-pci-address': vf?.pf.address,
-      ...(vf?.representor !== undefined && { 'representor-device': vf.representor }),
-    },
-  }),
-  // `server`: the container's application makes the socket. The path is the container's, as in PCIDEVICE_…_INFO.
-  'virtio-forwarder': ({ id }) => ({
-    type: 'vhost-user',
-    version,
-    'vhost-user': { mode: 'server', path: socketPlace(id).containerPath },
-  }),
-};
+function describe(type: OfferedType, { id, vf }: Unit): object {
+  return deviceInfo(type, { id, ...defined({ pf: vf?.pf.address, representor: vf?.representor }) });
+}

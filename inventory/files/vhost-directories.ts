@@ -1,31 +1,30 @@
-// The directories in which virtio-forwarder containers make their sockets: one per vf or slot, there before Allocate names it as a mount.
+// The directories that grants mount, for types whose containers make sockets: one per VF or slot, there before Allocate names it as a mount.
 // Only made and given their owner here; what lies in them is the CNI side's business.
 import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
-import { socketPlace } from '../../vnic/virtio-forwarder.ts';
+import { offers } from '../../vnic/index.ts';
 import type { Pool, VhostDirectory } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
-/** By id of the vf or slot. */
+/** By path, as the machine sees it. */
 export type VhostDirectories = ReadonlyMap<string, VhostDirectory>;
 
 export function wantedDirectories(resources: readonly Resource[], pools: readonly Pool[]): VhostDirectories {
   const byName = new Map(pools.map((pool) => [pool.name, pool.vhost]));
   return new Map(
-    resources
-      .filter(({ vnicType }) => vnicType === 'virtio-forwarder')
-      .flatMap(({ pool, units }) => {
-        const vhost = byName.get(pool);
-        return vhost === undefined ? [] : units.map(({ id }) => [id, vhost] as const);
-      }),
+    resources.flatMap(({ vnicType, pool, units }) => {
+      const { directory } = offers[vnicType];
+      const vhost = byName.get(pool);
+      return directory === undefined || vhost === undefined ? [] : units.map(({ id }) => [directory(id), vhost] as const);
+    }),
   );
 }
 
 /** Makes what is missing, puts mode and owner right, removes those of `before` that are unwanted and empty. @throws Error naming the first that failed. */
 export function ensureDirectories(host: Pick<Host, 'root'>, before: VhostDirectories, wanted: VhostDirectories): void {
-  for (const [id, vhost] of wanted) ensureDirectory(onHost(host, socketPlace(id).hostDirectory), vhost);
-  for (const id of before.keys()) if (!wanted.has(id)) removeIfEmpty(onHost(host, socketPlace(id).hostDirectory));
+  for (const [path, vhost] of wanted) ensureDirectory(onHost(host, path), vhost);
+  for (const path of before.keys()) if (!wanted.has(path)) removeIfEmpty(onHost(host, path));
 }
 
 function ensureDirectory(path: string, { mode, uid, gid }: VhostDirectory): void {

@@ -1,5 +1,7 @@
 // What can be wrong with a unit, each as a row: for which resources it counts, and what is said. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
+import { vfDrivers } from '../../vnic/drivers.ts';
+import { offers } from '../../vnic/index.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
@@ -66,7 +68,7 @@ const vfRows: Rows<Case & { readonly vf: Vf }> = [
         ? undefined
         : 'it is in no IOMMU group; switch the IOMMU on, or bind it to vfio-pci in no-IOMMU mode',
   ],
-  ['driver-wrong', ({ vf, resource }) => (isUsable(vf.driver, resource) ? undefined : wrongDriver(vf, resource))],
+  ['driver-wrong', ({ vf, resource }) => (canTake(resource, vf) ? undefined : wrongDriver(vf, resource))],
   [
     'representor-missing',
     ({ vf }) =>
@@ -87,25 +89,18 @@ const rows: Rows<Case> = [
   [
     'forwarder-down',
     ({ pool, resource, facts }) =>
-      resource.vnicType === 'virtio-forwarder'
+      offers[resource.vnicType].needsForwarder
         ? (facts.forwardersDown.get(pool?.forwarder ?? '') ?? facts.forwarderTrouble)
         : undefined,
   ],
 ];
 
-function usesNetdev({ vnicType, driver }: Resource): boolean {
-  return vnicType === 'direct' && driver === 'kernel';
+function usesNetdev({ driver }: Resource): boolean {
+  return driver === 'kernel';
 }
 
-/** Drivers that hand a function to user space, or to another guest: the vf is somebody's, or has no netdev. */
-const userDrivers = /^(.*vfio-pci|uio_pci_generic|igb_uio|pci-stub|pciback|xen-pciback)$/;
-
-/** ADD binds a vf from its own netdev driver (or from none) to vfio-pci; a forwarder may have it on uio. */
-function isUsable(driver: string | undefined, resource: Resource): boolean {
-  if (usesNetdev(resource)) return driver !== undefined && !userDrivers.test(driver);
-  if (driver === undefined || driver.endsWith('vfio-pci')) return true;
-  if (resource.vnicType === 'virtio-forwarder' && driver.includes('uio')) return true;
-  return !userDrivers.test(driver);
+function canTake({ vnicType, driver = vfDrivers[0] }: Resource, vf: Vf): boolean {
+  return offers[vnicType].canTake(vf.driver, driver);
 }
 
 function wrongDriver({ driver }: Vf, resource: Resource): string {

@@ -1,5 +1,7 @@
 // Which vfs or slots each pool offers: (configuration, machine) -> resources, and for every vf the reasons. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
+import type { VfDriver } from '../../vnic/drivers.ts';
+import { type OfferedType, offers } from '../../vnic/index.ts';
 import { numaNodes, type Sockets } from '../config/numa.ts';
 import type { Config, Pool } from '../config/pool.ts';
 import { fits } from '../config/selectors.ts';
@@ -66,11 +68,17 @@ function makeResources(pool: Pool, vfs: readonly Vf[], { sockets, held }: Machin
     name,
     pool: pool.name,
     vnicType,
-    ...(vnicType === 'direct' && { driver: pool.driver }),
+    ...(pool.slots === undefined && { driver: driverOf(vnicType, pool) }),
     allocation: pool.allocation,
     cdi: pool.cdi,
     units: pool.slots === undefined ? units : makeSlots(pool.name, pool.slots, heldAs(held, name)),
   }));
+}
+
+/** The pool's, where that makes sense for the type. */
+function driverOf(type: OfferedType, { driver }: Pool): VfDriver {
+  const { drivers } = offers[type];
+  return drivers.includes(driver) ? driver : drivers[0];
 }
 
 /** Where nothing but a socket is given away. Those that pods have stay when there are to be fewer. */

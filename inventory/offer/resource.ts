@@ -1,8 +1,8 @@
 // The border between what is on the machine (inventory, pools, health) and what kubelet hears of it (service, kubelet):
 // one record per advertised resource, complete and replaced as a whole.
 import type { Vf } from '../../host/nic/vf.ts';
-
-export type VnicType = 'direct' | 'virtio-forwarder';
+import type { VfDriver } from '../../vnic/drivers.ts';
+import type { OfferedType } from '../../vnic/index.ts';
 
 /** One vf, or one slot, as one resource offers it. */
 export interface Unit {
@@ -22,9 +22,9 @@ export interface Resource {
   /** e.g. `smartnic.io/direct`. */
   readonly name: string;
   readonly pool: string;
-  readonly vnicType: VnicType;
-  /** `direct` only: how the pod gets the vf. Absent: `vfio-pci`. With `kernel` its netdev moves into the pod and no vfio node is granted. */
-  readonly driver?: 'vfio-pci' | 'kernel';
+  readonly vnicType: OfferedType;
+  /** How its VFs are handed over. Absent: its units are slots. */
+  readonly driver?: VfDriver;
   /** Which vfs GetPreferredAllocation prefers. */
   readonly allocation: 'pack' | 'spread';
   /** Answer with `cdi_devices` as well. */

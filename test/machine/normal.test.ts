@@ -63,6 +63,7 @@ describe('normal', () => {
       contPodUid: '0b2c',
       owner: 'smartnic.io',
       'smartnic-network': 'tenant-a',
+      'smartnic-type': 'normal',
       'smartnic-container': call.containerId,
       'smartnic-ifname': 'net1',
     };

@@ -85,13 +85,14 @@ describe('a starting server', () => {
     for (const file of await attachedAndDead({ ...crash.call({ ipam: {} }), netns: other.path })) await rm(file);
     await died(other);
     const ours = ['owner=smartnic.io', 'smartnic-network=n', 'smartnic-container=c', 'smartnic-ifname=eth0'];
-    await addPort('a-vf', [...ours, 'smartnic-pci=0000\\:04\\:00.1']);
+    await addPort('a-vf', [...ours, 'smartnic-type=direct', 'smartnic-pci=0000\\:04\\:00.1']);
+    await addPort('a-newer', [...ours, 'smartnic-type=of-a-newer-version']);
     await addPort('theirs', ['owner=somebody.else', ...ours.slice(1)]);
     await addPort('nobodys', []);
     await node.startServer();
-    assert.deepEqual(await crash.left(), ['port a-vf']);
-    assert.equal(await node.ovs.vsctl('list-ports', 'br0'), ['a-vf', 'nobodys', peerPort, 'theirs'].join('\n'));
-    for (const name of ['a-vf', 'theirs', 'nobodys']) await node.ovs.vsctl('del-port', name);
+    assert.deepEqual((await crash.left()).toSorted(), ['port a-newer', 'port a-vf']);
+    assert.equal(await node.ovs.vsctl('list-ports', 'br0'), ['a-newer', 'a-vf', 'nobodys', peerPort, 'theirs'].join('\n'));
+    for (const name of ['a-vf', 'a-newer', 'theirs', 'nobodys']) await node.ovs.vsctl('del-port', name);
   });
   it('takes a commit that was torn for none, since its answer was never sent', async () => {
     const files = await attachedAndDead(crash.call());

@@ -22,7 +22,7 @@ const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly
   'operator/doctor': { may: ['cni/teardown', 'host/nic'], not: ['operator', 'device-plugin/kubelet'] },
   inventory: { may: ['host', 'host/nic'], not: ['inventory/config', 'device-plugin', 'network'] },
   'inventory/files': { may: ['inventory/offer', 'inventory/config', 'vnic'], not: ['inventory/health', 'device-plugin'] },
-  'inventory/health': { may: ['inventory/offer', 'inventory/config'], not: ['inventory/files', 'cni'] },
+  'inventory/health': { may: ['inventory/offer', 'inventory/config', 'vnic'], not: ['inventory/files', 'cni'] },
   'inventory/offer': { may: ['inventory/config', 'vnic'], not: ['inventory/health', 'inventory'] },
   'inventory/config': { may: ['vnic', 'host/files'], not: ['inventory/offer', 'network'] },
   network: { may: ['vnic', 'host/nic'], not: ['cni/protocol', 'inventory/config', 'host/netlink/wire'] },

@@ -178,7 +178,7 @@ const broken: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   'one name for two types': [
     pool('resourceName: x').replace('vnicType: direct', 'vnicType: [direct, virtio-forwarder]'),
     [
-      'pools.yaml:5: pools.0.resourceName: "x" is one name for two vnic types; write resourceName: { direct: x, virtio-forwarder: x-virtio }',
+      'pools.yaml:5: pools.0.resourceName: "x" is one name for several vnic types; write resourceName: { direct: x, virtio-forwarder: x-virtio }',
     ],
   ],
   'a name for a type it has not': [

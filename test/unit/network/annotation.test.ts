@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { chooseVnicType, parseAnnotation } from '../../../network/annotation.ts';
 import { Refusal } from '../../../network/refusal.ts';
-import { type VnicType, vnicTypes } from '../../../vnic/types.ts';
+import { type VnicType, vnicTypes } from '../../../vnic/index.ts';
 
 interface Words {
   readonly args?: unknown;

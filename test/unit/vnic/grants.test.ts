@@ -1,12 +1,15 @@
 // What a container is granted for a vf, by type and by how the machine names its vfio nodes.
 import { strict as assert } from 'node:assert';
+import type { Vf } from '../../../host/nic/vf.ts';
 import * as direct from '../../../vnic/direct.ts';
+import type { VfDriver } from '../../../vnic/drivers.ts';
 import * as forwarder from '../../../vnic/virtio-forwarder.ts';
 import { someVf } from '../../support/resources.ts';
 
 describe('the grant of direct', () => {
-  function nodes(...args: Parameters<typeof direct.grant>): readonly string[] {
-    return direct.grant(...args).devices.map((node) => `${node.hostPath} ${node.containerPath} ${node.permissions}`);
+  const grant = (vf: Vf, driver: VfDriver = 'vfio-pci') => direct.offer.grant({ id: vf.address, vf, driver });
+  function nodes(vf: Vf): readonly string[] {
+    return grant(vf).devices.map((node) => `${node.hostPath} ${node.containerPath} ${node.permissions}`);
   }
 
   it("is the vfio container and the group's node", () => {
@@ -16,7 +19,7 @@ describe('the grant of direct', () => {
   it('names a noiommu group in the container as user space looks for it', () => {
     const vf = someVf(1, 2, { iommuGroup: { id: 7, noiommu: true, members: ['0000:01:01.2'] } });
     assert.deepEqual(nodes(vf), ['/dev/vfio/vfio /dev/vfio/vfio rw', '/dev/vfio/noiommu-7 /dev/vfio/7 rw']);
-    assert.equal(direct.grant(vf).info['vfio']?.['dev-mount'], '/dev/vfio/7');
+    assert.equal(grant(vf).info['vfio']?.['dev-mount'], '/dev/vfio/7');
   });
 
   it("has the vf's own character device where the kernel makes one", () => {
@@ -29,18 +32,18 @@ describe('the grant of direct', () => {
 
   it('has no node at all for a pool whose vfs move into the pod as netdevs', () => {
     const { iommuGroup: _, ...bare } = someVf(1, 2);
-    assert.deepEqual(direct.grant(bare, 'kernel'), { devices: [], mounts: [], info: { generic: { deviceID: '0000:01:01.2' } } });
+    assert.deepEqual(grant(bare, 'kernel'), { devices: [], mounts: [], info: { generic: { deviceID: '0000:01:01.2' } } });
   });
 
   it('says what to do about a vf in no IOMMU group', () => {
     const { iommuGroup: _, ...bare } = someVf(1, 2);
-    assert.throws(() => direct.grant(bare), /^Error: 0000:01:01.2 is in no IOMMU group.*intel_iommu=on/);
+    assert.throws(() => grant(bare), /^Error: 0000:01:01.2 is in no IOMMU group.*intel_iommu=on/);
   });
 });
 
 describe('the grant of virtio-forwarder', () => {
   it("is the vf's directory, writable because the container is the socket's server, and no vfio node", () => {
-    assert.deepEqual(forwarder.grant('0000:01:01.2'), {
+    assert.deepEqual(forwarder.offer.grant({ id: '0000:01:01.2' }), {
       devices: [],
       mounts: [
         { hostPath: '/run/smartnic/vhost/0000:01:01.2', containerPath: '/var/run/smartnic/0000:01:01.2', readOnly: false },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Forwarder } from '../../../host/forwarder/forwarder.ts';
 import type { Host } from '../../../host/host.ts';
 import type { ReservedVf } from '../../../vnic/vf.ts';
-import { socketPlace, virtioForwarder } from '../../../vnic/virtio-forwarder.ts';
+import { cable, socketPlace } from '../../../vnic/virtio-forwarder.ts';
 
 const address = '0000:0a:00.1';
 const vf: ReservedVf = {
@@ -45,37 +45,30 @@ describe('plugging virtio-forwarder', () => {
   } as unknown as Host;
 
   it('is refused on a node without a forwarder', async () => {
-    await assert.rejects(
-      virtioForwarder.plug(machine(), port),
-      /this node has no forwarder .* write "forwarder: \{ kind: xvio \}"/,
-    );
+    await assert.rejects(cable.plug(machine(), port), /this node has no forwarder .* write "forwarder: \{ kind: xvio \}"/);
   });
 
   it('needs a vf, or a slot where Open vSwitch itself is the forwarder', () => {
-    assert.equal(virtioForwarder.reserves(undefined), 'vf');
-    assert.equal(virtioForwarder.reserves(machine({}).forwarder), 'vf');
-    assert.equal(virtioForwarder.reserves(switching.forwarder), 'slot');
+    assert.equal(cable.reserves(undefined), 'vf');
+    assert.equal(cable.reserves(machine({}).forwarder), 'vf');
+    assert.equal(cable.reserves(switching.forwarder), 'slot');
   });
 
   it('makes a port of the bridge of a slot, on the userspace datapath alone', async () => {
     const slotted = { ...port, reserved: { kind: 'slot', id: 'ovs-1' } } as const;
     await assert.rejects(
-      virtioForwarder.plug(switching, slotted),
+      cable.plug(switching, slotted),
       /has datapath "system", but vhost-user ports need .* datapath_type=netdev/,
     );
     const socketPath = '/run/smartnic/vhost/ovs-1/vhost.sock';
-    assert.deepEqual(await virtioForwarder.plug(switching, { ...slotted, datapath: 'netdev' }), {
+    assert.deepEqual(await cable.plug(switching, { ...slotted, datapath: 'netdev' }), {
       bridge: { port: 'rep0', made: { type: 'dpdkvhostuserclient', options: { path: socketPath }, mtuRequest: 1500 } },
       pod: { name: 'net1', mac: port.mac, mtu: 1500, socketPath },
-      takesIp: false,
     });
   });
 
   it("is refused with the kernel's driver", async () => {
-    await assert.rejects(
-      virtioForwarder.plug(machine({}), { ...port, reserved: { ...vf, driver: 'kernel' } }),
-      /leave "driver" out/,
-    );
+    await assert.rejects(cable.plug(machine({}), { ...port, reserved: { ...vf, driver: 'kernel' } }), /leave "driver" out/);
   });
 
   it('clears what an earlier pod left in the directory, and nothing outside of it', async () => {
@@ -84,7 +77,7 @@ describe('plugging virtio-forwarder', () => {
     await writeFile(join(root, 'outside'), 'stays');
     await writeFile(join(directory, 'vhost.sock'), '');
     await symlink(root, join(directory, 'link'));
-    await assert.rejects(virtioForwarder.plug(machine({}), port));
+    await assert.rejects(cable.plug(machine({}), port));
     assert.deepEqual(readdirSync(directory), []);
     assert(existsSync(join(root, 'outside')));
   });
@@ -93,6 +86,6 @@ describe('plugging virtio-forwarder', () => {
     const detach = async () => {
       throw new Error('busy');
     };
-    await assert.rejects(virtioForwarder.unplug(machine({ detach }), port), { message: 'busy' });
+    await assert.rejects(cable.unplug(machine({ detach }), port), { message: 'busy' });
   });
 });

@@ -83,6 +83,7 @@ describe('the external_ids of a port', () => {
       contNetns: '/run/netns/a',
       owner: 'smartnic.io',
       'smartnic-network': 'tenant-a',
+      'smartnic-type': 'normal',
       'smartnic-container': 'c1',
       'smartnic-ifname': 'eth0',
     });

@@ -8,7 +8,7 @@ import { parseSettings } from '../../../../cni/attachment/settings.ts';
 import { type Choice, chooseDevice, otherHolder, reservedDevice } from '../../../../cni/claim/reservation.ts';
 import { parseRequest } from '../../../../cni/protocol/request.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
-import type { Reserved } from '../../../../vnic/vnic.ts';
+import type { Reserved } from '../../../../vnic/port.ts';
 import { FakeKubelet } from '../../../support/fake-kubelet.ts';
 import { startOurs } from '../../../support/our-plugin.ts';
 import { someResource, someVfs } from '../../../support/resources.ts';
