@@ -61,14 +61,21 @@ const httpAlone = {
   },
 };
 
-const entries = {
-  'smartnic-cni': 'cni/main.ts',
-  'smartnic-device-plugin': 'device-plugin/main.ts',
-  'smartnic-forwarder': 'supervisor/main.ts',
-  /** `smartnic COMMAND` for a person; the name without an ending is the runtime's executable. */
-  smartnic: 'operator/main.ts',
-  'smartnic-install': 'deploy/install/main.ts',
-};
+/**
+ * Programs of one group share files. A file that two of them use comes whole, with all that any of them needs of it. So the device plugin is a
+ * group of its own: the vnic types' files would bring the plugging code into it. That costs 0.9 MB on the disk.
+ */
+const groups = [
+  {
+    'smartnic-cni': 'cni/main.ts',
+    'smartnic-forwarder': 'supervisor/main.ts',
+    /** `smartnic COMMAND` for a person; the name without an ending is the runtime's executable. */
+    smartnic: 'operator/main.ts',
+    'smartnic-install': 'deploy/install/main.ts',
+  },
+  { 'smartnic-device-plugin': 'device-plugin/main.ts' },
+];
+const programs = groups.flatMap((group) => Object.keys(group));
 
 mkdirSync(dist, { recursive: true });
 execFileSync(process.execPath, [join(root, 'tools/shim.mjs'), join(dist, 'smartnic')], {
@@ -77,9 +84,8 @@ execFileSync(process.execPath, [join(root, 'tools/shim.mjs'), join(dist, 'smartn
   timeout: 180_000,
   killSignal: 'SIGKILL',
 });
-await build({
+const options = {
   absWorkingDir: root,
-  entryPoints: entries,
   outdir: dist,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -98,12 +104,13 @@ await build({
     ),
   },
   logLevel: 'warning',
-});
+};
+for (const entryPoints of groups) await build({ ...options, entryPoints });
 copyKoffi();
 copyProto();
-for (const name of Object.keys(entries)) chmodSync(join(dist, `${name}.mjs`), 0o755);
+for (const name of programs) chmodSync(join(dist, `${name}.mjs`), 0o755);
 put();
-for (const name of ['smartnic', ...Object.keys(entries).map((each) => `${each}.mjs`)]) {
+for (const name of ['smartnic', ...programs.map((each) => `${each}.mjs`)]) {
   const file = join(final, name);
   console.log(`${name.padEnd(28)} ${Math.ceil(statSync(file).size / 1024)} KB`);
 }

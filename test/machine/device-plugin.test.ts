@@ -46,6 +46,20 @@ describe('the device plugin as it ships', () => {
     writeFileSync(join(tree.root, 'etc/pools.yaml'), text);
   }
 
+  it('has none of the code that plugs', () => {
+    const plugging = ['vnic/vf', 'host/nic/driver', 'host/nic/vf-netdev'].flatMap((file) =>
+      [...readFileSync(join(dist, `../${file}.ts`), 'utf8').matchAll(/^export (?:async )?function (\w+)/gm)].map(
+        ([, name]) => name,
+      ),
+    );
+    const shipped = sourceOf('smartnic-device-plugin.mjs');
+    ok(plugging.length > 8 && shipped.includes('"allocate"'), 'the bundle keeps names');
+    deepEqual(
+      plugging.filter((name) => shipped.includes(`"${name}"`)),
+      [],
+    );
+  });
+
   it('needs no capability, tells of every reason in log, metrics and `vfs`, and ends in an orderly way', async () => {
     configure(pools());
     const plugin = start('smartnic-device-plugin', '--address', `127.0.0.1:${port}`);
@@ -114,3 +128,13 @@ describe('the device plugin as it ships', () => {
     }
   });
 });
+
+/** A bundle and every file that it loads sooner or later. */
+function sourceOf(file: string, seen: Set<string> = new Set([file])): string {
+  const text = readFileSync(join(dist, file), 'utf8');
+  const imported = [...text.matchAll(/\b(?:from|import)\s*\(?"\.\/([\w-]+\.mjs)"/g)].flatMap(([, name = '']) =>
+    seen.has(name) ? [] : [name],
+  );
+  for (const name of imported) seen.add(name);
+  return text + imported.map((name) => sourceOf(name, seen)).join('');
+}
