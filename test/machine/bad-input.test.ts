@@ -1,8 +1,8 @@
 // Wrong network configurations, one by one, through the shipped executable: the error names key and value, and nothing is changed.
 import assert from 'node:assert/strict';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 import { ask } from '../support/runtime.ts';
 
 /** What is wrong in a configuration, the code, and what the message says. */
@@ -72,15 +72,13 @@ const rows: readonly Row[] = [
 describe('a wrong network configuration', () => {
   let node: TestNode;
   let pod: TestNetns;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ shipped: true });
-    pod = await node.pod();
-  });
-  after(async () => {
-    await pod?.[Symbol.asyncDispose]();
-    await node?.[Symbol.asyncDispose]();
-  });
+  forAllTests(
+    () => startNode({ shipped: true }),
+    async (made, undo) => {
+      node = made;
+      pod = undo.use(await node.pod());
+    },
+  );
 
   const env = (command: string) => ({
     CNI_COMMAND: command,

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeIpam } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
-import { ask, type Reply } from '../support/runtime.ts';
+import { accepted, ask, type Reply, refused } from '../support/runtime.ts';
 import { until } from '../support/until.ts';
 
 interface Attached {
@@ -20,30 +20,18 @@ describe('GC and STATUS, from outside', () => {
   let pod: TestNetns;
   let path: string;
   let count = 0;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ shipped: true });
-    pod = await node.pod();
-    path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
-  });
-  after(async () => {
-    await pod?.[Symbol.asyncDispose]();
-    await node?.[Symbol.asyncDispose]();
-  });
+  forAllTests(
+    () => startNode({ shipped: true }),
+    async (made, undo) => {
+      node = made;
+      pod = undo.use(await node.pod());
+      path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
+    },
+  );
 
   const config = (more: object = {}) => network(node, { cniVersion: '1.1.0', ...more });
   const call = (command: string, input: object, env: Readonly<Record<string, string>> = {}): Promise<Reply> =>
     ask(node.socket, { CNI_COMMAND: command, CNI_PATH: path, ...env }, input);
-  const refused = async (answer: Promise<Reply>, code: number, msg: RegExp) => {
-    const reply = await answer;
-    assert.deepEqual([reply.exit, reply.json.code], [1, code], reply.text);
-    assert.match(reply.json.msg, msg);
-  };
-  const accepted = async (answer: Promise<Reply>): Promise<Reply> => {
-    const reply = await answer;
-    assert.equal(reply.exit, 0, reply.text);
-    return reply;
-  };
   const attach = async (name: string, netns = pod.path): Promise<Attached> => {
     const [id, asked] = [containerId(), config({ name })];
     const env = { CNI_CONTAINERID: id, CNI_NETNS: netns, CNI_IFNAME: `net${count++}` };
@@ -66,7 +54,7 @@ describe('GC and STATUS, from outside', () => {
     assert.deepEqual(await node.leftovers(), []);
   };
 
-  it('1.6: GC takes away what is not listed as valid, on this network and of ours only', async () => {
+  it('GC takes away what is not listed as valid, on this network and of ours only', async () => {
     const [kept, stale, other] = [await attach('tenant-a'), await attach('tenant-a'), await attach('tenant-b')];
     const foreign = ['owner=somebody.else', 'smartnic-network=tenant-a'].map((pair) => `external_ids:${pair}`);
     await node.ovs.vsctl('add-port', 'br0', 'theirs', '--', 'set', 'Interface', 'theirs', 'type=internal', ...foreign);
@@ -86,7 +74,7 @@ describe('GC and STATUS, from outside', () => {
     ['not a list', { 'cni.dev/valid-attachments': 'none' }],
     ['a list of something else', { 'cni.dev/valid-attachments': [{ containerID: 'x' }] }],
   ] as const) {
-    it(`1.6: GC takes away only what is proven dead when the list is ${title}`, async () => {
+    it(`GC takes away only what is proven dead when the list is ${title}`, async () => {
       await using dying = await node.pod();
       const living = await attach('tenant-a');
       await attach('tenant-a', dying.path);
@@ -99,7 +87,7 @@ describe('GC and STATUS, from outside', () => {
     });
   }
 
-  it('1.6: GC asks IPAM to collect with the whole configuration, and tells its refusal when all else is done', async () => {
+  it('GC asks IPAM to collect with the whole configuration, and tells its refusal when all else is done', async () => {
     const script = `cat > ${node.dir}/gc-stdin; echo '{"code":77,"msg":"the disk is full"}'; exit 1`;
     await writeIpam(node, 'collector', `[ $CNI_COMMAND = GC ] || exit 0; ${script}`);
     await attach('tenant-a');
@@ -109,7 +97,7 @@ describe('GC and STATUS, from outside', () => {
     assert.deepEqual(await node.leftovers(), []);
   });
 
-  it('1.6: GC without OVSDB says so, and clears the rest when OVSDB is back', async () => {
+  it('GC without OVSDB says so, and clears the rest when OVSDB is back', async () => {
     await attach('tenant-a');
     await node.ovs.ovsdb.stop();
     await refused(call('GC', { ...config(), ...valid() }), 11, /db\.sock/);
@@ -117,13 +105,13 @@ describe('GC and STATUS, from outside', () => {
     await clean();
   });
 
-  it('1.7: STATUS is well when an ADD could succeed, and says on stderr that no API server is configured', async () => {
+  it('STATUS is well when an ADD could succeed, and says on stderr that no API server is configured', async () => {
     const { text, stderr } = await accepted(call('STATUS', config()));
     assert.equal(text, '');
     assert.match(stderr, /no API server is configured on node .*: annotations of pods are not read/);
   });
 
-  it('1.7: STATUS is 50 without OVSDB or without the bridge', async () => {
+  it('STATUS is 50 without OVSDB or without the bridge', async () => {
     await refused(call('STATUS', config({ bridge: 'br9' })), 50, /there is no bridge "br9"/);
     await node.ovs.ovsdb.stop();
     await refused(call('STATUS', config()), 50, /db\.sock/);
@@ -132,21 +120,21 @@ describe('GC and STATUS, from outside', () => {
     await until(async () => (await call('STATUS', config())).exit === 0, 'STATUS is well again');
   });
 
-  it('1.7: STATUS is 51 without ovs-vswitchd', async () => {
+  it('STATUS is 51 without ovs-vswitchd', async () => {
     await node.ovs.stopVswitchd();
     await refused(call('STATUS', config()), 51, /ovs-vswitchd is not running on .*; start openvswitch-switch/);
     await node.ovs.startVswitchd();
     await accepted(call('STATUS', config()));
   });
 
-  it("1.7: STATUS gives the IPAM plugin's own answer, and forgives one that does not know the command", async () => {
+  it("STATUS gives the IPAM plugin's own answer, and forgives one that does not know the command", async () => {
     await writeIpam(node, 'empty', `echo '{"code":50,"msg":"no address is free"}'; exit 1`);
     await refused(call('STATUS', config({ ipam: { type: 'empty' } })), 50, /empty: no address is free/);
     await writeIpam(node, 'older', `echo '{"code":4,"msg":"unknown CNI_COMMAND: STATUS"}'; exit 1`);
     await accepted(call('STATUS', config({ ipam: { type: 'older' } })));
   });
 
-  it('1.7: STATUS is 50, and an ADD of a pod 11, when the API server that is configured does not answer', async () => {
+  it('STATUS is 50, and an ADD of a pod 11, when the API server that is configured does not answer', async () => {
     const [settings, kubeconfig] = [join(node.dir, 'with-api.yaml'), join(node.dir, 'kubeconfig')];
     await writeFile(
       kubeconfig,
@@ -172,7 +160,7 @@ describe('GC and STATUS, from outside', () => {
     await node.startServer();
   });
 
-  it('1.5: CHECK demands prevResult, holds right after ADD, and tells what is only down from what is broken', async () => {
+  it('CHECK demands prevResult, holds right after ADD, and tells what is only down from what is broken', async () => {
     const env = { CNI_CONTAINERID: containerId(), CNI_NETNS: pod.path, CNI_IFNAME: 'net0' };
     const { json: prevResult } = await accepted(call('ADD', config(), env));
     assert.equal((await accepted(call('CHECK', config({ prevResult }), env))).text, '');
@@ -184,7 +172,7 @@ describe('GC and STATUS, from outside', () => {
     await refused(call('CHECK', config({ prevResult }), env), 102, /net0 of container .* is not attached to network tenant-a/);
   });
 
-  it('1.3, 1.4: an interface that is there already stays as it is, and DEL succeeds over and over, also with nothing left to see', async () => {
+  it('an interface that is there already stays as it is, and DEL succeeds over and over, also with nothing left to see', async () => {
     const env = { CNI_CONTAINERID: containerId(), CNI_NETNS: pod.path, CNI_IFNAME: 'lo' };
     await refused(call('ADD', config(), env), 100, /lo/);
     await accepted(call('DEL', config(), env));

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeIpam } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { containerId, ipamDirectory, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
-import { ask, type Reply } from '../support/runtime.ts';
+import { accepted, ask, type Reply, refused } from '../support/runtime.ts';
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -16,16 +16,14 @@ describe('the executable and the server, from outside', () => {
   let node: TestNode;
   let pod: TestNetns;
   let path: string;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ shipped: true });
-    pod = await node.pod();
-    path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
-  });
-  after(async () => {
-    await pod?.[Symbol.asyncDispose]();
-    await node?.[Symbol.asyncDispose]();
-  });
+  forAllTests(
+    () => startNode({ shipped: true }),
+    async (made, undo) => {
+      node = made;
+      pod = undo.use(await node.pod());
+      path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
+    },
+  );
   afterEach(async () => assert.deepEqual(await node.leftovers(), [], 'something was left on the node'));
 
   const whole = (): Variables => ({
@@ -37,18 +35,6 @@ describe('the executable and the server, from outside', () => {
   const config = (more: object = {}) => network(node, { cniVersion: '1.1.0', ...more });
   const call = (command: string, env: Variables, input: object | string | Buffer = config()): Promise<Reply> =>
     ask(node.socket, { CNI_COMMAND: command, ...env }, input);
-  const refused = async (answer: Promise<Reply>, code: number, msg: RegExp | string): Promise<Reply> => {
-    const reply = await answer;
-    assert.deepEqual([reply.exit, reply.json.code], [1, code], reply.text);
-    if (typeof msg === 'string') assert.equal(reply.json.msg, msg);
-    else assert.match(reply.json.msg, msg);
-    return reply;
-  };
-  const accepted = async (answer: Promise<Reply>): Promise<Reply> => {
-    const reply = await answer;
-    assert.equal(reply.exit, 0, reply.text);
-    return reply;
-  };
 
   const needs: Readonly<Record<string, string>> = {
     ADD: 'CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH',
@@ -58,40 +44,40 @@ describe('the executable and the server, from outside', () => {
     STATUS: 'CNI_PATH',
   };
   for (const [command, names] of Object.entries(needs)) {
-    it(`1.1: reports all variables that ${command} misses together`, async () => {
+    it(`reports all variables that ${command} misses together`, async () => {
       const msg = `required env variables [${names}] missing`;
       await refused(call(command, {}), 4, msg);
       await refused(call(command, Object.fromEntries(names.split(',').map((name) => [name, '']))), 4, msg);
     });
   }
 
-  it('1.1: names an unknown command, after the configuration was read', async () => {
+  it('names an unknown command, after the configuration was read', async () => {
     await refused(call('FOO', whole()), 4, 'unknown CNI_COMMAND: FOO');
     await refused(call('add', whole()), 4, 'unknown CNI_COMMAND: add');
     await refused(call('FOO', whole(), ''), 6, /stdin is empty/);
     await refused(call('FOO', whole(), { cniVersion: '1.1.0' }), 7, /"name"/);
   });
 
-  it('1.1: says without a command what it is, on stderr alone', async () => {
+  it('says without a command what it is, on stderr alone', async () => {
     const { text, stderr } = await accepted(ask(node.socket, {}, ''));
     assert.equal(text, '');
     assert.match(stderr, /CNI protocol versions supported: 0\.3\.0, 0\.3\.1, 0\.4\.0, 1\.0\.0, 1\.1\.0/);
   });
 
   for (const id of ['../x', 'a b', '-a', 'ä', '.']) {
-    it(`1.1: refuses the container id ${JSON.stringify(id)}, before it reports what is missing`, async () => {
+    it(`refuses the container id ${JSON.stringify(id)}, before it reports what is missing`, async () => {
       await refused(call('ADD', { CNI_CONTAINERID: id }), 4, new RegExp(`CNI_CONTAINERID: .*"${id.replaceAll('.', '\\.')}"`));
     });
   }
 
   for (const ifname of ['sixteen-letters-', '.', '..', 'a/b', 'a:b', 'a b', 'a\tb']) {
-    it(`1.1: refuses the interface name ${JSON.stringify(ifname)}`, async () => {
+    it(`refuses the interface name ${JSON.stringify(ifname)}`, async () => {
       const { json } = await refused(call('ADD', { ...whole(), CNI_IFNAME: ifname }), 4, /CNI_IFNAME: interface name/);
       assert.ok(json.msg.includes(ifname));
     });
   }
 
-  it('1.1: tells an empty stdin from one that is not JSON, not an object, or too large', async () => {
+  it('tells an empty stdin from one that is not JSON, not an object, or too large', async () => {
     await refused(call('ADD', whole(), ''), 6, /stdin is empty/);
     await refused(call('ADD', whole(), '{"name": "tenant-a",'), 6, /stdin is not JSON/);
     await refused(call('ADD', whole(), Buffer.from([0xff, 0xfe, 0, 1])), 6, /stdin is not JSON/);
@@ -99,14 +85,14 @@ describe('the executable and the server, from outside', () => {
     await refused(call('ADD', whole(), Buffer.alloc(10 * 1024 * 1024, ' ')), 6, /longer than the limit of 4194304 bytes/);
   });
 
-  it('1.1: demands a network name that can be a file name', async () => {
+  it('demands a network name that can be a file name', async () => {
     await refused(call('ADD', whole(), config({ name: undefined })), 7, /missing network name/);
     for (const name of ['', '../etc', 'a b', '-a', 7, null, ['x']])
       await refused(call('ADD', whole(), config({ name })), 7, /name/);
     await refused(call('DEL', whole(), config({ name: '../etc' })), 7, /name: .*"\.\.\/etc"/);
   });
 
-  it('1.1: takes a version that is absent for 0.1.0, and refuses versions that it does not speak', async () => {
+  it('takes a version that is absent for 0.1.0, and refuses versions that it does not speak', async () => {
     const absent = await refused(call('ADD', whole(), config({ cniVersion: undefined })), 1, 'incompatible CNI versions');
     assert.equal(absent.json.details, 'config is "0.1.0", plugin supports [0.3.0 0.3.1 0.4.0 1.0.0 1.1.0]');
     for (const version of ['0.2.0', '1.2.0', '2.0.0', 'x']) {
@@ -115,7 +101,7 @@ describe('the executable and the server, from outside', () => {
     }
   });
 
-  it('1.1: refuses CHECK, GC and STATUS in versions that do not have them', async () => {
+  it('refuses CHECK, GC and STATUS in versions that do not have them', async () => {
     await refused(call('CHECK', whole(), config({ cniVersion: '0.3.1' })), 1, 'config version does not allow CHECK');
     for (const command of ['GC', 'STATUS']) {
       for (const version of ['1.0.0', '0.4.0', undefined]) {
@@ -125,7 +111,7 @@ describe('the executable and the server, from outside', () => {
     }
   });
 
-  it('1.1: reads CNI_ARGS as key=value, and refuses keys it does not know unless told to ignore them', async () => {
+  it('reads CNI_ARGS as key=value, and refuses keys it does not know unless told to ignore them', async () => {
     await refused(call('ADD', { ...whole(), CNI_ARGS: 'K8S_POD_NAME=p;COLOUR=red' }), 4, /CNI_ARGS: unknown key "COLOUR"/);
     for (const bad of ['A', 'A=b=c', 'IgnoreUnknown=1;A']) {
       await refused(call('ADD', { ...whole(), CNI_ARGS: bad }), 4, /CNI_ARGS: .* is not of the form KEY=VALUE/);
@@ -137,7 +123,7 @@ describe('the executable and the server, from outside', () => {
     }
   });
 
-  it('1.1: refuses a namespace that is its own before it changes anything, unless that is meant', async () => {
+  it('refuses a namespace that is its own before it changes anything, unless that is meant', async () => {
     const env = { ...whole(), CNI_NETNS: `/run/netns/${node.ovs.netns}`, CNI_IFNAME: 'own0' };
     await refused(call('ADD', env), 8, /CNI_NETNS: .* is the host's own network namespace; set CNI_NETNS_OVERRIDE=1/);
     assert.deepEqual(await node.leftovers(), []);
@@ -148,7 +134,7 @@ describe('the executable and the server, from outside', () => {
     }
   });
 
-  it('1.1: says which namespace is not there', async () => {
+  it('says which namespace is not there', async () => {
     const absent = '/run/netns/sn-never-made';
     await refused(call('ADD', { ...whole(), CNI_NETNS: absent }), 4, new RegExp(`CNI_NETNS: .*${absent}: there is none`));
     await refused(call('ADD', { ...whole(), CNI_NETNS: '/etc/hostname' }), 4, /CNI_NETNS: .* is not a network namespace/);
@@ -156,7 +142,7 @@ describe('the executable and the server, from outside', () => {
   });
 
   for (const version of versions) {
-    it(`1.2: answers in the shape of ${version}`, async () => {
+    it(`answers in the shape of ${version}`, async () => {
       const env = whole();
       const { json } = await accepted(call('ADD', env, config({ cniVersion: version })));
       const [host, inside, ...more] = json.interfaces;
@@ -173,7 +159,7 @@ describe('the executable and the server, from outside', () => {
     });
   }
 
-  it('1.8: answers VERSION with or without a configuration, with or without a server', async () => {
+  it('answers VERSION with or without a configuration, with or without a server', async () => {
     for (const socket of [node.socket, join(node.dir, 'absent.sock')]) {
       for (const input of ['', '{"cniVersion":"1.1.0"}', 'garbage']) {
         const { json, stderr } = await ask(socket, { CNI_COMMAND: 'VERSION' }, input);
@@ -182,7 +168,7 @@ describe('the executable and the server, from outside', () => {
     }
   });
 
-  it('1.9: gives the IPAM plugin the same environment and the whole configuration, and gives back in its words what it refuses', async () => {
+  it('gives the IPAM plugin the same environment and the whole configuration, and gives back in its words what it refuses', async () => {
     const words = '{"cniVersion":"1.1.0","code":142,"msg":"the pool is empty","details":"10.0.0.0/30"}';
     const script = `env > ${node.dir}/env-$CNI_COMMAND; cat > ${node.dir}/stdin-$CNI_COMMAND`;
     await writeIpam(node, 'teller', `${script}; [ $CNI_COMMAND = DEL ] || { echo '${words}'; echo noise >&2; exit 1; }`);

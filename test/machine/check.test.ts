@@ -4,25 +4,14 @@ import { codes } from '../../cni/protocol/errors.ts';
 import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, attach } from '../support/attached.ts';
-import { network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { cleanNode } from '../support/clean-node.ts';
+import { network, type TestNode } from '../support/node.ts';
 
 describe('CHECK', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode();
-    await node.ovs.addBridge('br1');
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
-  beforeEach(() => {
-    undo = new AsyncDisposableStack();
-  });
-  afterEach(async () => {
-    await undo.disposeAsync();
-    assert.deepEqual(await node.leftovers(), []);
+  cleanNode({}, (given) => {
+    ({ node, undo } = given);
   });
 
   const subnets = ['10.77.0.0/16', 'fd00:77::/64'];
@@ -100,6 +89,7 @@ describe('CHECK', () => {
   }
 
   async function move(port: string, bridge: string): Promise<void> {
+    await node.ovs.addBridge(bridge);
     const ids = await node.ovs.vsctl('get', 'Interface', port, 'external_ids');
     await node.ovs.vsctl('del-port', port);
     await node.ovs.vsctl('add-port', bridge, port, 'tag=5', 'trunks=8,9', '--', 'set', 'Interface', port, `external_ids=${ids}`);

@@ -4,17 +4,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '../support/crash.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import { until } from '../support/until.ts';
 
 describe('a server that is killed in an ADD', () => {
   let crash: CrashNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    crash = await startCrashNode();
+  forAllTests(startCrashNode, async (made) => {
+    crash = made;
     await writeIpam(crash.node, 'refusing', 'if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi');
   });
-  after(async () => await crash?.[Symbol.asyncDispose]());
   afterEach(() => crash.node.server.stop());
 
   it('can be killed at just the steps that are tried here', async () => {

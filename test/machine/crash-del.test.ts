@@ -3,19 +3,17 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CrashNode, delSteps, startCrashNode } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { CniCall } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 
 describe('a server that is killed in a DEL', () => {
   let crash: CrashNode;
   let peers: readonly string[];
-  before(async function () {
-    skipWithoutOvs.call(this);
-    crash = await startCrashNode();
+  forAllTests(startCrashNode, async (made) => {
+    crash = made;
     peers = await crash.node.journal();
     await crash.node.startServer();
   });
-  after(async () => await crash?.[Symbol.asyncDispose]());
 
   /** Attaches with the server that the test before left, which then goes. */
   const attached = async (): Promise<CniCall> => {

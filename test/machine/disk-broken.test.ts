@@ -7,18 +7,16 @@ import { repair } from '../../operator/repair.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { writeIpam } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 import { mountReadOnly } from '../support/read-only.ts';
 import { until } from '../support/until.ts';
 
 describe('on a broken disk', () => {
   let node: TestNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode();
+  forAllTests(startNode, (made) => {
+    node = made;
   });
-  after(async () => await node?.[Symbol.asyncDispose]());
   afterEach(async () => assert.deepEqual(await node.leftovers(), []));
 
   const entries = () => join(node.stateDir, 'attachments');

@@ -1,15 +1,13 @@
 // A node that smartnic is taken off: nothing new is plugged, pods that run keep what they have and leave nothing.
 import assert from 'node:assert/strict';
 import { type CrashNode, startCrashNode } from '../support/crash.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 
 describe('a server that drains', () => {
   let crash: CrashNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    crash = await startCrashNode();
+  forAllTests(startCrashNode, (made) => {
+    crash = made;
   });
-  after(async () => await crash?.[Symbol.asyncDispose]());
 
   it('refuses ADD and STATUS with what to do, and serves pods that run to their end', async () => {
     const { node } = crash;

@@ -3,18 +3,19 @@ import { equal, match } from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../../tools/program.ts';
 import { attach } from '../support/attached.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import { network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 
 const top = join(import.meta.dirname, '../..');
 
 describe('for a person', () => {
   let node: TestNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ settings: 'kubernetes: { disabled: true }' });
-  });
-  after(async () => await node?.[Symbol.asyncDispose]());
+  forAllTests(
+    () => startNode({ settings: 'kubernetes: { disabled: true }' }),
+    (made) => {
+      node = made;
+    },
+  );
 
   /** In the node's namespace, as root there would; exit status, stdout and stderr. */
   async function smartnic(...args: readonly string[]) {

@@ -3,17 +3,18 @@ import { equal, match, ok } from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { run } from '../../tools/program.ts';
 import { attach } from '../support/attached.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import { containerId, network, startNode, type TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 import { until } from '../support/until.ts';
 
 describe("the CNI server's pages", () => {
   let node: TestNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode({ settings: 'kubernetes: { disabled: true }' });
-  });
-  after(async () => await node?.[Symbol.asyncDispose]());
+  forAllTests(
+    () => startNode({ settings: 'kubernetes: { disabled: true }' }),
+    (made) => {
+      node = made;
+    },
+  );
 
   /** From inside the node's namespace: its status and its text. */
   async function page(path: string, port = 9478): Promise<string> {

@@ -7,17 +7,16 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CrashNode, startCrashNode, writeIpam } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { CniAnswer, CniCall, TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 import { start } from '../support/shim.ts';
 import { until } from '../support/until.ts';
 
 describe('the CNI server', () => {
   let crash: CrashNode;
   let node: TestNode;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    crash = await startCrashNode();
+  forAllTests(startCrashNode, async (made) => {
+    crash = made;
     node = crash.node;
     // Says that it was called, takes its time, and then is host-local.
     const slow = `[ "$CNI_COMMAND" = ADD ] && touch ${node.dir}/called-$CNI_IFNAME && sleep 0.7\nexec /usr/lib/cni/host-local`;
@@ -28,7 +27,6 @@ describe('the CNI server', () => {
     for (const socket of callers.splice(0)) socket.destroy();
     await node.server.stop();
   });
-  after(async () => await crash?.[Symbol.asyncDispose]());
 
   const slowCall = (ifname: string): CniCall => {
     const call = crash.call();

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CrashNode, peerAddress, startCrashNode } from '../support/crash.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import type { TestNetns } from '../support/netns.ts';
 import type { CniCall, TestNode } from '../support/node.ts';
-import { skipWithoutOvs } from '../support/ovs.ts';
 import { until } from '../support/until.ts';
 
 describe('a starting server', () => {
@@ -16,16 +16,14 @@ describe('a starting server', () => {
   let peers: readonly string[];
   let peerPort: string;
   let directory: string;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    crash = await startCrashNode();
+  forAllTests(startCrashNode, async (made) => {
+    crash = made;
     node = crash.node;
     peers = await node.journal();
     peerPort = await node.ovs.vsctl('list-ports', 'br0');
     directory = join(node.stateDir, 'attachments');
   });
   afterEach(() => node.server.stop());
-  after(async () => await crash?.[Symbol.asyncDispose]());
 
   /** Attaches, lets the server die, and gives the journal's files of it. */
   const attachedAndDead = async (call: CniCall): Promise<readonly string[]> => {

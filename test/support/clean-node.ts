@@ -1,7 +1,7 @@
 // What most machine tests stand on: one node for all tests of a file, which is as clean after each of them as before.
 import { deepEqual } from 'node:assert/strict';
+import { forAllTests } from './for-all-tests.ts';
 import { type NodeOptions, startNode, type TestNode } from './node.ts';
-import { skipWithoutOvs } from './ovs.ts';
 
 export interface CleanNode {
   readonly node: TestNode;
@@ -13,11 +13,12 @@ export interface CleanNode {
 export function cleanNode(options: NodeOptions, given: (clean: CleanNode) => void): void {
   let node: TestNode | undefined;
   let undo: AsyncDisposableStack | undefined;
-  before(async function () {
-    skipWithoutOvs.call(this);
-    node = await startNode(options);
-  });
-  after(async () => node?.[Symbol.asyncDispose]());
+  forAllTests(
+    () => startNode(options),
+    (made) => {
+      node = made;
+    },
+  );
   beforeEach(() => {
     undo = new AsyncDisposableStack();
     if (node !== undefined) given({ node, undo });

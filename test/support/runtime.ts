@@ -31,6 +31,22 @@ export async function ask(
   return { exit: exit ?? -1, text, json, stderr };
 }
 
+/** Gives an answer that is no error. */
+export async function accepted(answer: Promise<Reply>): Promise<Reply> {
+  const reply = await answer;
+  assert.equal(reply.exit, 0, reply.text);
+  return reply;
+}
+
+/** Gives an error with that code and message. */
+export async function refused(answer: Promise<Reply>, code: number, msg: RegExp | string): Promise<Reply> {
+  const reply = await answer;
+  assert.deepEqual([reply.exit, reply.json.code], [1, code], reply.text);
+  if (typeof msg === 'string') assert.equal(reply.json.msg, msg);
+  else assert.match(reply.json.msg, msg);
+  return reply;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: whatever came
 function holdsError(error: any, text: string, asked: unknown): void {
   const { cniVersion, code, msg, details, ...rest } = error;

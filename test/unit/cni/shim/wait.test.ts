@@ -82,21 +82,24 @@ describeShim('the wait of the shim', (shim) => {
     }
   });
 
-  it('sends the whole request again when the server hangs up before it took it', async function () {
-    this.retries(3); // its time is short for a busy machine
-    const times: number[] = [];
-    const refuse = (connection: Socket, before: number) => {
-      times[before] = performance.now();
-      return before < 4 && connection.destroy() === connection;
-    };
-    await using server = await serve(socket, done, refuse);
+  it('sends the whole request again when the server hangs up before it took it, soon at first', async () => {
     const input = Buffer.alloc(300_000, 'x');
-    const ended = await start(shim.path, { command: 'ADD', socket, input }).ended;
-    assert.equal(ended.stdout.toString(), 'done');
-    assert.equal(server.connections(), 5);
-    assert.ok(server.asked[0]?.stdin.equals(input));
-    const [first = 0, last = 0] = [times[0], times[4]];
-    assert.ok(last - first < 180, `the first four retries took ${last - first} ms`);
+    const took: number[] = [];
+    // A busy machine adds to a time and never takes from it, so the shortest of five counts.
+    for (let call = 0; call < 5; call++) {
+      const times: number[] = [];
+      const refuse = (connection: Socket, before: number) => {
+        times[before] = performance.now();
+        return before < 4 && connection.destroy() === connection;
+      };
+      await using server = await serve(socket, done, refuse);
+      const ended = await start(shim.path, { command: 'ADD', socket, input }).ended;
+      assert.equal(ended.stdout.toString(), 'done');
+      assert.equal(server.connections(), 5);
+      assert.ok(server.asked[0]?.stdin.equals(input));
+      took.push((times[4] ?? 0) - (times[0] ?? 0));
+    }
+    assert.ok(Math.min(...took) < 180, `the first four retries took ${took.join(', ')} ms`);
   });
 
   it('ends when the server only ever accepts and closes', async () => {
@@ -159,8 +162,7 @@ describeShim('the wait of the shim', (shim) => {
     assert.match(silent.stdout.toString(), /"code":5,"msg":"stdin did not end within 600 ms"/);
   });
 
-  it('is what the top level of the configuration says', async function () {
-    this.retries(3); // as above
+  it('is what the top level of the configuration says', async () => {
     const short = [
       '{"serverWait":0.1}',
       '\t{"a":{"serverWait":50},"b":[{"serverWait":60}],"serverWait" : 1e-1}',
@@ -185,15 +187,17 @@ describeShim('the wait of the shim', (shim) => {
       '{"a":"unfinished \\',
       '[{"serverWait":0}]',
     ];
-    const waits = async (input: string) => {
-      const { child, ended } = start(shim.path, { command: 'ADD', socket, input });
-      const timer = setTimeout(() => child.kill('SIGTERM'), 1500);
-      const message: string = JSON.parse((await ended).stdout.toString()).msg;
-      clearTimeout(timer);
-      return `${input} ${message.startsWith('interrupted') ? 'by default' : 'short'}`;
-    };
-    const expected = [...short.map((input) => `${input} short`), ...byDefault.map((input) => `${input} by default`)];
-    assert.deepEqual(await Promise.all([...short, ...byDefault].map(waits)), expected);
+    const begin = (input: string) => start(shim.path, { command: 'ADD', socket, input });
+    const [long, brief] = [byDefault.map(begin), short.map(begin)];
+    // Those that wait as long as they do by default still wait when all others have given up, and a second later.
+    for (const { ended } of brief) failsWith11(await ended, /tried \d+ times/);
+    await sleep(1000);
+    for (const { child } of long) child.kill('SIGTERM');
+    const messages = await Promise.all(long.map(async ({ ended }) => JSON.parse((await ended).stdout.toString()).msg));
+    assert.deepEqual(
+      byDefault.filter((_, index) => !messages[index].startsWith('interrupted')),
+      [],
+    );
   });
 
   it('ends at once with SIGTERM, SIGINT or SIGHUP, wherever it waits', async () => {
