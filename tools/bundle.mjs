@@ -1,4 +1,4 @@
-// Builds what ships into dist/: the executable (C, static) and the server as one bundle, with the one native library beside it.
+// Builds what ships into dist/: the executable and its helper (C, static), the servers as one bundle, and the one native library.
 // What is bundled needs no node_modules and starts in a third of the memory.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -77,13 +77,17 @@ const groups = [
 ];
 const programs = groups.flatMap((group) => Object.keys(group));
 
+/** In C: what the runtime starts, and what the servers send where the kernel may keep them. */
+const compiled = ['smartnic', 'smartnic-errand'];
+
 mkdirSync(dist, { recursive: true });
-execFileSync(process.execPath, [join(root, 'tools/shim.mjs'), join(dist, 'smartnic')], {
-  cwd: root,
-  stdio: ['ignore', 'ignore', 'inherit'],
-  timeout: 180_000,
-  killSignal: 'SIGKILL',
-});
+for (const name of compiled)
+  execFileSync(process.execPath, [join(root, 'tools/shim.mjs'), join(dist, name)], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 180_000,
+    killSignal: 'SIGKILL',
+  });
 const options = {
   absWorkingDir: root,
   outdir: dist,
@@ -110,7 +114,7 @@ copyKoffi();
 copyProto();
 for (const name of programs) chmodSync(join(dist, `${name}.mjs`), 0o755);
 put();
-for (const name of ['smartnic', ...programs.map((each) => `${each}.mjs`)]) {
+for (const name of [...compiled, ...programs.map((each) => `${each}.mjs`)]) {
   const file = join(final, name);
   console.log(`${name.padEnd(28)} ${Math.ceil(statSync(file).size / 1024)} KB`);
 }

@@ -1,12 +1,13 @@
 // Compiles the shim. Plain Node, so that a build needs nothing but a C compiler: node tools/shim.mjs [OUTPUT] [COMPILER FLAGS...]
-// OUTPUT is dist/smartnic at the top of the checkout unless given.
+// OUTPUT is dist/smartnic at the top of the checkout unless given; an output called smartnic-errand is that program (host/program/errand.c).
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 
 const here = import.meta.dirname;
 const top = resolve(here, '..');
 const [output = resolve(top, 'dist/smartnic'), ...flags] = process.argv.slice(2);
+const source = basename(output) === 'smartnic-errand' ? 'host/program/errand.c' : 'cni/shim/smartnic.c';
 const { version } = JSON.parse(readFileSync(resolve(top, 'package.json'), 'utf8'));
 
 const compiler = ['musl-gcc', 'gcc'].find(isThere);
@@ -24,7 +25,7 @@ try {
     [
       ...['-std=c11', '-Os', '-static', '-s', '-Wall', '-Wextra', '-Werror', `-DVERSION="${version}"`],
       ...flags,
-      ...['-o', output, resolve(top, 'cni/shim/smartnic.c')],
+      ...['-o', output, resolve(top, source)],
     ],
     { stdio: 'inherit', timeout: 120_000, killSignal: 'SIGKILL' },
   );

@@ -1,7 +1,7 @@
 // What all vnic types with a vf share: what is read of it before the first change, what is set on it, and how it gets back to how it was.
 import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
-import { type Binding, bindDriver, findBinding, restoreBinding } from '../host/nic/driver.ts';
+import { type Binding, bindDriver, readBinding, restoreBinding } from '../host/nic/driver.ts';
 import type { IommuGroup } from '../host/nic/vf.ts';
 import { bringHome, findNetdev, type NetdevState } from '../host/nic/vf-netdev.ts';
 import type { VfPlace } from '../host/nic/vf-place.ts';
@@ -48,7 +48,7 @@ export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Pro
   const { address, index } = vf;
   const { driver, settings, representor } = wish;
   if (driver === 'vfio-pci') requireIsolation(address, vf.iommuGroup, wish.noiommu);
-  const binding = findBinding(host, address) ?? {};
+  const binding = (await readBinding(host, address)) ?? {};
   const [netdev, now] = [await findNetdev(host, address), await findVfSettings(host, address)];
   if (driver === 'kernel' && netdev === undefined) throw new Error(noNetdev(address, binding, vf.netdevElsewhere));
   if (driver === 'vfio-pci' && vf.netdevElsewhere) throw new Error(noNetdev(address, binding, true));

@@ -159,6 +159,17 @@ export function readable(fd: number, timeout: number): Promise<boolean> {
   });
 }
 
+/** Resolves when something can be received, however long that takes. Keeps no process from ending. */
+export function whenReadable(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    const poll = koffi.node.poll(fd, () => {
+      poll.close();
+      resolve();
+    });
+    poll.unref();
+  });
+}
+
 function succeed(result: number, attempt: string): number {
   if (result >= 0) return result;
   throw new SystemError(attempt, koffi.errno());

@@ -1,11 +1,11 @@
 // Which driver a PCI function is bound to, and binding it to another one. Source: Documentation/ABI/testing/sysfs-bus-pci (driver_override,
 // unbind, drivers_probe). Every step is done over again without harm, so that work that a crash cut short can be finished.
-import { constants } from 'node:fs';
-import { open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, Unavailable } from '../base/errors.ts';
+import { Unavailable } from '../base/errors.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
-import { existsOnHost, findLinkName, onHost, readText } from '../kernel/sysfs.ts';
+import { SystemError } from '../kernel/libc.ts';
+import { existsOnHost, findLinkName, onHost } from '../kernel/sysfs.ts';
+import { openDeviceFile, readDeviceFile, writeDeviceFile } from './device-file.ts';
 
 /** What a function is bound to. */
 export interface Binding {
@@ -17,17 +17,36 @@ export interface Binding {
 
 const devices = '/sys/bus/pci/devices';
 const drivers = '/sys/bus/pci/drivers';
-/** Milliseconds for a driver to let go of a device. It takes one at once, but may be found to have done so a moment later. */
-const [patience, settling] = [10_000, 3000];
+/** Milliseconds in which a driver that has taken a device, or let it go, may be found to have done so. */
+const settling = 3000;
 
-/** Undefined when there is no such function (any more). */
-export function findBinding(host: Machine, address: string): Binding | undefined {
+/** Its driver alone, which the kernel says at once; undefined when there is no such function (any more). */
+export function findBinding(host: Machine, address: string): Omit<Binding, 'override'> | undefined {
   const folder = onHost(host, `${devices}/${address}`);
   if (!existsOnHost(folder)) return undefined;
-  const [driver, override] = [findLinkName(`${folder}/driver`), readText(`${folder}/driver_override`)];
-  const none = override === undefined || override === '' || override === '(null)';
-  return { ...(driver === undefined ? {} : { driver }), ...(none ? {} : { override }) };
+  const driver = findLinkName(`${folder}/driver`);
+  return driver === undefined ? {} : { driver };
 }
+
+/**
+ * Undefined when there is no such function (any more). Unavailable while the kernel is busy with it: what overrides its driver is told
+ * only between two drivers.
+ */
+export async function readBinding(host: Machine, address: string): Promise<Binding | undefined> {
+  const binding = findBinding(host, address);
+  if (binding === undefined) return undefined;
+  const override = await readDeviceFile(host, overrideOf(address)).catch((error: unknown) => {
+    if (!(error instanceof SystemError && gone.has(error.code))) throw error;
+  });
+  const none = override === undefined || override === '' || override === '(null)';
+  return none ? binding : { ...binding, override };
+}
+
+function overrideOf(address: string) {
+  return { address, path: `${devices}/${address}/driver_override` };
+}
+
+const gone: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV']);
 
 /** Binds the function to that driver alone. @throws Error when the driver is not loaded or does not take it; Unavailable while it is in use. */
 export async function bindDriver(host: Machine & Stepping, address: string, driver: string): Promise<void> {
@@ -38,10 +57,10 @@ export async function bindDriver(host: Machine & Stepping, address: string, driv
     throw new Error(`bind ${address} to ${driver}: the kernel has no such driver loaded; modprobe ${driver}`);
   }
   // First the override: between unbinding and probing another driver could take it.
-  await write(host, `${devices}/${address}/driver_override`, driver);
+  await writeDeviceFile(host, overrideOf(address), driver);
   host.step('driver override set');
   await unbind(host, address);
-  await write(host, '/sys/bus/pci/drivers_probe', address);
+  await writeDeviceFile(host, { address, path: '/sys/bus/pci/drivers_probe' }, address);
   await until(
     () => findBinding(host, address)?.driver === driver,
     () => {
@@ -57,14 +76,14 @@ export async function restoreBinding(host: Machine & Stepping, address: string, 
   // With sriov_drivers_autoprobe off a driver only takes what is meant for it alone, hence the override for the time of binding.
   if (driver === undefined) await unbind(host, address);
   else await bindDriver(host, address, driver);
-  if (findBinding(host, address)?.override !== override) {
-    await write(host, `${devices}/${address}/driver_override`, override ?? '\n');
+  if ((await readBinding(host, address))?.override !== override) {
+    await writeDeviceFile(host, overrideOf(address), override ?? '\n');
   }
 }
 
 /** Lets the function's driver start anew, with what it is told at its start. */
 export async function rebind(host: Machine & Stepping, address: string): Promise<void> {
-  const before = findBinding(host, address);
+  const before = await readBinding(host, address);
   if (before?.driver === undefined) throw new Error(`bind ${address} anew: it is bound to no driver`);
   await unbind(host, address);
   await restoreBinding(host, address, before);
@@ -74,14 +93,12 @@ async function unbind(host: Machine & Stepping, address: string): Promise<void> 
   const driver = findBinding(host, address)?.driver;
   if (driver === undefined) return;
   await requireUnused(host, address, driver);
-  const done = write(host, `${drivers}/${driver}/unbind`, address).catch((error: unknown) => {
+  const attempt = `unbind ${address} from ${driver}`;
+  await writeDeviceFile(host, { address, path: `${drivers}/${driver}/unbind` }, address, attempt).catch((error: unknown) => {
+    if (error instanceof Unavailable) throw new Unavailable(`${error.message}; does a process still use it?`, { cause: error });
     // Somebody else was faster, or the device is going away.
     if (findBinding(host, address)?.driver === driver) throw error;
   });
-  const late = sleep(patience, 'late' as const, { ref: false });
-  if ((await Promise.race([done, late])) === 'late') {
-    throw new Unavailable(`unbind ${address} from ${driver}: the driver does not let go of it; does a process still use it?`);
-  }
   await until(
     () => findBinding(host, address)?.driver === undefined,
     () => `unbind ${address} from ${driver}: it stays bound`,
@@ -94,20 +111,12 @@ async function requireUnused(host: Machine, address: string, driver: string): Pr
   const group = driver.endsWith('vfio-pci') ? findLinkName(onHost(host, `${devices}/${address}/iommu_group`)) : undefined;
   if (group === undefined) return;
   const path = `/dev/vfio/${group}`;
-  const file = await open(onHost(host, path), 'r+').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EBUSY') return undefined;
+  if (!existsOnHost(onHost(host, path))) return; // as in a container that is not privileged
+  await openDeviceFile(host, { address, path }).catch((error: unknown) => {
+    if (error instanceof Unavailable) throw error;
+    if (!(error instanceof SystemError && error.code === 'EBUSY')) return;
     throw new Unavailable(`unbind ${address} from ${driver}: a process has ${path} open (fuser ${path}); end it first`);
   });
-  await file?.close();
-}
-
-async function write(host: Machine, path: string, text: string): Promise<void> {
-  try {
-    // Never made: a file that is missing says that the kernel has no such thing.
-    await writeFile(onHost(host, path), text, { flag: constants.O_WRONLY | constants.O_TRUNC });
-  } catch (error) {
-    throw new Error(`write ${JSON.stringify(text)} to ${path}: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 /** A driver may finish in the background. */

@@ -1,6 +1,5 @@
 // The only place that runs programs: argument lists (no shell), LC_ALL=C, a time limit, a limit of output, output as text.
 import { existsSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { SystemError } from '../kernel/libc.ts';
 import { type Program, type Running, spawn } from './spawn.ts';
 
@@ -23,15 +22,16 @@ export interface RunResult {
 
 export type Run = (file: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
-/** Milliseconds between two looks at how much a program has written. */
-const glance = 100;
+/** Milliseconds between two looks at how much a program has written, and for one that was killed to be gone. */
+const [glance, dying] = [100, 1000];
 
 /** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
 export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
   using running = start({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
   const problem = await watch(running, timeout, maxBuffer);
-  if (problem !== undefined) throw new Error(`${file} ${problem} and was killed`);
-  const { exitCode, signal, stdout, stderr } = running.result();
+  if (problem !== undefined) throw new Error(`${file} ${problem}`);
+  const { exitCode, signal, ...output } = running.result();
+  const [stdout, stderr] = [output.stdout.toString(), output.stderr.toString()];
   if (exitCode === undefined)
     throw new Error(`${file} died of signal ${signal}${stderr.trim() === '' ? '' : `: ${stderr.trim().slice(-500)}`}`);
   return { exitCode, stdout, stderr };
@@ -66,11 +66,11 @@ async function watch(running: Running, timeout: number, maxBuffer: number): Prom
         : left <= 0
           ? `did not end within ${timeout} ms`
           : undefined;
-    if (ended) return running.written() > maxBuffer ? problem : undefined;
+    if (ended) return running.written() > maxBuffer ? `${problem} and was killed` : undefined;
     if (problem === undefined) continue;
     running.kill();
-    while (!(await running.ended(glance))) await delay(1);
-    return problem;
+    if (await running.ended(dying)) return `${problem} and was killed`;
+    return `${problem} and was killed, but the kernel does not let it end (process ${running.pid})`;
   }
 }
 

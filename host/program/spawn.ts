@@ -2,7 +2,7 @@
 // 5 ms of standstill at 150 MB resident. Standard streams are memory files: nothing blocks, and the output is there when the program ends.
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
 import koffi, { type KoffiFunc } from 'koffi';
-import { readable, SystemError } from '../kernel/libc.ts';
+import { readable, SystemError, whenReadable } from '../kernel/libc.ts';
 
 type Strings = readonly (string | null)[];
 type Bytes = Uint8Array;
@@ -52,9 +52,10 @@ export interface Program {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  readonly stdin: string;
+  readonly stdin: string | Uint8Array;
 }
 
+/** Disposing one that has not ended, because the kernel keeps it, gives up its output. It is still reaped whenever it ends. */
 export interface Running extends Disposable {
   /** Resolves true when it has ended, false after `timeout` milliseconds. Holds no thread. */
   ended(timeout: number): Promise<boolean>;
@@ -62,8 +63,9 @@ export interface Running extends Disposable {
   written(): number;
   /** Of the program and of everything it started. */
   kill(): void;
+  readonly pid: number;
   /** Only after it has ended. */
-  result(): { readonly exitCode?: number; readonly signal?: number; readonly stdout: string; readonly stderr: string };
+  result(): { readonly exitCode?: number; readonly signal?: number; readonly stdout: Buffer; readonly stderr: Buffer };
 }
 
 /** Throws SystemError with the C library's words, such as ENOENT for a program that is not there. */
@@ -74,7 +76,7 @@ export function spawn({ file, args, env, stdin }: Program): Running {
   const bytes = Buffer.from(stdin);
   for (let at = 0; at < bytes.length; ) at += writeSync(input, bytes, at, bytes.length - at, at);
   const pid = start({ file, args, env }, [input, output, errors]);
-  const pidfd = undo.adopt(syscall(SYS_pidfd_open, pid, 0), closeSync);
+  const pidfd = syscall(SYS_pidfd_open, pid, 0);
   const kept = undo.move();
   const status = Buffer.alloc(4);
   let reaped = false;
@@ -83,6 +85,7 @@ export function spawn({ file, args, env, stdin }: Program): Running {
     return reaped;
   };
   return {
+    pid,
     ended: async (timeout) => reap() || ((await readable(pidfd, timeout)) && reap()),
     written: () => Math.max(fstatSync(output).size, fstatSync(errors).size),
     kill: () => {
@@ -94,7 +97,16 @@ export function spawn({ file, args, env, stdin }: Program): Running {
       const signal = word & 0x7f;
       return signal === 0 ? { exitCode: (word >> 8) & 0xff, ...texts } : { signal, ...texts };
     },
-    [Symbol.dispose]: () => kept.dispose(),
+    [Symbol.dispose]: () => {
+      kept.dispose();
+      const gone = reap();
+      if (gone) closeSync(pidfd);
+      else
+        void whenReadable(pidfd).then(() => {
+          reap();
+          closeSync(pidfd);
+        });
+    },
   };
 }
 
@@ -122,9 +134,9 @@ function start({ file, args, env }: Omit<Program, 'stdin'>, streams: readonly nu
   return pid.readInt32LE();
 }
 
-function readAll(fd: number): string {
+function readAll(fd: number): Buffer {
   const bytes = Buffer.alloc(fstatSync(fd).size);
   let size = 0;
   for (let more = 1; more > 0 && size < bytes.length; size += more) more = readSync(fd, bytes, size, bytes.length - size, size);
-  return bytes.toString('utf8', 0, size);
+  return bytes.subarray(0, size);
 }

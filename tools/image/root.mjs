@@ -23,6 +23,7 @@ writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsmartnic:x:65532:\n');
 for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
   inside(`/opt/smartnic/${program}.mjs`, '--help');
 inside('/opt/smartnic/smartnic', '--version');
+inside('/opt/smartnic/smartnic-errand', '-', 'read', '/opt/smartnic/smartnic-cni.mjs');
 inside('/usr/bin/timeout', '--version');
 if (dpdk.length > 0) inside('/usr/bin/dpdk-testpmd', '--help');
 

@@ -1,6 +1,6 @@
 // Binding drivers on a machine of files, with the fake driver core.
 import assert from 'node:assert/strict';
-import { bindDriver, findBinding, rebind, restoreBinding } from '../../../../host/nic/driver.ts';
+import { bindDriver, findBinding, readBinding, rebind, restoreBinding } from '../../../../host/nic/driver.ts';
 import { type FakeDriverCore, startFakeDriverCore } from '../../../support/fake-driver-core.ts';
 import { igb } from '../../../support/nic-trees.ts';
 import { makeTree, type Tree, type TreeVf } from '../../../support/sysfs-tree.ts';
@@ -24,12 +24,14 @@ describe('the driver of a vf', () => {
     tree[Symbol.dispose]();
   });
 
-  it('is what sysfs says, none when it is bound to none, and absent with the vf', () => {
+  it('is what sysfs says, none when it is bound to none, and absent with the vf', async () => {
     assert.deepEqual(findBinding(tree.host, vf.address), { driver: 'igbvf' });
     assert.deepEqual(findBinding(tree.host, bare.address), {});
     assert.equal(findBinding(tree.host, '0000:99:00.0'), undefined);
+    assert.equal(await readBinding(tree.host, '0000:99:00.0'), undefined);
+    assert.deepEqual(await readBinding(tree.host, vf.address), { driver: 'igbvf' });
     tree.write(`/sys/bus/pci/devices/${bare.address}/driver_override`, 'vfio-pci');
-    assert.deepEqual(findBinding(tree.host, bare.address), { override: 'vfio-pci' });
+    assert.deepEqual(await readBinding(tree.host, bare.address), { override: 'vfio-pci' });
   });
 
   it('is overridden before the vf is let go, so that no other driver takes it in between', async () => {
@@ -42,7 +44,7 @@ describe('the driver of a vf', () => {
   });
 
   it('comes back with no override left behind, and coming back twice is fine', async () => {
-    const before = findBinding(tree.host, vf.address) ?? {};
+    const before = (await readBinding(tree.host, vf.address)) ?? {};
     await bindDriver(tree.host, vf.address, 'vfio-pci');
     for (const _ of [1, 2]) await restoreBinding(tree.host, vf.address, before);
     assert.equal(core.driver(vf), 'igbvf');

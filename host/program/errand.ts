@@ -1,0 +1,68 @@
+// One thing that is asked of the kernel and that it may keep for as long as it likes: a driver that does not let go of its device, firmware
+// that is being flashed. A process of its own goes (errand.c), so that nothing of ours is kept with it: no thread, no lock, not our own end.
+// Not for what only takes a while: netlink's threads do that.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Unavailable } from '../base/errors.ts';
+import { SystemError } from '../kernel/libc.ts';
+import { spawn } from './spawn.ts';
+
+export interface Errand {
+  /** What is attempted, for errors: `unbind 0000:41:10.0 from vfio-pci`. */
+  readonly attempt: string;
+  /** What is done, with which file; or with which netlink protocol, by its number. */
+  readonly verb: 'write' | 'read' | 'open' | 'netlink';
+  readonly object: string;
+  readonly input?: string | Uint8Array;
+  /** A file that stays locked while the errand lasts, also beyond our own life: no second one with it is started. */
+  readonly note?: string;
+  /** Milliseconds. */
+  readonly limit: number;
+}
+
+/** The exit status of one that found its note locked. */
+const anotherIsOut = 75;
+/** Milliseconds for one that was killed to be gone. One that the kernel keeps is not. */
+const dying = 100;
+
+/**
+ * What the errand brought back. Throws SystemError when the kernel refused; Unavailable when it did not answer within the limit, and at once
+ * while an earlier one with this note is still under way.
+ */
+export async function goErrand({ attempt, verb, object, input = '', note = '-', limit }: Errand): Promise<Buffer> {
+  using running = spawn({ file: program(), args: [note, verb, object], env: {}, stdin: input });
+  if (!(await running.ended(limit))) {
+    running.kill();
+    const kept = !(await running.ended(dying));
+    throw new Unavailable(`${attempt}: the kernel has not done it within ${limit / 1000} s${kept ? keptWords(running.pid) : ''}`);
+  }
+  const { exitCode, signal, stdout, stderr } = running.result();
+  if (exitCode === 0) return stdout;
+  if (exitCode === anotherIsOut) throw new Unavailable(`${attempt}: ${underWay(stdout.toString())}`);
+  if (exitCode === 1) throw new SystemError(attempt, Number(stdout));
+  throw new Error(`${attempt}: ${program()} ended with ${exitCode ?? `signal ${signal}`}: ${stderr.toString().trim()}`);
+}
+
+/** A process number of ours is none of the node's, where the server runs in a container; its name is the same. */
+function keptWords(pid: number): string {
+  return ` and still keeps process ${pid} of ours (pgrep -a smartnic-errand); no other is sent until it ends`;
+}
+
+/** @param note - `77 1716900000 write /sys/bus/pci/drivers/vfio-pci/unbind` */
+function underWay(note: string): string {
+  const [, pid, seconds, what] = /^(\d+) (\d+) (.*)$/m.exec(note) ?? [];
+  if (pid === undefined) return 'an earlier step on it is still under way';
+  const since = new Date(Number(seconds) * 1000).toISOString();
+  return `still under way since ${since}: ${what}, which the kernel keeps process ${pid} of ours in (pgrep -a smartnic-errand)`;
+}
+
+/** Beside our own file where it ships, in dist/ for the source. */
+function program(): string {
+  const places = ['./smartnic-errand', '../../dist/smartnic-errand'].map((place) =>
+    fileURLToPath(new URL(place, import.meta.url)),
+  );
+  const found = places.find((each) => existsSync(each));
+  if (found === undefined)
+    throw new Error(`smartnic-errand is missing; it belongs at ${places.join(' or ')}: install all of dist/`);
+  return found;
+}
