@@ -81,6 +81,11 @@ const metrics: Readonly<Record<string, Metric>> = {
     labels: [],
     read: ({ inventory }) => [{ labels: {}, value: inventory.duration / 1000 }],
   },
+  smartnic_unread: {
+    help: 'Things of the machine that could not be read at the last look.',
+    labels: [],
+    read: ({ unread }) => [{ labels: {}, value: unread.length }],
+  },
   smartnic_kubelet_registered: {
     help: '1 while kubelet streams from the resource.',
     labels: ['resource'],

@@ -14,6 +14,7 @@ import { type ConfigSourceOptions, type ConfigState, followConfig } from '../inv
 import { keepFiles } from '../inventory/files/files.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import { type Finding, healthAtStart, judge } from '../inventory/health/health.ts';
+import type { Facts } from '../inventory/health/reasons.ts';
 import { allInHand } from '../inventory/holdings.ts';
 import { followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
@@ -38,6 +39,8 @@ export interface Status {
   readonly conflicts: readonly string[];
   /** Files that could not be written. */
   readonly fileProblems: readonly string[];
+  /** What of the machine could not be read, in words. */
+  readonly unread: readonly string[];
 }
 
 export interface Plugin {
@@ -63,7 +66,11 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   let conflicts: readonly string[] = [];
   let fileProblems: readonly string[] = [];
   let heldBefore: ReadonlyMap<string, string> = new Map();
-  let sockets: Sockets = new Map();
+  let facts: Facts | undefined;
+  const socketProblems: string[] = [];
+  // Processors stay where they are.
+  const sockets: Sockets = readSockets(host, ({ words }) => socketProblems.push(words));
+  let unread: readonly string[] = [];
   let soon: NodeJS.Timeout | undefined;
   let patient: NodeJS.Timeout | undefined;
   let later: NodeJS.Timeout | undefined;
@@ -94,7 +101,6 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
   running = true;
   heldBefore = heldNow();
-  sockets = readSockets(host); // processors stay where they are
   await inventory.look();
 
   /**
@@ -161,12 +167,13 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     const held = heldNow();
     const offer = makeOffer(config, { vfs: nics.vfs, sockets, held });
     const now = performance.now();
-    const facts = readFacts(host, config.pools, forwardersDown);
+    facts = readFacts(host, config.pools, forwardersDown, facts);
     const judged = judge(health, { offered: offer.resources, pools: config.pools, nics, held, facts, now });
     health = judged.state;
     resources = judged.resources;
     files.update(resources, config.pools, how === 'thoroughly'); // before the offer: Allocate names them
     say(judged.findings, offer.conflicts);
+    sayUnread();
     kubelet.offer(resources);
     if (judged.again !== undefined) patient = setTimeout(evaluateBriefly, judged.again - now);
   }
@@ -191,9 +198,23 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     fileProblems = files.problems;
   }
 
+  function unreadNow(): readonly string[] {
+    return [...socketProblems, ...(inventory.nics?.unread ?? []), ...(facts?.unread ?? [])];
+  }
+
+  /** Once per change. */
+  function sayUnread(): void {
+    const now = unreadNow();
+    for (const words of now)
+      if (!unread.includes(words)) log.error(`${words}; what depends on it is unhealthy or stays as it was`);
+    for (const words of unread) if (!now.includes(words)) log.info(`no longer so: ${words}`);
+    unread = now;
+  }
+
   return {
     get status() {
-      return { config: source.state, inventory, kubelet, resources, findings, conflicts, fileProblems };
+      const status = { config: source.state, inventory, kubelet, resources, findings, conflicts, fileProblems };
+      return { ...status, unread: unreadNow() };
     },
     look: () => inventory.look(),
     async stop() {

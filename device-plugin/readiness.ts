@@ -13,11 +13,14 @@ export function livenessProblems({ inventory }: Status, now: number): readonly s
 }
 
 /** What keeps it from doing all that its configuration asks for; empty: nothing. A broken configuration with a good one in force is a warning elsewhere. */
-export function readinessProblems({ config, inventory, kubelet, fileProblems }: Status): readonly string[] {
+export function readinessProblems({ config, inventory, kubelet, fileProblems, unread }: Status): readonly string[] {
   const unregistered = kubelet.status.filter((one) => one.state !== 'registered');
   return [
     ...(config.config === undefined ? config.problems : []),
-    ...(inventory.nics === undefined ? [`the machine could not be looked at: ${inventory.problem ?? 'not yet'}`] : []),
+    ...(inventory.nics === undefined || inventory.problem !== undefined
+      ? [`the machine could not be looked at: ${inventory.problem ?? 'not yet'}`]
+      : []),
+    ...unread.map((words) => `${words}; what depends on it is unhealthy or stays as it was`),
     ...unregistered.map(
       (one) => `${one.resource} is not registered with kubelet (${one.state}): ${one.reason ?? 'kubelet has not come yet'}`,
     ),

@@ -95,7 +95,7 @@ export function followInventory(options: InventoryOptions): Inventory {
   async function lookOnce(): Promise<void> {
     const start = performance.now();
     try {
-      const found = await scanNics(host, { ask: options.ask, allocated: options.allocated() });
+      const found = await scanNics(host, { ask: options.ask, allocated: options.allocated(), before: state.nics });
       const before = state.nics?.vfs ?? [];
       const changes = compare(before, found.vfs);
       const nics = { ...found, vfs: keepRecords(before, found.vfs, changes) };

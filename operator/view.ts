@@ -48,12 +48,14 @@ export async function readView({ host, ask, config: file, kubeletDir }: ViewOpti
   const problems: string[] = [];
   const { holders, held } = await readHolders(host, kubeletDir, problems);
   const nics = await scanNics(host, { ask, allocated: new Set(held.keys()) });
-  const sockets = readSockets(host);
+  const sockets = readSockets(host, ({ words }) => problems.push(words));
+  problems.push(...nics.unread);
   const config = readConfig(file, problems);
   if (config === undefined) return { nics, sockets, resources: [], findings: [], holders, problems };
   const offer = makeOffer(config, { vfs: nics.vfs, sockets, held });
   problems.push(...config.warnings, ...offer.conflicts);
   const facts = readFacts(host, config.pools, await probeForwarders(host, config.pools));
+  problems.push(...facts.unread);
   const judged = judge(healthAtStart, { offered: offer.resources, pools: config.pools, nics, held, facts, now: 0 });
   return { nics, sockets, config, resources: judged.resources, findings: judged.findings, holders, problems };
 }

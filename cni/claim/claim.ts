@@ -1,7 +1,7 @@
 // Makes what kubelet reserved for the pod this attachment's own, and writes the intent. In this order: kubelet's word, the former owner's end,
 // the generation, and (of a VF) how it is now. Nothing is changed on a VF here.
 import { Unavailable } from '../../host/base/errors.ts';
-import { readQuarantine } from '../../host/nic/quarantine.ts';
+import { findQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
 import { vfSettings } from '../../network/vf-port.ts';
@@ -108,7 +108,7 @@ interface Ours {
 
 async function withVf(context: Context, request: Request, { planned, id: address, generation, mac }: Ours): Promise<Attachment> {
   const { host, settings } = context;
-  const reason = readQuarantine(host).get(address);
+  const reason = findQuarantine(host, address);
   if (reason !== undefined) {
     throw new CniError(
       codes.plugFailed,

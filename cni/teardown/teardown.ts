@@ -2,7 +2,7 @@
 // tried; what can't be done now stays in the journal, so that it is done later.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import type { Host } from '../../host/host.ts';
-import { endQuarantine, quarantine, quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
+import { endQuarantine, findQuarantine, quarantine, quarantineDir } from '../../host/nic/quarantine.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
 import { cables } from '../../vnic/index.ts';
 import { type Attachment, findingIds } from '../attachment/attachment.ts';
@@ -119,7 +119,7 @@ async function removeCable(context: Context, attachment: Attachment): Promise<vo
 /** Says so once; the pod need not wait for a person to repair the vf. */
 function setAside(host: Host, address: string, error: unknown): never {
   if (error instanceof Unavailable) throw error;
-  const before = readQuarantine(host).has(address);
+  const before = findQuarantine(host, address) !== undefined;
   quarantine(host, address, messageOf(error));
   const what = `VF ${address} could not be put back as it was and is in quarantine (${quarantineDir}/${address}): ${messageOf(error)}`;
   throw before ? new Unavailable(what, { cause: error }) : new Error(what, { cause: error });

@@ -2,6 +2,7 @@
 // longer wanted. Which ones are ours stands in an index beside them, so that a restart neither forgets one nor touches a stranger's.
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../base/errors.ts';
 import { readText } from '../kernel/sysfs.ts';
 
 export interface FileChanges {
@@ -16,7 +17,7 @@ export interface OwnFiles {
   /**
    * Makes the directory hold these files of ours and no others.
    * @param wanted - text by file name, ending with a line's end. @param thoroughly - also look whether somebody changed or removed what we wrote.
-   * @throws Error naming the directory; what was done until then stays.
+   * @throws Error naming the directory and every file that failed; all others are as wanted.
    */
   sync(wanted: ReadonlyMap<string, string>, thoroughly: boolean): FileChanges;
 }
@@ -33,7 +34,7 @@ export function openOwnFiles(directory: string): OwnFiles {
         known = new Map(wanted);
         return changes;
       } catch (cause) {
-        throw new Error(`cannot keep the files in ${directory} up to date: ${String(cause)}; may we write there?`, { cause });
+        throw new Error(`cannot keep the files in ${directory} up to date: ${messageOf(cause)}; may we write there?`, { cause });
       }
     },
   };
@@ -41,7 +42,16 @@ export function openOwnFiles(directory: string): OwnFiles {
 
 function readOwn(directory: string): ReadonlyMap<string, string> {
   const names = (readText(join(directory, ownIndex)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
-  return new Map(names.map((name) => [name, `${readText(join(directory, name)) ?? ''}\n`]));
+  return new Map(names.map((name) => [name, `${textOf(join(directory, name))}\n`]));
+}
+
+/** Empty when it can't be read: it differs then, and is written anew. */
+function textOf(path: string): string {
+  try {
+    return readText(path) ?? '';
+  } catch {
+    return '';
+  }
 }
 
 function sync(directory: string, wanted: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): FileChanges {
@@ -51,10 +61,25 @@ function sync(directory: string, wanted: ReadonlyMap<string, string>, before: Re
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   // First the index, then the files: a crash in between leaves names without files, never a file that nobody knows.
   replace(directory, ownIndex, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
-  for (const name of written) replace(directory, name, wanted.get(name) ?? '');
-  for (const name of removed) rmSync(join(directory, name), { force: true });
+  const failures = [
+    ...attemptEach(written, (name) => replace(directory, name, wanted.get(name) ?? '')),
+    ...attemptEach(removed, (name) => rmSync(join(directory, name), { force: true })),
+  ];
+  if (failures.length > 0) throw new Error(failures.join('; '));
   if (removed.length > 0) replace(directory, ownIndex, [...wanted.keys()].join('\n'));
   return { written, removed };
+}
+
+/** Tries all, and returns what was wrong with each that failed. */
+function attemptEach(names: readonly string[], act: (name: string) => void): readonly string[] {
+  return names.flatMap((name) => {
+    try {
+      act(name);
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  });
 }
 
 /** By rename: a reader sees the old text or the new one. */

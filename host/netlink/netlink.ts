@@ -43,7 +43,7 @@ export interface Netlink extends Disposable {
   addAddress(index: number, cidr: string, options?: Omit<NewAddress, 'cidr'>): Promise<void>;
   /** @returns false when it, or the link, was not there. */
   removeAddress(index: number, cidr: string): Promise<boolean>;
-  /** The unicast routes of all tables. */
+  /** The unicast routes of all tables; those that leave by `oif` also where that is one of several ways. The kernel chooses them. */
   routes(filter?: { readonly family?: Family; readonly oif?: number }): Promise<readonly Route[]>;
   addRoute(route: NewRoute): Promise<void>;
   /** Up, then addresses, then routes. A route that is there already is no failure, see newRouteBeside. The first failure is thrown. */
@@ -94,10 +94,9 @@ export function openNetlink(netns?: Netns): Netlink {
         await session.request(ask.dropAddress(index, cidr));
         return true;
       }),
-    routes: async ({ family, oif } = {}) => {
-      const answers = await session.dump(ask.listRoutes(family));
-      const routes = answers.map(decodeRoute).filter((route) => route !== undefined);
-      return oif === undefined ? routes : routes.filter((route) => route.oif === oif);
+    routes: async (filter = {}) => {
+      const answers = await session.dump(ask.listRoutes(filter));
+      return answers.map(decodeRoute).filter((route) => route !== undefined);
     },
     addRoute: async (route) => {
       await session.request(ask.newRoute(route));

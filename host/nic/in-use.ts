@@ -2,13 +2,10 @@
 import type { Machine } from '../base/machine.ts';
 import { findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
 import type { PciVf } from './pci.ts';
+import type { Use } from './use.ts';
 
 /** How the machine uses its netdevs and its vfio groups. */
-export interface HostUse {
-  /** By netdev: `10.0.0.5/24`. */
-  readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. */
-  readonly routes: ReadonlyMap<string, readonly string[]>;
+export interface HostUse extends Use {
   /** By device file, `/dev/vfio/42`: who has it open, `qemu-kvm (pid 77)`. */
   readonly vfioHolders: ReadonlyMap<string, readonly string[]>;
 }

@@ -1,14 +1,20 @@
 // Asks the kernel's network side what sysfs does not know: eswitch modes, devlink ports, offloads, addresses and routes, vfio's users.
+// A question that it does not answer is said, and the last answer stands in for the new one.
+
+import { messageOf } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
+import { keepLast, type Unread } from '../base/unread.ts';
+import { existsOnHost, onHost } from '../kernel/sysfs.ts';
 import { readVfioHolders, type VfioHolders } from '../kernel/vfio-holders.ts';
 import { findFeatures } from '../netlink/ethtool.ts';
-import type { Address, Netlink, Netlinks, Route } from '../netlink/netlink.ts';
 import { type Family, findFamily } from '../netlink/wire/generic.ts';
-import { openSession } from '../netlink/wire/session.ts';
+import { openSession, type Session } from '../netlink/wire/session.ts';
 import { protocols } from '../netlink/wire/socket.ts';
 import { findEswitchMode, listPorts } from './devlink.ts';
 import type { AskKernel } from './nics.ts';
 import type { PciPf } from './pci.ts';
+import type { SwitchPort } from './representor.ts';
+import { askUse, type UseNetlink } from './use.ts';
 import type { EswitchMode } from './vf.ts';
 
 export interface KernelQuestions extends Disposable {
@@ -20,30 +26,65 @@ export interface KernelQuestions extends Disposable {
 /** Milliseconds for which an answer about vfio's users is good: finding them means a look at every descriptor of the machine. */
 const holdersAge = 30_000;
 
+export interface QuestionOptions extends Machine {
+  readonly netlink: () => UseNetlink & Disposable;
+  /** Generic netlink; a test has its own. */
+  readonly generic?: Session;
+}
+
 /** @throws SystemError when the machine gives no netlink socket. */
-export function openKernelQuestions(host: Machine & Netlinks): KernelQuestions {
-  const generic = openSession({ protocol: protocols.generic });
+export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
+  const generic = host.generic ?? openSession({ protocol: protocols.generic });
   const route = host.netlink();
+  const asked = {
+    family: keepLast<Family | undefined>(),
+    mode: keepLast<EswitchMode | undefined>(),
+    ports: keepLast<readonly SwitchPort[]>(),
+    offload: keepLast<boolean | undefined>(),
+  };
+  const use = askUse(route);
   let vfio: { readonly at: number; readonly found: VfioHolders } | undefined;
 
-  async function holders(pfs: readonly PciPf[]): Promise<VfioHolders> {
-    const any = pfs.some((pf) => pf.vfs.some((vf) => vf.driver?.endsWith('vfio-pci')));
-    if (!any) return { holders: new Map(), hidden: 0 };
-    if (vfio === undefined || performance.now() - vfio.at > holdersAge)
-      vfio = { at: performance.now(), found: await readVfioHolders(host) };
-    return vfio.found;
+  async function holders(pfs: readonly PciPf[], report: (unread: Unread) => void): Promise<VfioHolders> {
+    const vfs = pfs.flatMap((pf) => pf.vfs.filter((vf) => vf.driver?.endsWith('vfio-pci')));
+    if (vfs.length === 0) return { holders: new Map(), hidden: 0 };
+    try {
+      if (vfio === undefined || performance.now() - vfio.at > holdersAge)
+        vfio = { at: performance.now(), found: await readVfioHolders(host) };
+    } catch (error) {
+      const words = messageOf(error);
+      if (vfio === undefined) for (const { address } of vfs) report({ address, words });
+      else report({ words });
+    }
+    return vfio?.found ?? { holders: new Map(), hidden: 0 };
   }
 
   return {
     ask: async (pfs, uplinks) => {
-      const [devlink, ethtool] = [await findFamily(generic, 'devlink'), await findFamily(generic, 'ethtool')];
-      const netdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
+      const unread: Unread[] = [];
+      const report = (one: Unread) => void unread.push(one);
+      const say = (words: string) => report({ words });
+      const family = (name: string) => asked.family(name, say, () => findFamily(generic, name));
+      const [devlink, ethtool] = [await family('devlink'), await family('ethtool')];
+      const eswitchModes = new Map<string, EswitchMode>();
+      for (const { address } of devlink ? pfs : []) {
+        const mode = devlink && (await asked.mode(address, say, () => findEswitchMode(devlink, address)));
+        if (mode !== undefined) eswitchModes.set(address, mode);
+      }
+      const ports = (devlink && (await asked.ports('', say, () => listPorts(devlink)))) ?? [];
+      const hwTcOffload = new Map<string, boolean>();
+      for (const netdev of ethtool ? uplinks : []) {
+        const on = ethtool && (await asked.offload(netdev, say, () => findOffload(ethtool, netdev)));
+        if (on !== undefined) hwTcOffload.set(netdev, on);
+      }
       return {
-        eswitchModes: devlink ? await eswitchModes(devlink, pfs) : new Map(),
-        ports: devlink ? await listPorts(devlink) : [],
-        hwTcOffload: ethtool ? await offloads(ethtool, uplinks) : new Map(),
-        ...(await readUse(route, netdevs)),
-        vfioHolders: (await holders(pfs)).holders,
+        eswitchModes,
+        // The list may be an old one.
+        ports: ports.filter(({ netdev }) => unread.length === 0 || existsOnHost(onHost(host, `/sys/class/net/${netdev}`))),
+        hwTcOffload,
+        ...(await use(pfs, report)),
+        vfioHolders: (await holders(pfs, report)).holders,
+        unread,
       };
     },
     get hidden() {
@@ -56,58 +97,8 @@ export function openKernelQuestions(host: Machine & Netlinks): KernelQuestions {
   };
 }
 
-async function eswitchModes(devlink: Family, pfs: readonly PciPf[]): Promise<ReadonlyMap<string, EswitchMode>> {
-  const modes = new Map<string, EswitchMode>();
-  for (const { address } of pfs) {
-    const mode = await findEswitchMode(devlink, address);
-    if (mode !== undefined) modes.set(address, mode);
-  }
-  return modes;
-}
-
-async function offloads(ethtool: Family, netdevs: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
-  const offload = new Map<string, boolean>();
-  for (const netdev of netdevs) {
-    const features = await findFeatures(ethtool, netdev);
-    if (features !== undefined) offload.set(netdev, features.has('hw-tc-offload'));
-  }
-  return offload;
-}
-
-interface Use {
-  readonly addresses: ReadonlyMap<string, readonly string[]>;
-  readonly routes: ReadonlyMap<string, readonly string[]>;
-}
-
-/** Addresses and routes on these netdevs. What the kernel puts on every IPv6 link by itself is not use. */
-async function readUse(netlink: Netlink, netdevs: ReadonlySet<string>): Promise<Use> {
-  if (netdevs.size === 0) return { addresses: new Map(), routes: new Map() };
-  const names = new Map((await netlink.links()).filter((link) => netdevs.has(link.name)).map((link) => [link.index, link.name]));
-  const addresses = (await netlink.addresses(0)).filter(({ cidr }) => !isLinkLocal(cidr));
-  const routes = (await netlink.routes()).filter(({ dst, gateway }) => gateway !== undefined || !isLinkLocal(dst));
-  return {
-    addresses: groupByName(
-      addresses,
-      ({ index }) => names.get(index),
-      ({ cidr }) => cidr,
-    ),
-    routes: groupByName(routes, ({ oif }) => names.get(oif ?? 0), describeRoute),
-  };
-}
-
-function isLinkLocal(cidr: string): boolean {
-  return /^(fe80:|ff)/i.test(cidr);
-}
-
-function describeRoute({ dst, gateway }: Route): string {
-  return gateway === undefined ? dst : `${dst} via ${gateway}`;
-}
-
-function groupByName<T extends Address | Route>(
-  items: readonly T[],
-  name: (item: T) => string | undefined,
-  words: (item: T) => string,
-): ReadonlyMap<string, readonly string[]> {
-  const groups = Map.groupBy(items, name);
-  return new Map([...groups].flatMap(([key, all]) => (key === undefined ? [] : [[key, all.map(words)] as const])));
+/** Undefined: not told. */
+async function findOffload(ethtool: Family, netdev: string): Promise<boolean | undefined> {
+  const features = await findFeatures(ethtool, netdev);
+  return features?.has('hw-tc-offload');
 }

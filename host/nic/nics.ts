@@ -3,9 +3,10 @@
 import { defined } from '../base/defined.ts';
 import type { Machine } from '../base/machine.ts';
 import { inTurns, type Steps } from '../base/turns.ts';
-import { onHost, readInteger } from '../kernel/sysfs.ts';
+import { type Report, readOr, type Unread } from '../base/unread.ts';
+import { existsOnHost, onHost, readInteger } from '../kernel/sysfs.ts';
 import { type HostUse, inUse } from './in-use.ts';
-import { type PciPf, type PciVf, readPfs } from './pci.ts';
+import { devices, type PciPf, type PciVf, readPfs } from './pci.ts';
 import { findRepresentor, isLocalVf, type SwitchPort } from './representor.ts';
 import { readSwitchPortsInTurns } from './switch-ports.ts';
 import type { EswitchMode, Pf, Vf } from './vf.ts';
@@ -14,6 +15,8 @@ export interface Nics {
   /** By address. */
   readonly pfs: readonly Pf[];
   readonly vfs: readonly Vf[];
+  /** What could not be read, in words. */
+  readonly unread: readonly string[];
 }
 
 /** What only the kernel's network side can say. */
@@ -24,6 +27,8 @@ export interface KernelFacts extends HostUse {
   readonly ports: readonly SwitchPort[];
   /** By netdev; absent: not told. */
   readonly hwTcOffload: ReadonlyMap<string, boolean>;
+  /** What the kernel did not answer; the last answer stands in for it where there was one. */
+  readonly unread: readonly Unread[];
 }
 
 /** Asks the kernel about these pfs, whose uplinks are the netdevs of that name. */
@@ -33,34 +38,67 @@ export interface ScanOptions {
   readonly ask: AskKernel;
   /** Addresses of the vfs that kubelet gave to a pod: how they are used is no concern of ours. */
   readonly allocated: ReadonlySet<string>;
+  /** The last scan: a function that can't be read stays as it was there, as long as it is on the machine. */
+  readonly before?: Nics | undefined;
 }
 
-/** Reads the whole machine once. @throws Error naming the file or the question that failed. */
-export async function scanNics(host: Machine, { ask, allocated }: ScanOptions): Promise<Nics> {
-  const pfs = await readPfs(host);
+/** Reads the whole machine once; what can't be read is said. @throws Error when the machine can't list its PCI devices. */
+export async function scanNics(host: Machine, { ask, allocated, before }: ScanOptions): Promise<Nics> {
+  const unread: Unread[] = [];
+  const report: Report = (one) => void unread.push(one);
+  const pfs = await readPfs(host, report);
   const vfNetdevs = new Set(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs)));
-  const seen = await readSwitchPortsInTurns(host, vfNetdevs);
+  const seen = await readSwitchPortsInTurns(host, vfNetdevs, report);
   const facts = await ask(
     pfs,
     pfs.flatMap((pf) => findUplink(pf, seen) ?? []),
   );
+  unread.push(...facts.unread);
   const ports = mergePorts(seen, facts.ports);
   const byIndex = Map.groupBy(ports, (port) => (port.name.kind === 'vf' ? port.name.vf : undefined)); // else vfs times ports are compared
-  const composed = pfs.map((pf) => composePf(host, pf, ports, facts));
+  const composed = pfs.map((pf) => composePf(host, pf, ports, facts, report));
   const vfs = await inTurns(vfSteps());
-  return { pfs: composed, vfs: vfs.sort((a, b) => (a.address < b.address ? -1 : 1)) };
+  return { ...keepUnread(host, { pfs: composed, vfs }, before, unread), unread: [...new Set(unread.map(({ words }) => words))] };
 
   function* vfSteps(): Steps<Vf[]> {
     const done: Vf[] = [];
     for (const [at, pf] of composed.entries()) {
       for (const vf of pfs[at]?.vfs ?? []) {
         yield;
-        const reasons = allocated.has(vf.address) ? [] : inUse(host, vf, facts);
+        const { address } = vf;
+        const reasons = allocated.has(address) ? [] : (readOr(report, { address }, () => inUse(host, vf, facts)) ?? []);
         done.push(composeVf(vf, pf, byIndex.get(vf.index) ?? [], reasons));
       }
     }
     return done;
   }
+}
+
+/** Marks the vfs that could not be read, or whose pf could not. Those that are missing for that come from the scan before. */
+function keepUnread(
+  host: Machine,
+  { pfs, vfs }: Pick<Nics, 'pfs' | 'vfs'>,
+  before: Nics | undefined,
+  unread: readonly Unread[],
+): Pick<Nics, 'pfs' | 'vfs'> {
+  const why = new Map(unread.map(({ address, words }) => [address, words]));
+  if (why.size === 0) return { pfs, vfs: sorted(vfs) };
+  const reasonFor = (vf: Vf) => why.get(vf.address) ?? why.get(vf.pf.address);
+  const isThere = ({ address }: Pf | Vf) => existsOnHost(onHost(host, `${devices}/${address}`));
+  const missing = <T extends Pf | Vf>(now: readonly T[], then: readonly T[]) => {
+    const present = new Set(now.map(({ address }) => address));
+    return then.filter((one) => !present.has(one.address) && isThere(one));
+  };
+  const lostPfs = missing(pfs, before?.pfs ?? []).filter(({ address }) => why.has(address));
+  const lostVfs = missing(vfs, before?.vfs ?? []).filter((vf) => reasonFor(vf) !== undefined);
+  return {
+    pfs: sorted([...pfs, ...lostPfs]),
+    vfs: sorted([...vfs, ...lostVfs].map((vf) => ({ ...vf, ...defined({ unread: reasonFor(vf) }) }))),
+  };
+}
+
+function sorted<T extends Pf | Vf>(all: readonly T[]): readonly T[] {
+  return [...all].sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
 /** devlink's word on a netdev replaces the parsed name; the switch id only sysfs has. */
@@ -70,12 +108,13 @@ export function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPor
   return [...byNetdev.values()];
 }
 
-function composePf(host: Machine, pf: PciPf, ports: readonly SwitchPort[], facts: KernelFacts): Pf {
+function composePf(host: Machine, pf: PciPf, ports: readonly SwitchPort[], facts: KernelFacts, report: Report): Pf {
   const own = ports.filter((port) => port.parent === pf.address);
   const netdev = findUplink(pf, ports);
   const switchId = (own.find((port) => port.netdev === netdev) ?? own[0])?.switchId;
   const hwTcOffload = netdev === undefined ? undefined : facts.hwTcOffload.get(netdev);
-  const linkType = netdev === undefined ? undefined : linkTypes[readInteger(onHost(host, `/sys/class/net/${netdev}/type`)) ?? -1];
+  const type = () => (netdev === undefined ? undefined : readInteger(onHost(host, `/sys/class/net/${netdev}/type`)));
+  const linkType = linkTypes[readOr(report, {}, type) ?? -1];
   const eswitchMode = facts.eswitchModes.get(pf.address) ?? guessMode(pf, ports, switchId);
   return {
     address: pf.address,

@@ -3,6 +3,7 @@
 
 import type { Machine } from '../base/machine.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
+import { type Report, readOr } from '../base/unread.ts';
 import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from '../kernel/sysfs.ts';
 import type { IommuGroup } from './vf.ts';
 
@@ -36,35 +37,40 @@ export interface PciPf extends PciFunction {
   readonly vfs: readonly PciVf[];
 }
 
-const devices = '/sys/bus/pci/devices';
+/** A folder for each PCI function. */
+export const devices = '/sys/bus/pci/devices';
 const groups = '/sys/kernel/iommu_groups';
 
-/** All network pfs that can have vfs, with those they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci. */
-export function readPfs(host: Machine): Promise<readonly PciPf[]> {
-  return inTurns(pfSteps(host));
+/**
+ * All network pfs that can have vfs, with those they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci.
+ * A function that can't be read is reported and missing. @throws Error when the machine can't list its devices.
+ */
+export function readPfs(host: Machine, report: Report): Promise<readonly PciPf[]> {
+  return inTurns(pfSteps(host, report));
 }
 
-function* pfSteps(host: Machine): Steps<readonly PciPf[]> {
+function* pfSteps(host: Machine, report: Report): Steps<readonly PciPf[]> {
   const folder = onHost(host, devices);
   const addresses = [...listDirectory(folder)].sort();
   const vfAddresses = new Set<string>();
   const found: { readonly address: string; readonly links: readonly VfLink[] }[] = [];
   for (const address of addresses) {
     yield;
-    if (vfAddresses.has(address) || !isNetworkPf(`${folder}/${address}`)) continue;
-    const links = readVfLinks(`${folder}/${address}`);
+    if (vfAddresses.has(address)) continue;
+    const links = readOr(report, { address }, () => findVfLinks(`${folder}/${address}`));
+    if (links === undefined) continue;
     for (const link of links) vfAddresses.add(link.address);
     found.push({ address, links });
   }
-  const iommu = vfAddresses.size > 0 ? yield* iommuSteps(host, addresses) : new Map<string, IommuGroup>();
+  const iommu = vfAddresses.size > 0 ? yield* iommuSteps(host, addresses, report) : new Map<string, IommuGroup>();
   const pfs: PciPf[] = [];
   for (const { address, links } of found) {
-    const pf = readPf(`${folder}/${address}`, address);
+    const pf = readOr(report, { address }, () => readPf(`${folder}/${address}`, address, links.length, report));
     if (pf === undefined) continue;
     const vfs: PciVf[] = [];
     for (const link of links) {
       yield;
-      const vf = readVf(folder, link, iommu);
+      const vf = readOr(report, { address: link.address }, () => readVf(folder, link, iommu));
       if (vf !== undefined) vfs.push(vf);
     }
     pfs.push({ ...pf, vfs });
@@ -72,13 +78,22 @@ function* pfSteps(host: Machine): Steps<readonly PciPf[]> {
   return pfs;
 }
 
-/** One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address. */
+/**
+ * One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address.
+ * @throws Error naming what can't be read of the vf; what can't be read of others does not matter.
+ */
 export function findVf(host: Machine, address: string): { readonly vf: PciVf; readonly pf: PciFunction } | undefined {
   const folder = onHost(host, devices);
   const pfAddress = findLinkName(`${folder}/${address}/physfn`); // physfn -> ../0000:41:00.0
   if (pfAddress === undefined) return undefined;
   const link = readVfLinks(`${folder}/${pfAddress}`).find((each) => each.address === address);
-  const vf = link && readVf(folder, link, atOnce(iommuSteps(host, listDirectory(folder))));
+  const iommu = () =>
+    atOnce(
+      iommuSteps(host, listDirectory(folder), (unread) => {
+        if (unread.address === address) throw new Error(unread.words);
+      }),
+    );
+  const vf = link && readVf(folder, link, iommu());
   const pf = readFunction(`${folder}/${pfAddress}`, pfAddress);
   return vf === undefined || pf === undefined ? undefined : { vf, pf };
 }
@@ -88,8 +103,10 @@ interface VfLink {
   readonly address: string;
 }
 
-function isNetworkPf(path: string): boolean {
-  return existsOnHost(`${path}/sriov_totalvfs`) && (readText(`${path}/class`) ?? '').startsWith('0x02');
+/** Undefined: it is no network pf. */
+function findVfLinks(path: string): readonly VfLink[] | undefined {
+  const isPf = existsOnHost(`${path}/sriov_totalvfs`) && (readText(`${path}/class`) ?? '').startsWith('0x02');
+  return isPf ? readVfLinks(path) : undefined;
 }
 
 function readVfLinks(path: string): readonly VfLink[] {
@@ -102,12 +119,14 @@ function readVfLinks(path: string): readonly VfLink[] {
     .sort((a, b) => a.index - b.index);
 }
 
-/** Undefined when the function goes away while it is read. */
-function readPf(path: string, address: string): Omit<PciPf, 'vfs'> | undefined {
+/** Undefined when the function goes away while it is read. How many vfs it says to have is for people only. */
+function readPf(path: string, address: string, vfs: number, report: Report): Omit<PciPf, 'vfs'> | undefined {
   const common = readFunction(path, address);
-  const totalVfs = readInteger(`${path}/sriov_totalvfs`);
-  if (common === undefined || totalVfs === undefined) return undefined;
-  return { ...common, numVfs: readInteger(`${path}/sriov_numvfs`) ?? 0, totalVfs };
+  if (common === undefined) return undefined;
+  const [totalVfs = vfs, numVfs = vfs] = ['sriov_totalvfs', 'sriov_numvfs'].map((name) =>
+    readOr(report, {}, () => readInteger(`${path}/${name}`)),
+  );
+  return { ...common, numVfs, totalVfs };
 }
 
 function readVf(folder: string, { address, index }: VfLink, iommu: ReadonlyMap<string, IommuGroup>): PciVf | undefined {
@@ -145,25 +164,27 @@ function isVfio(driver: string | undefined): boolean {
 }
 
 /** Groups by the PCI address of their members. Each device's own link is read: cheaper than a listing per group. */
-function* iommuSteps(host: Machine, addresses: readonly string[]): Steps<ReadonlyMap<string, IommuGroup>> {
+function* iommuSteps(host: Machine, addresses: readonly string[], report: Report): Steps<ReadonlyMap<string, IommuGroup>> {
   const folder = onHost(host, devices);
   const named = onHost(host, groups);
   const members = new Map<string, string[]>();
   for (const address of addresses) {
     yield;
-    const id = findLinkName(`${folder}/${address}/iommu_group`);
+    const id = readOr(report, { address }, () => findLinkName(`${folder}/${address}/iommu_group`));
     if (id !== undefined) members.set(id, [...(members.get(id) ?? []), address]);
   }
   const byAddress = new Map<string, IommuGroup>();
   for (const [id, all] of members) {
     yield;
     // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
-    const ends =
-      all.length > 1 ? all.filter((address) => !(readText(`${folder}/${address}/class`) ?? '').startsWith('0x06')) : all;
+    const isBridge = (address: string) => (readText(`${folder}/${address}/class`) ?? '').startsWith('0x06');
+    const ends = all.length > 1 ? all.filter((address) => readOr(report, { address }, () => isBridge(address)) !== true) : all;
     // Only vfio names a group, and only this one. Looking first is cheaper than a read that fails, and most have no name.
     const name = `${named}/${id}/name`;
-    const noiommu = existsOnHost(name) && readText(name) === 'vfio-noiommu';
-    for (const address of all) byAddress.set(address, { id: Number(id), noiommu, members: ends });
+    for (const address of all) {
+      const noiommu = readOr(report, { address }, () => existsOnHost(name) && readText(name) === 'vfio-noiommu');
+      if (noiommu !== undefined) byAddress.set(address, { id: Number(id), noiommu, members: ends });
+    }
   }
   return byAddress;
 }

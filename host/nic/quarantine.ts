@@ -1,18 +1,39 @@
 // Vfs that were put aside, as marker files named by PCI address: the CNI side writes one when a vf can't be put back as it was, the device
 // plugin reads them and does not offer the vf. Whatever else is in the directory is left alone.
+
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
+import type { Report } from '../base/unread.ts';
 import { listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 
 /** As the machine sees it. A file's text is the reason, for people. */
 export const quarantineDir = '/var/lib/smartnic/quarantine';
 
-/** By PCI address: why. */
-export function readQuarantine(host: Machine): ReadonlyMap<string, string> {
-  const folder = onHost(host, quarantineDir);
-  const addresses = listDirectory(folder).filter((name) => /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(name));
-  return new Map(addresses.map((address) => [address, reasonIn(join(folder, address))]));
+/** By PCI address: why. A marker that can't be read is one all the same, and reported. @throws Error when the directory can't be listed. */
+export function readQuarantine(host: Machine, report: Report = () => {}): ReadonlyMap<string, string> {
+  const names = listDirectory(onHost(host, quarantineDir));
+  const addresses = names.filter((name) => /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(name));
+  return new Map(
+    addresses.flatMap((address) => {
+      const reason = findQuarantine(host, address, report);
+      return reason === undefined ? [] : [[address, reason] as const];
+    }),
+  );
+}
+
+/** Why one vf was put aside; undefined: it was not. */
+export function findQuarantine(host: Machine, address: string, report: Report = () => {}): string | undefined {
+  const path = markerOf(host, address);
+  try {
+    const text = readText(path);
+    return text === undefined ? undefined : text.split('\n')[0] || `it was put aside without a word (see ${path})`;
+  } catch (error) {
+    const words = messageOf(error);
+    report({ address, words });
+    return `it was put aside, and its marker can't be read: ${words}`;
+  }
 }
 
 /** Durable enough: after a power loss the vf is as new. */
@@ -21,17 +42,13 @@ export function quarantine(host: Machine, address: string, reason: string): void
   writeFileSync(markerOf(host, address), `${ours}${reason.replaceAll('\n', ' ')}\n`);
 }
 
-/** Takes away a marker of ours; one that a person wrote stays. */
+/** Takes away a marker of ours; one that a person made stays. */
 export function endQuarantine(host: Machine, address: string): void {
-  if (readText(markerOf(host, address))?.startsWith(ours)) rmSync(markerOf(host, address), { force: true });
+  if (findQuarantine(host, address)?.startsWith(ours)) rmSync(markerOf(host, address), { force: true });
 }
 
 const ours = 'not reset: ';
 
 function markerOf(host: Machine, address: string): string {
   return join(onHost(host, quarantineDir), address);
-}
-
-function reasonIn(path: string): string {
-  return readText(path)?.split('\n')[0] || `it was put aside without a word (see ${path})`;
 }

@@ -2,31 +2,30 @@
 
 import type { Machine } from '../base/machine.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
+import { type Report, readOr } from '../base/unread.ts';
 import { findLinkName, listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 import { parsePortName, type SwitchPort } from './representor.ts';
 
 /**
- * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst).
+ * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst). One that can't be read is reported and missing.
  * @param vfs - the vfs' own netdevs, which are left out unread: they are no switch ports and there are many of them.
  */
-export function readSwitchPorts(host: Machine, vfs: ReadonlySet<string>): readonly SwitchPort[] {
-  return atOnce(portSteps(host, vfs));
+export function readSwitchPorts(host: Machine, vfs: ReadonlySet<string>, report: Report): readonly SwitchPort[] {
+  return atOnce(portSteps(host, vfs, report));
 }
 
 /** As readSwitchPorts, but lets others run in between. */
-export function readSwitchPortsInTurns(host: Machine, vfs: ReadonlySet<string>): Promise<readonly SwitchPort[]> {
-  return inTurns(portSteps(host, vfs));
+export function readSwitchPortsInTurns(host: Machine, vfs: ReadonlySet<string>, report: Report): Promise<readonly SwitchPort[]> {
+  return inTurns(portSteps(host, vfs, report));
 }
 
-function* portSteps(host: Machine, vfs: ReadonlySet<string>): Steps<readonly SwitchPort[]> {
+function* portSteps(host: Machine, vfs: ReadonlySet<string>, report: Report): Steps<readonly SwitchPort[]> {
   const folder = onHost(host, '/sys/class/net');
   const ports: SwitchPort[] = [];
   for (const netdev of listDirectory(folder)) {
     yield;
-    const port = vfs.has(netdev) ? undefined : readPort(`${folder}/${netdev}`, netdev);
-    if (port === undefined) continue;
-    const parent = findLinkName(`${folder}/${netdev}/device`);
-    ports.push(parent === undefined ? port : { ...port, parent });
+    const port = vfs.has(netdev) ? undefined : readOr(report, {}, () => readPort(`${folder}/${netdev}`, netdev));
+    if (port !== undefined) ports.push(port);
   }
   return ports;
 }
@@ -34,5 +33,7 @@ function* portSteps(host: Machine, vfs: ReadonlySet<string>): Steps<readonly Swi
 function readPort(folder: string, netdev: string): SwitchPort | undefined {
   const switchId = readText(`${folder}/phys_switch_id`); // e.g. `00154d1234ab`; EOPNOTSUPP on a netdev of no switch
   if (switchId === undefined || switchId === '') return undefined;
-  return { netdev, switchId, name: parsePortName(readText(`${folder}/phys_port_name`) ?? ''), devlink: false };
+  const parent = findLinkName(`${folder}/device`);
+  const name = parsePortName(readText(`${folder}/phys_port_name`) ?? '');
+  return { netdev, switchId, name, devlink: false, ...(parent !== undefined && { parent }) };
 }

@@ -23,17 +23,21 @@ export interface VfPlace {
   readonly representor?: string;
 }
 
-/** Undefined when there is no vf at that address. @throws NetlinkError */
+/** Undefined when there is no vf at that address. @throws NetlinkError, and Error naming what can't be read of it */
 export async function locateVf(host: Machine, address: string): Promise<VfPlace | undefined> {
   const found = findVf(host, address);
   if (found === undefined) return undefined;
   const { vf, pf } = found;
-  const seen = readSwitchPorts(host, new Set(vf.netdevs));
+  const unread: string[] = [];
+  const seen = readSwitchPorts(host, new Set(vf.netdevs), ({ words }) => unread.push(words));
   const { ports, eswitchMode } = await askDevlink(pf.address, seen);
   const uplink = findUplink(pf, ports);
   const own = ports.filter(({ parent }) => parent === pf.address);
   const switchId = (own.find(({ netdev }) => netdev === uplink) ?? own[0])?.switchId;
   const representor = findRepresentor({ pf: pf.address, index: vf.index, ...defined({ switchId }) }, ports);
+  // It may be the one netdev that can't be read.
+  if (representor === undefined && unread.length > 0)
+    throw new Error(`look for the representor of VF ${address}: ${unread.join('; ')}`);
   return { vf, pf: pf.address, ...defined({ uplink, eswitchMode, representor }) };
 }
 

@@ -69,7 +69,11 @@ async function withPf<T, A extends Error | undefined>(
   work: (pf: OwnPf) => Promise<T>,
 ): Promise<T | undefined> {
   const found = findVf(host, address);
-  const uplink = found && findUplink(found.pf, readSwitchPorts(host, new Set(found.vf.netdevs)));
+  const unread: string[] = [];
+  const ports = found === undefined ? [] : readSwitchPorts(host, new Set(found.vf.netdevs), ({ words }) => unread.push(words));
+  const uplink = found && findUplink(found.pf, ports);
+  if (found !== undefined && uplink === undefined && unread.length > 0)
+    throw new Error(`look for the netdev of PF ${found.pf.address}: ${unread.join('; ')}`);
   using netlink = host.netlink();
   const pf = uplink === undefined ? undefined : await netlink.link(uplink);
   if (found === undefined || pf === undefined) {

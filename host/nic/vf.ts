@@ -52,4 +52,6 @@ export interface Vf {
   readonly representor?: string;
   /** Why the host itself uses it, in words; empty: it can be offered. */
   readonly inUse: readonly string[];
+  /** What of it could not be read at the last look, in words; the rest is as it was before. */
+  readonly unread?: string;
 }

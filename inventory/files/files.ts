@@ -39,7 +39,7 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
         .filter((one) => one.cdi)
         .map((one) => [`${one.name.replaceAll('/', '_')}.json`, cdiSpec(one)] as const);
       problems = [
-        ...attempt(() => ensureDirectories(host, directories, wanted)),
+        ...ensureDirectories(host, directories, wanted),
         ...attempt(() => infoFiles.sync(info, thoroughly)),
         ...attempt(() => cdiFiles.sync(new Map(cdi), thoroughly)),
       ];

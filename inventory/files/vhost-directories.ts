@@ -1,6 +1,7 @@
 // The directories that grants mount, for types whose containers make sockets: one per VF or slot, there before Allocate names it as a mount.
 // Only made and given their owner here; what lies in them is the CNI side's business.
 import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { messageOf } from '../../host/base/errors.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import { offers } from '../../vnic/index.ts';
@@ -21,22 +22,28 @@ export function wantedDirectories(resources: readonly Resource[], pools: readonl
   );
 }
 
-/** Makes what is missing, puts mode and owner right, removes those of `before` that are unwanted and empty. @throws Error naming the first that failed. */
-export function ensureDirectories(host: Pick<Host, 'root'>, before: VhostDirectories, wanted: VhostDirectories): void {
-  for (const [path, vhost] of wanted) ensureDirectory(onHost(host, path), vhost);
+/** Makes what is missing, puts mode and owner right, removes those of `before` that are unwanted and empty. Returns what could not be done. */
+export function ensureDirectories(
+  host: Pick<Host, 'root'>,
+  before: VhostDirectories,
+  wanted: VhostDirectories,
+): readonly string[] {
   for (const path of before.keys()) if (!wanted.has(path)) removeIfEmpty(onHost(host, path));
+  return [...wanted].flatMap(([path, vhost]) => ensureDirectory(onHost(host, path), vhost) ?? []);
 }
 
-function ensureDirectory(path: string, { mode, uid, gid }: VhostDirectory): void {
+/** Why it could not be; undefined: it could. */
+function ensureDirectory(path: string, { mode, uid, gid }: VhostDirectory): string | undefined {
   try {
     mkdirSync(path, { recursive: true, mode: 0o755 });
     const now = statSync(path);
     // Owner first: chown takes away bits that chmod gives. What is right already needs no privilege.
     if (now.uid !== uid || now.gid !== gid) chownSync(path, uid, gid);
     if ((now.mode & 0o777) !== mode) chmodSync(path, mode);
-  } catch (cause) {
+    return undefined;
+  } catch (error) {
     const wanted = `mode ${mode.toString(8)}, owner ${uid}:${gid}`;
-    throw new Error(`cannot make ${path} (${wanted}): ${String(cause)}; chown needs CAP_CHOWN`, { cause });
+    return `cannot make ${path} (${wanted}): ${messageOf(error)}; chown needs CAP_CHOWN`;
   }
 }
 

@@ -1,4 +1,5 @@
 // Looks up what health depends on besides the vfs: the CNI server's markers, the pools' bridges, the pools' forwarders.
+import { readOr, type Unread } from '../../host/base/unread.ts';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { readForwarderTrouble } from '../../host/forwarder/health-marker.ts';
 import type { Host } from '../../host/host.ts';
@@ -7,16 +8,24 @@ import { readQuarantine } from '../../host/nic/quarantine.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Facts } from './reasons.ts';
 
-/** @param forwardersDown - of probeForwarders. */
-export function readFacts(host: Pick<Host, 'root'>, pools: readonly Pool[], forwardersDown: Facts['forwardersDown']): Facts {
+/** @param forwardersDown - of probeForwarders. @param before - the last facts: what can't be looked up stays as it was. */
+export function readFacts(
+  host: Pick<Host, 'root'>,
+  pools: readonly Pool[],
+  forwardersDown: Facts['forwardersDown'],
+  before?: Facts,
+): Facts {
+  const unread: string[] = [];
+  const report = ({ words }: Unread) => void unread.push(words);
   const bridges = pools.flatMap((pool) => pool.bridge ?? []);
-  const forwarderTrouble = readForwarderTrouble(host);
+  const forwarderTrouble = readOr(report, {}, () => readForwarderTrouble(host) ?? '') ?? `${unread.at(-1)}`;
   return {
-    ...(forwarderTrouble !== undefined && { forwarderTrouble }),
-    quarantined: readQuarantine(host),
+    ...(forwarderTrouble !== '' && { forwarderTrouble }),
+    quarantined: readOr(report, {}, () => readQuarantine(host, report)) ?? before?.quarantined ?? new Map(),
     // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
     bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),
     forwardersDown,
+    unread,
   };
 }
 

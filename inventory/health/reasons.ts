@@ -9,6 +9,7 @@ import type { Resource } from '../offer/resource.ts';
 export const reasons = [
   'pf-gone',
   'vf-gone',
+  'unreadable',
   'quarantined',
   'iommu-group-shared',
   'iommu-group-missing',
@@ -29,6 +30,8 @@ export interface Facts {
   readonly forwardersDown: ReadonlyMap<string, string>;
   /** What the CNI server says of the node's forwarder; absent: nothing bad. */
   readonly forwarderTrouble?: string;
+  /** What could not be looked up, in words. */
+  readonly unread: readonly string[];
 }
 
 interface Case {
@@ -52,6 +55,7 @@ export function findings(unit: Case): readonly { readonly reason: Reason; readon
 type Rows<T> = readonly (readonly [Reason, (unit: T) => string | undefined])[];
 
 const vfRows: Rows<Case & { readonly vf: Vf }> = [
+  ['unreadable', ({ vf }) => vf.unread],
   ['quarantined', ({ vf, facts }) => facts.quarantined.get(vf.address)],
   [
     'iommu-group-shared',

@@ -7,12 +7,15 @@ import type { Pf, Vf } from '../../host/nic/vf.ts';
 import { readOvsFacts } from '../../host/ovs/facts.ts';
 import { about, type Examination, type Finding, type Patient } from './finding.ts';
 
+const mend = 'run it as root; in a container /sys must be mounted';
+
 export const examineNics: Examination = async (patient) => {
   const { host, ask } = patient;
   const topic = about('SR-IOV');
   try {
-    const { pfs, vfs } = await scanNics(host, { ask, allocated: new Set() });
-    if (pfs.length === 0) return [topic.ok('no NIC with SR-IOV: this node serves `normal` ports')];
+    const { pfs, vfs, unread } = await scanNics(host, { ask, allocated: new Set() });
+    const problems = unread.map((words) => topic.fail(words, mend));
+    if (pfs.length === 0 && problems.length === 0) return [topic.ok('no NIC with SR-IOV: this node serves `normal` ports')];
     const bySwitch = pfs.flatMap((pf) =>
       examinePf(
         pf,
@@ -21,9 +24,9 @@ export const examineNics: Examination = async (patient) => {
     );
     const offloads = pfs.some((pf) => pf.eswitchMode === 'switchdev') ? await examineOffload(patient) : [];
     const passthrough = vfs.length > 0 ? [examineVfio(patient), examineIommu(patient, vfs)] : [];
-    return [...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
+    return [...problems, ...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
   } catch (error) {
-    return [topic.fail(messageOf(error), 'run it as root; in a container /sys must be mounted')];
+    return [topic.fail(messageOf(error), mend)];
   }
 };
 

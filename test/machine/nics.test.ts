@@ -1,5 +1,5 @@
 // The real kernel: its sysfs, its netlink families, its events. Everything made is made in a namespace of the test's own.
-import { deepEqual, equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, fail, ok } from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inNetns, openNetns } from '../../host/kernel/netns.ts';
@@ -26,9 +26,9 @@ describe("this machine's own sysfs", () => {
   it('is read without error, whatever NICs it has', async () => {
     using questions = openKernelQuestions(host);
     const { pfs, vfs } = await scanNics(host, { ask: questions.ask, allocated: new Set() });
-    equal(pfs.length, (await readPfs(host)).length);
+    equal(pfs.length, (await readPfs(host, () => {})).length);
     ok(vfs.every((vf) => /^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(vf.address)));
-    readSwitchPorts(host, new Set());
+    readSwitchPorts(host, new Set(), ({ words }) => fail(words));
   });
 
   it('tells that a netdev without a port name has none: the kernel answers EOPNOTSUPP', () => {
@@ -37,8 +37,9 @@ describe("this machine's own sysfs", () => {
   });
 
   it('names a socket for every NUMA node with a processor', () => {
-    for (const [node, together] of readSockets(host)) ok(together.includes(node));
-    if (listDirectory('/sys/devices/system/node').some((name) => name === 'node0')) ok(readSockets(host).has(0));
+    for (const [node, together] of readSockets(host, ({ words }) => fail(words))) ok(together.includes(node));
+    if (listDirectory('/sys/devices/system/node').some((name) => name === 'node0'))
+      ok(readSockets(host, ({ words }) => fail(words)).has(0));
   });
 
   it('shows who has a vfio file open by /proc, and only those', async () => {
@@ -74,34 +75,72 @@ describe('the real kernel', () => {
     equal(await findFeatures(ethtool, 'd2'), undefined);
   });
 
-  it("tells a vf's addresses and routes of both families, but not what every IPv6 link has by itself", async () => {
-    await ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
-    await ip('link', 'set', 'd0', 'up');
-    await ip('link', 'set', 'd1', 'up');
-    const family = (await run('ip', ['netns', 'exec', netns.name, 'test', '-e', '/proc/sys/net/ipv6'], { reject: false }))
-      .exitCode;
-    for (const cidr of ['192.0.2.1/24', ...(family === 0 ? ['2001:db8::1/64'] : [])])
-      await ip('addr', 'add', cidr, 'dev', 'd0', 'nodad');
-    await ip('route', 'add', 'default', 'via', '192.0.2.254');
-    using handle = openNetns(netns.path);
-    using questions = openKernelQuestions({ root: '/', netlink: () => openNetlink(handle) });
-    const vf = {
-      address: '0000:41:10.0',
-      index: 0,
-      vendor: '8086',
-      device: '10ca',
-      driver: 'igbvf',
-      netdevs: ['d0'],
-      netdevElsewhere: false,
-    };
-    const pf = { ...vf, address: '0000:41:00.0', netdevs: [], numVfs: 1, totalVfs: 1, vfs: [vf] };
-    const { addresses, routes } = await questions.ask([pf], []);
-    const six = family === 0;
-    deepEqual([...addresses], [['d0', ['192.0.2.1/24', ...(six ? ['2001:db8::1/64'] : [])]]]);
-    deepEqual(
-      new Set(routes.get('d0')),
-      new Set(['0.0.0.0/0 via 192.0.2.254', '192.0.2.0/24', ...(six ? ['2001:db8::/64'] : [])]),
-    );
+  describe('of a netdev of a vf', () => {
+    let six: boolean;
+    beforeEach(async () => {
+      for (const [one, other] of [
+        ['d0', 'd1'],
+        ['d2', 'd3'],
+      ] as const) {
+        await ip('link', 'add', one, 'type', 'veth', 'peer', 'name', other);
+        await ip('link', 'set', one, 'up');
+        await ip('link', 'set', other, 'up');
+      }
+      const proc = await run('ip', ['netns', 'exec', netns.name, 'test', '-e', '/proc/sys/net/ipv6'], { reject: false });
+      six = proc.exitCode === 0;
+    });
+
+    /** Of a pf whose vfs have these netdevs; also how many routes the kernel told. */
+    async function ask(...netdevs: readonly string[]) {
+      using handle = openNetns(netns.path);
+      const netlink = openNetlink(handle);
+      let told = 0;
+      const counting = {
+        ...netlink,
+        routes: async (filter?: Parameters<typeof netlink.routes>[0]) => {
+          const routes = await netlink.routes(filter);
+          told += routes.length;
+          return routes;
+        },
+      };
+      using questions = openKernelQuestions({ root: '/', netlink: () => counting });
+      const ids = { vendor: '8086', device: '10ca', driver: 'igbvf', netdevElsewhere: false };
+      const vfs = netdevs.map((netdev, index) => ({ ...ids, address: `0000:41:10.${index}`, index, netdevs: [netdev] }));
+      const pf = { ...ids, address: '0000:41:00.0', netdevs: [], numVfs: 1, totalVfs: 1, vfs };
+      const { addresses, routes, unread } = await questions.ask([pf], []);
+      deepEqual(unread, []);
+      return { addresses, routes, told };
+    }
+
+    it('tells addresses of both families, but not what every IPv6 link has by itself', async () => {
+      for (const cidr of ['192.0.2.1/24', ...(six ? ['2001:db8::1/64'] : [])])
+        await ip('addr', 'add', cidr, 'dev', 'd0', 'nodad');
+      const { addresses } = await ask('d0', 'd1');
+      deepEqual([...addresses], [['d0', ['192.0.2.1/24', ...(six ? ['2001:db8::1/64'] : [])]]]);
+    });
+
+    it('tells routes of both families and of every table, also one that has several ways', async () => {
+      const via = ['nexthop', 'dev', 'd0', 'nexthop', 'dev', 'd2'];
+      await ip('route', 'add', '198.51.100.0/24', 'dev', 'd0');
+      await ip('route', 'add', '203.0.113.0/24', 'table', '77', 'dev', 'd0');
+      await ip('route', 'add', '192.0.2.0/24', ...via);
+      if (six) await ip('route', 'add', '2001:db8::/64', 'dev', 'd0');
+      const { routes } = await ask('d0', 'd1', 'd2');
+      deepEqual(new Set(routes.keys()), new Set(['d0', 'd2']));
+      const all = ['198.51.100.0/24', '203.0.113.0/24', '192.0.2.0/24', ...(six ? ['2001:db8::/64'] : [])];
+      deepEqual(new Set(routes.get('d0')), new Set(all));
+      deepEqual(routes.get('d2'), ['192.0.2.0/24']);
+    });
+
+    it('does not tell the routes of others, however many they are', async () => {
+      await ip('addr', 'add', '192.0.2.1/24', 'dev', 'd0');
+      const lines = Array.from({ length: 2000 }, (_, at) => `route add 10.${at >> 8}.${at & 255}.0/24 via 192.0.2.2`);
+      await run('ip', ['-n', netns.name, '-batch', '-'], { input: lines.join('\n') });
+      const { addresses, routes, told } = await ask('d0', 'd2', 'd3');
+      ok(addresses.has('d0'));
+      deepEqual([...routes], []);
+      ok(told < 10, `${told} routes were told`);
+    });
   });
 
   it('has no netlink family of a name that is nobody', async () => {

@@ -165,6 +165,7 @@ export const noFacts: KernelFacts = {
   addresses: new Map(),
   routes: new Map(),
   vfioHolders: new Map(),
+  unread: [],
 };
 
 /** A kernel that says this, whatever it is asked about. */

@@ -66,8 +66,9 @@ export function dropAddress(index: number, cidr: string): Request {
   return { attempt: `remove address ${cidr} from link ${index}`, type: addressTypes.del, body: addressReference(index, cidr) };
 }
 
-export function listRoutes(family?: Family): Request {
-  return { attempt: 'list routes', type: routeTypes.get, body: routeQuery(family) };
+export function listRoutes({ family, oif }: { readonly family?: Family; readonly oif?: number }): Request {
+  const by = oif === undefined ? '' : ` by link ${oif}`;
+  return { attempt: `list routes${by}`, type: routeTypes.get, body: routeQuery(family, oif) };
 }
 
 export function newRoute(route: NewRoute): Request {

@@ -50,11 +50,11 @@ const RTNH_F_ONLINK = 4;
 const scopes = { universe: 0, link: 253 };
 const headerSize = 12;
 
-/** Asks for all routes of one family, or of both. */
-export function routeQuery(family?: Family): Buffer {
+/** Asks for all routes of one family, or of both, and by one link, or by all. */
+export function routeQuery(family?: Family, oif?: number): Buffer {
   const bytes = Buffer.alloc(headerSize);
   bytes.writeUInt8(family ? familyNumber[family] : 0, 0);
-  return bytes;
+  return oif === undefined ? bytes : Buffer.concat([bytes, u32(RTA.oif, oif)]);
 }
 
 /** @throws RangeError on addresses that are none, or of two families. */

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { livenessProblems, readinessProblems } from '../../../device-plugin/readiness.ts';
 import { igb, mlx5 } from '../../support/nic-trees.ts';
 import { type PluginMachine, startMachine } from '../../support/plugin-machine.ts';
 import { needsRoot } from '../../support/root.ts';
@@ -112,6 +113,123 @@ describe('the device plugin', () => {
     tree.addVf(pf, taken);
     await machine.plugin.look();
     deepEqual(machine.plugin.status.findings, []);
+  });
+
+  it('makes every file and directory but those that can not be made, and says which', async function () {
+    needsRoot.call(this, 'to make socket directories that are its own');
+    await start([pf], both);
+    const { tree } = machine;
+    const [first, second] = vfs.map(({ address }) => address);
+    const info = (address = '') => `${infoDir}/smartnic.io-direct-${address}-device.json`;
+    for (const path of [`run/smartnic/vhost/${first}`, info(second)]) rmSync(inTree(path), { recursive: true });
+    tree.write(`/run/smartnic/vhost/${first}`, 'in the way');
+    tree.write(`/${info(second)}/in-the-way`, '');
+    for (const { address } of vfs.slice(2)) rmSync(inTree(`run/smartnic/vhost/${address}`), { recursive: true });
+    await machine.restart();
+    const problems = readinessProblems(machine.plugin.status).join('\n');
+    match(problems, /cannot make .*vhost\/0000:41:10\.0 .*EEXIST/);
+    match(problems, /cannot keep the files in .* up to date: .*0000:41:10\.2-device\.json/);
+    for (const { address } of vfs.slice(2)) ok(existsSync(inTree(`run/smartnic/vhost/${address}`)));
+    await machine.kubelet.untilOffered(direct, 4);
+  });
+
+  describe('when something of the machine can not be read', () => {
+    const [first, second, third] = vfs;
+    const address = (vf: typeof first) => vf?.address ?? '';
+
+    /** Kubelet has just these free and healthy, and so after a restart of the plugin; probes and log say why. */
+    async function offeredBut(bad: readonly (typeof first)[], capacity: number, words: RegExp): Promise<void> {
+      const { kubelet } = machine;
+      for (const again of [false, true]) {
+        if (again) await machine.restart();
+        else await machine.plugin.look();
+        await kubelet.untilOffered(direct, capacity, capacity - bad.length);
+        for (const vf of bad) ok(!kubelet.healthy(direct).includes(address(vf)));
+        match(readinessProblems(machine.plugin.status).join('\n'), words);
+        deepEqual(livenessProblems(machine.plugin.status, performance.now()), []);
+      }
+    }
+
+    it('a marker that is a directory keeps that vf back, and a vf that goes is withdrawn all the same', async () => {
+      await start([pf], both);
+      const { kubelet, tree } = machine;
+      await kubelet.untilOffered(direct, 4);
+      tree.write(`/var/lib/smartnic/quarantine/${address(second)}/x`, '');
+      if (first !== undefined) tree.removeVf(pf, first);
+      await offeredBut([second], 3, /cannot read .*quarantine\/0000:41:10\.2: EISDIR; what depends on it is unhealthy/);
+      match(
+        machine.plugin.status.resources[0]?.units[0]?.problems[0] ?? '',
+        /^quarantined: .*its marker can't be read: .*EISDIR/,
+      );
+      tree.remove(`/var/lib/smartnic/quarantine/${address(second)}`);
+      await machine.plugin.look();
+      await kubelet.untilOffered(direct, 3);
+      deepEqual(readinessProblems(machine.plugin.status), []);
+    });
+
+    it("a forwarder's marker that is a directory keeps back what needs the forwarder", async () => {
+      await start([pf], both);
+      await machine.kubelet.untilOffered(virtio, 4);
+      machine.tree.write('/var/lib/smartnic/quarantine/forwarder/x', '');
+      await offeredBut([], 4, /cannot read .*quarantine\/forwarder: EISDIR/);
+      await machine.kubelet.untilOffered(virtio, 4, 0);
+    });
+
+    it('a count of vfs that is no number keeps nothing back', async () => {
+      await start([pf], both);
+      machine.tree.write(`/sys/bus/pci/devices/${pf.address}/sriov_numvfs`, 'many');
+      await offeredBut([], 4, /sriov_numvfs holds "many" where a number was expected/);
+    });
+
+    it('a vf stays as it was, unhealthy, until it goes or can be read; one that a pod has stays healthy', async () => {
+      await start([pf, mlx5(0, 2)], both.replace('["8086"]', '["8086", "15b3"]'));
+      const { kubelet, tree } = machine;
+      await kubelet.untilOffered(direct, 6);
+      kubelet.give('p', direct, address(second));
+      await kubelet.untilOffered(virtio, 6, 5);
+      for (const vf of [first, second, third]) tree.write(`/sys/bus/pci/devices/${address(vf)}/numa_node`, 'nowhere');
+      await machine.plugin.look();
+      await kubelet.untilOffered(direct, 6, 4);
+      ok(kubelet.healthy(direct).includes(address(second)));
+      match(readinessProblems(machine.plugin.status).join(), /numa_node holds "nowhere"/);
+      match(machine.plugin.status.resources[0]?.units[3]?.problems.join() ?? '', /^$/);
+      match(machine.plugin.status.findings.map(({ words }) => words).join(), /0000:41:10\.0\/numa_node holds "nowhere"/);
+      if (third !== undefined) tree.removeVf(pf, third);
+      tree.write(`/sys/bus/pci/devices/${address(first)}/numa_node`, '-1');
+      await machine.plugin.look();
+      await kubelet.untilOffered(direct, 5);
+    });
+
+    it('a pf keeps its vfs as they were, unhealthy, and those of others are offered', async () => {
+      await start([pf, mlx5(0, 2)], both.replace('["8086"]', '["8086", "15b3"]'));
+      const { kubelet, tree } = machine;
+      await kubelet.untilOffered(direct, 6);
+      tree.remove(`/sys/bus/pci/devices/${pf.address}/uevent`);
+      tree.write(`/sys/bus/pci/devices/${pf.address}/uevent/x`, '');
+      await machine.plugin.look();
+      await kubelet.untilOffered(direct, 6, 2);
+      match(readinessProblems(machine.plugin.status).join(), /cannot read .*0000:41:00\.0\/uevent: EISDIR/);
+      await machine.restart(); // of what was never seen nothing can be offered
+      await kubelet.untilOffered(direct, 2);
+    });
+
+    it('what the kernel does not answer about one vf keeps that one back', async () => {
+      await start([pf], both);
+      machine.facts = {
+        unread: [{ address: address(third), words: 'list routes by link 5: EIO' }, { words: 'list devlink ports: EIO' }],
+      };
+      await offeredBut([third], 4, /list routes by link 5: EIO.*\n.*list devlink ports: EIO/);
+    });
+
+    it('is not ready while the whole look fails, and gives out what it knew', async () => {
+      await start([pf], both);
+      await machine.kubelet.untilOffered(direct, 4);
+      machine.tree.remove('/sys/bus/pci/devices');
+      machine.tree.link('/sys/bus/pci/devices', 'devices'); // ELOOP
+      await machine.plugin.look();
+      match(readinessProblems(machine.plugin.status).join(), /the machine could not be looked at: cannot list .*devices: ELOOP/);
+      equal(machine.kubelet.allocatable(direct), 4);
+    });
   });
 
   describe('when a pod has given a vf back', () => {

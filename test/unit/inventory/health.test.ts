@@ -23,7 +23,7 @@ function vf(index: number, more: Partial<Vf> = {}): Vf {
   return { address, pf, index, vendor: '8086', device: '10ca', driver: 'igbvf', iommuGroup, inUse: [], ...more };
 }
 
-const well: Facts = { quarantined: new Map(), bridges: new Set(['br-int']), forwardersDown: new Map() };
+const well: Facts = { quarantined: new Map(), bridges: new Set(['br-int']), forwardersDown: new Map(), unread: [] };
 const text = `pools:
   - { name: a, vnicType: [direct, virtio-forwarder], bridge: br-int, forwarder: /run/fwd, selectors: [{ vendors: ["8086"] }] }
   - { name: k, vnicType: direct, resourceName: kernel, driver: kernel, selectors: [{ vendors: ["15b3"] }] }`;
@@ -39,7 +39,7 @@ interface Now {
 
 function step(state: HealthState, { vfs, pfs = [pf], held = new Map(), facts = {}, now = 0 }: Now) {
   const { resources: offered } = makeOffer(config, { vfs, sockets: new Map(), held });
-  return judge(state, { offered, pools: config.pools, nics: { pfs, vfs }, held, facts: { ...well, ...facts }, now });
+  return judge(state, { offered, pools: config.pools, nics: { pfs, vfs, unread: [] }, held, facts: { ...well, ...facts }, now });
 }
 
 /** `direct 10.0 vf-gone+pf-gone, kernel 10.1 ok` */

@@ -79,7 +79,7 @@ describe('the inventory', () => {
     tree.removePf(pf);
     ring();
     equal(await next(), '+ -10.0,10.2 ~');
-    deepEqual(inventory.nics, { pfs: [], vfs: [] });
+    deepEqual(inventory.nics, { pfs: [], vfs: [], unread: [] });
   });
 
   it('looks once for a burst of events', async () => {

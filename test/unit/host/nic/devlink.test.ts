@@ -1,34 +1,10 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict';
 import { findFeatures } from '../../../../host/netlink/ethtool.ts';
 import { attribute, nested, text, u16, u32 } from '../../../../host/netlink/wire/codec.ts';
-import { NetlinkError } from '../../../../host/netlink/wire/error.ts';
 import { findFamily } from '../../../../host/netlink/wire/generic.ts';
-import type { Request, Session } from '../../../../host/netlink/wire/session.ts';
+import type { Session } from '../../../../host/netlink/wire/session.ts';
 import { findEswitchMode, listPorts } from '../../../../host/nic/devlink.ts';
-
-/** A kernel that knows the families and answers their commands with these messages, or fails with that errno. */
-function kernel(
-  answers: readonly Buffer[] | number,
-  families: Readonly<Record<string, number>> = { devlink: 21, ethtool: 22 },
-): Session {
-  const answer = async ({ type, attempt, body }: Request) => {
-    const message = (payload: Buffer) => ({
-      type,
-      flags: 0,
-      seq: 1,
-      pid: 0,
-      body: Buffer.concat([Buffer.of(0, 1, 0, 0), payload]),
-    });
-    if (type === 16) {
-      const name = Object.keys(families).find((one) => body.includes(`${one}\0`));
-      if (name === undefined) throw new NetlinkError(attempt, 2);
-      return [message(u16(1, families[name] ?? 0))];
-    }
-    if (typeof answers === 'number') throw new NetlinkError(attempt, answers);
-    return answers.map(message);
-  };
-  return { request: answer, dump: answer, batch: async () => {}, [Symbol.dispose]: () => {} };
-}
+import { fakeKernel } from '../../../support/fake-generic-netlink.ts';
 
 async function family(session: Session, name: string) {
   const found = await findFamily(session, name);
@@ -57,7 +33,7 @@ describe('devlink', () => {
   };
   for (const [what, [parts, name]] of Object.entries(shapes)) {
     it(`lists ${what}`, async () => {
-      deepEqual(await listPorts(await family(kernel([port(parts)]), 'devlink')), [
+      deepEqual(await listPorts(await family(fakeKernel([port(parts)]), 'devlink')), [
         { netdev: 'eth9', parent, name, devlink: true },
       ]);
     });
@@ -70,25 +46,25 @@ describe('devlink', () => {
       Buffer.concat([text(1, 'pci'), text(2, parent), u16(77, 4), u16(127, 0), u16(128, 1)]),
       port([]),
     ];
-    deepEqual(await listPorts(await family(kernel(ports), 'devlink')), []);
+    deepEqual(await listPorts(await family(fakeKernel(ports), 'devlink')), []);
   });
 
   it('tells the eswitch mode', async () => {
-    equal(await findEswitchMode(await family(kernel([u16(25, 1)]), 'devlink'), parent), 'switchdev');
-    equal(await findEswitchMode(await family(kernel([u16(25, 0)]), 'devlink'), parent), 'legacy');
+    equal(await findEswitchMode(await family(fakeKernel([u16(25, 1)]), 'devlink'), parent), 'switchdev');
+    equal(await findEswitchMode(await family(fakeKernel([u16(25, 0)]), 'devlink'), parent), 'legacy');
   });
 
   for (const [code, errno] of Object.entries({ EPERM: 1, ENODEV: 19, EOPNOTSUPP: 95 })) {
     it(`that answers ${code} tells no mode`, async () =>
-      equal(await findEswitchMode(await family(kernel(errno), 'devlink'), parent), undefined));
+      equal(await findEswitchMode(await family(fakeKernel(errno), 'devlink'), parent), undefined));
   }
 
   it('that fails otherwise is heard', async () => {
-    const devlink = await family(kernel(12), 'devlink');
+    const devlink = await family(fakeKernel(12), 'devlink');
     await rejects(findEswitchMode(devlink, parent), /ask for the eswitch mode of 0000:3b:00\.0: ENOMEM/);
   });
 
-  it('may be missing from the kernel', async () => equal(await findFamily(kernel([], {}), 'devlink'), undefined));
+  it('may be missing from the kernel', async () => equal(await findFamily(fakeKernel([], {}), 'devlink'), undefined));
 });
 
 describe('ethtool', () => {
@@ -101,11 +77,11 @@ describe('ethtool', () => {
       u32(2, 64),
       nested(3, bit('tx-vlan-hw-insert'), bit('hw-tc-offload')),
     );
-    const features = await findFeatures(await family(kernel([active]), 'ethtool'), 'eth0');
+    const features = await findFeatures(await family(fakeKernel([active]), 'ethtool'), 'eth0');
     deepEqual([...(features ?? [])], ['tx-vlan-hw-insert', 'hw-tc-offload']);
   });
 
   it('tells nothing of a netdev that is gone', async () => {
-    equal(await findFeatures(await family(kernel(19), 'ethtool'), 'eth0'), undefined);
+    equal(await findFeatures(await family(fakeKernel(19), 'ethtool'), 'eth0'), undefined);
   });
 });

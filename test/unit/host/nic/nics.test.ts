@@ -81,7 +81,7 @@ describe('a scan of', () => {
 
   it('a machine with nothing in it finds nothing', async () => {
     using tree = makeTree();
-    deepEqual(await scan(tree), { pfs: [], vfs: [] });
+    deepEqual(await scan(tree), { pfs: [], vfs: [], unread: [] });
   });
 
   it('functions that are no NIC, or can have no vfs, passes them by', async () => {

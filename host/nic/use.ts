@@ -1,0 +1,118 @@
+// How the host uses the netdevs of its vfs: which addresses they have, and routes. What the kernel puts on every IPv6 link by itself is
+// not use. What follows from it is in-use.ts' business.
+import { messageOf } from '../base/errors.ts';
+import type { Unread } from '../base/unread.ts';
+import type { Link, Netlink, Route } from '../netlink/netlink.ts';
+import { NetlinkError } from '../netlink/wire/error.ts';
+import type { PciPf, PciVf } from './pci.ts';
+
+export interface Use {
+  /** By netdev: `10.0.0.5/24`. */
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. Of one that has an address they are not asked: it is in use as it is. */
+  readonly routes: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What is asked of rtnetlink. */
+export type UseNetlink = Pick<Netlink, 'links' | 'addresses' | 'routes'>;
+
+type AskUse = (pfs: readonly PciPf[], report: (unread: Unread) => void) => Promise<Use>;
+
+/** Asks again and again. A netdev that can't be asked for stays as it was; one that never could makes its vf unread. */
+export function askUse(netlink: UseNetlink): AskUse {
+  const routesOf = makeRouteQuestion(netlink);
+  let last: Use & { readonly netdevs: ReadonlySet<string> } = {
+    addresses: new Map(),
+    routes: new Map(),
+    netdevs: new Set(),
+  };
+
+  return async (pfs, report) => {
+    const vfs = new Map(pfs.flatMap((pf) => pf.vfs.flatMap((vf) => vf.netdevs.map((netdev) => [netdev, vf] as const))));
+    if (vfs.size === 0) return { addresses: new Map(), routes: new Map() };
+    try {
+      const links = (await netlink.links()).filter(({ name }) => vfs.has(name));
+      const addresses = await addressesOf(netlink, links);
+      // A netdev that is down has no routes.
+      const routes = await routesOf(
+        links.filter(({ name, up }) => up && !addresses.has(name)),
+        complain(vfs, report),
+      );
+      last = { addresses, routes, netdevs: new Set(links.map(({ name }) => name)) };
+    } catch (error) {
+      const fresh = [...vfs].filter(([netdev]) => !last.netdevs.has(netdev));
+      report({ words: messageOf(error) });
+      for (const [, { address }] of fresh) report({ address, words: messageOf(error) });
+    }
+    return last;
+  };
+}
+
+function complain(vfs: ReadonlyMap<string, PciVf>, report: (unread: Unread) => void): (netdev: string, error: unknown) => void {
+  return (netdev, error) => {
+    const address = vfs.get(netdev)?.address;
+    report({ ...(address !== undefined && { address }), words: messageOf(error) });
+  };
+}
+
+async function addressesOf(netlink: UseNetlink, links: readonly Link[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const used = (await netlink.addresses(0)).filter(({ cidr }) => !isLinkLocal(cidr));
+  const groups = Map.groupBy(used, ({ index }) => names.get(index));
+  return new Map(
+    [...groups].flatMap(([name, all]) => (name === undefined ? [] : [[name, all.map(({ cidr }) => cidr)] as const])),
+  );
+}
+
+interface Known {
+  readonly index: number;
+  readonly routes: readonly string[];
+  readonly until: number;
+}
+
+/** Milliseconds: an answer is good for a hundred times the time that it took, but no longer than this. */
+const longest = 300_000;
+
+/**
+ * Of each netdev by itself: the kernel goes through all its routes for that, but tells only those that matter. A router may have hundreds
+ * of thousands of them, which takes 20 ms.
+ */
+function makeRouteQuestion(netlink: UseNetlink) {
+  let known: ReadonlyMap<string, Known> = new Map();
+  return async (links: readonly Link[], complain: (netdev: string, error: unknown) => void): Promise<Use['routes']> => {
+    const next = new Map<string, Known>();
+    for (const { name, index } of links) {
+      const old = known.get(name);
+      const began = performance.now();
+      if (old?.index === index && began < old.until) next.set(name, old);
+      else
+        try {
+          const routes = await routesBy(netlink, index);
+          const now = performance.now();
+          next.set(name, { index, routes, until: now + Math.min(100 * (now - began), longest) });
+        } catch (error) {
+          complain(name, error);
+        }
+    }
+    known = next;
+    return new Map([...next].flatMap(([name, { routes }]) => (routes.length === 0 ? [] : [[name, routes] as const])));
+  };
+}
+
+async function routesBy(netlink: UseNetlink, oif: number): Promise<readonly string[]> {
+  try {
+    const routes = await netlink.routes({ oif });
+    return routes.filter(({ dst, gateway }) => gateway !== undefined || !isLinkLocal(dst)).map(describeRoute);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === 'ENODEV') return []; // it has just gone
+    throw error;
+  }
+}
+
+function isLinkLocal(cidr: string): boolean {
+  return /^(fe80:|ff)/i.test(cidr);
+}
+
+function describeRoute({ dst, gateway }: Route): string {
+  return gateway === undefined ? dst : `${dst} via ${gateway}`;
+}
