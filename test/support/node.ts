@@ -68,6 +68,8 @@ export interface NodeOptions {
   readonly logLevel?: string;
   /** Start the bundle in dist/ instead of the source. */
   readonly shipped?: boolean;
+  /** Where the source lies. Default: here. */
+  readonly source?: string;
   /** What the server may do. Default: what deploy/base lets it do. */
   readonly shippedAs?: Omit<Shipped, 'writable'>;
   readonly env?: Readonly<Record<string, string>>;
@@ -101,7 +103,9 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
   });
 
   const startServer = async (env: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-    const command = options.shipped ? [join(top, 'dist/smartnic-cni.mjs')] : [process.execPath, join(top, 'cni/main.ts')];
+    const command = options.shipped
+      ? [join(top, 'dist/smartnic-cni.mjs')]
+      : [process.execPath, join(options.source ?? top, 'cni/main.ts')];
     const variables = {
       SMARTNIC_CONFIG: settings,
       SMARTNIC_SOCKET: socket,
