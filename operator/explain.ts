@@ -1,17 +1,17 @@
 // `explain`: what a view says of one VF, with a reason for each pool. Pure.
 import { messageOf } from '../host/base/errors.ts';
+import { type PciAddress, parsePciAddress } from '../host/base/pci-address.ts';
 import { align } from '../host/base/table.ts';
 import type { Vf } from '../host/nic/vf.ts';
 import { numaNodes } from '../inventory/config/numa.ts';
 import type { Pool } from '../inventory/config/pool.ts';
-import { parsePciAddress } from '../inventory/config/ranges.ts';
 import { misfits } from '../inventory/config/selectors.ts';
 import { whyNot } from '../inventory/offer/offer.ts';
 import { describePfs, stateOf } from './state.ts';
 import type { View } from './view.ts';
 
 /** @throws Error that says how an address is written. */
-export function readAddress(text: string): string {
+export function readAddress(text: string): PciAddress {
   try {
     return parsePciAddress(text);
   } catch (error) {

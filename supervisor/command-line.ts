@@ -1,12 +1,13 @@
 // How a relay is started: testpmd's arguments for a pair. Pure.
-import { findPciParts, type Pair } from '../host/forwarder/forwarder.ts';
+import { isPciAddress } from '../host/base/pci-address.ts';
+import type { Pair } from '../host/forwarder/forwarder.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
 
 export type RelaySettings = Pick<TestpmdSettings, 'mainCore' | 'memory' | 'hugepages'>;
 
 /** @param worker - the CPU that forwards. */
 export function relayArguments(pair: Pair, { mainCore, memory, hugepages }: RelaySettings, worker: number): readonly string[] {
-  const isPci = findPciParts(pair.device) !== undefined;
+  const isPci = isPciAddress(pair.device);
   return [
     // By CPU, so that both may be the same one, as on small machines.
     ...['--lcores', `0@${mainCore},1@${worker}`],

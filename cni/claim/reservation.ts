@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
+import { isPciAddress } from '../../host/base/pci-address.ts';
 import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
 import type { PodName } from '../../host/kube/podresources.ts';
 import type { VnicType } from '../../vnic/index.ts';
@@ -56,17 +57,13 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
 
 /** As messages name it. */
 export function nameOf(id: string): string {
-  return isPci(id) ? `VF ${id}` : `slot ${id}`;
-}
-
-function isPci(id: string): boolean {
-  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(id);
+  return isPciAddress(id) ? `VF ${id}` : `slot ${id}`;
 }
 
 /** From here on an id may become a part of a path. */
 function requireKind(id: string, resource: string, { type, kind }: Pick<Wish, 'type' | 'kind'>): void {
   const refuse = (why: string) => new CniError(codes.invalidConfig, `${id}: was allocated as ${resource}, ${why}`);
-  if (isPci(id)) {
+  if (isPciAddress(id)) {
     if (kind === 'vf') return;
     throw refuse(`a VF, but this node's forwarder is ovs-dpdk, which takes none; give its pool "slots" instead of "selectors"`);
   }

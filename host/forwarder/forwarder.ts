@@ -42,11 +42,3 @@ export interface Forwarder extends AsyncDisposable {
 
 /** A port of the bridge that no netdev stands behind. */
 export type MadePort = Required<Pick<NewPort, 'type' | 'options' | 'mtuRequest'>>;
-
-/** The parts of a PCI address, or undefined for the name of a netdev. */
-export function findPciParts(device: string) {
-  const [whole, domain = '', bus = '', slot = '', fn = ''] =
-    /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/i.exec(device) ?? [];
-  const number = (text: string) => Number.parseInt(text, 16);
-  return whole === undefined ? undefined : { domain: number(domain), bus: number(bus), slot: number(slot), function: number(fn) };
-}

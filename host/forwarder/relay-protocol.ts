@@ -3,11 +3,15 @@
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { explain } from '../base/explain.ts';
+import { isPciAddress } from '../base/pci-address.ts';
 import type { Attached } from './forwarder.ts';
 
-const device = z.string().regex(/^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[A-Za-z0-9][A-Za-z0-9_.-]{0,14})$/, {
-  error: 'is neither a PCI address in lower case nor the name of a netdev',
-});
+const device = z
+  .string()
+  .refine(
+    (text) => isPciAddress(text) || /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(text),
+    'is neither a PCI address in lower case nor the name of a netdev',
+  );
 const socket = z
   .string()
   .max(107)

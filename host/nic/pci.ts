@@ -2,6 +2,7 @@
 // bound to. Not what the kernel's network side says of them (host/nic/nics.ts puts both together).
 
 import type { Machine } from '../base/machine.ts';
+import { isPciAddress, type PciAddress } from '../base/pci-address.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
 import { type Report, readOr } from '../base/unread.ts';
 import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from '../kernel/sysfs.ts';
@@ -9,8 +10,7 @@ import type { IommuGroup } from './vf.ts';
 
 /** What every PCI function has. Ids are four hex digits, lower-case, without 0x. */
 export interface PciFunction {
-  /** `dddd:bb:dd.f`, lower-case. */
-  readonly address: string;
+  readonly address: PciAddress;
   readonly vendor: string;
   readonly device: string;
   /** Absent: bound to no driver. */
@@ -142,7 +142,7 @@ function readFunction(path: string, address: string): PciFunction | undefined {
   // One read tells ids and driver: `DRIVER=igbvf\nPCI_CLASS=20000\nPCI_ID=8086:10CA\n…`
   const uevent = readText(`${path}/uevent`);
   const [, vendor, device] = /^PCI_ID=([0-9A-F]+):([0-9A-F]+)$/im.exec(uevent ?? '') ?? [];
-  if (vendor === undefined || device === undefined) return undefined;
+  if (vendor === undefined || device === undefined || !isPciAddress(address)) return undefined;
   const driver = /^DRIVER=(.+)$/m.exec(uevent ?? '')?.[1];
   const numaNode = readInteger(`${path}/numa_node`) ?? -1;
   // Its folder `net` is there as long as it has a netdev anywhere; sysfs lists only those of our own namespace in it.

@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
+import { isPciAddress } from '../base/pci-address.ts';
 import type { Report } from '../base/unread.ts';
 import { listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 
@@ -14,7 +15,7 @@ export const quarantineDir = '/var/lib/smartnic/quarantine';
 /** By PCI address: why. A marker that can't be read is one all the same, and reported. @throws Error when the directory can't be listed. */
 export function readQuarantine(host: Machine, report: Report = () => {}): ReadonlyMap<string, string> {
   const names = listDirectory(onHost(host, quarantineDir));
-  const addresses = names.filter((name) => /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(name));
+  const addresses = names.filter(isPciAddress);
   return new Map(
     addresses.flatMap((address) => {
       const reason = findQuarantine(host, address, report);

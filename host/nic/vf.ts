@@ -1,4 +1,5 @@
 // What a physical function (pf) and a virtual function (vf) of a NIC are, as read from the machine. Records only; host/nic/pci.ts reads them.
+import type { PciAddress } from '../base/pci-address.ts';
 
 export type EswitchMode = 'legacy' | 'switchdev';
 
@@ -12,8 +13,7 @@ export interface IommuGroup {
 }
 
 export interface Pf {
-  /** PCI address `dddd:bb:dd.f`, lower-case. */
-  readonly address: string;
+  readonly address: PciAddress;
   /** Its uplink netdev; absent when it has none (bound to vfio-pci, in another namespace). */
   readonly netdev?: string;
   /** Four hex digits, lower-case, without 0x. */
@@ -31,8 +31,8 @@ export interface Pf {
 }
 
 export interface Vf {
-  /** PCI address `dddd:bb:dd.f`, lower-case: the device id that kubelet sees. */
-  readonly address: string;
+  /** The device id that kubelet sees. */
+  readonly address: PciAddress;
   readonly pf: Pf;
   /** N of the pf's virtfnN. */
   readonly index: number;

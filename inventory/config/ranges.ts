@@ -1,4 +1,5 @@
 // Parses what users write about pfs and vfs: `ens1f0#0-3,7`, PCI addresses, hex ids. Pure; errors say what was expected, with an example.
+import { parsePciAddress } from '../../host/base/pci-address.ts';
 import type { PfRange } from './selectors.ts';
 
 /** The most vfs a pf can have (SR-IOV's TotalVFs is 16 bits wide). */
@@ -20,14 +21,6 @@ function parsePart(part: string): readonly number[] {
   if (from > to) throw new Error(`has the range ${part}, which ends before it begins; write ${to}-${from}`);
   if (to > mostVfs) throw new Error(`has the VF number ${to}, but a PF has at most ${mostVfs + 1} VFs, counted from 0`);
   return Array.from({ length: to - from + 1 }, (_, at) => from + at);
-}
-
-/** Lower-case `dddd:bb:dd.f`; a missing domain is 0000. @throws Error as parsePfRange. */
-export function parsePciAddress(text: string): string {
-  const { domain = '0000', rest } =
-    /^(?:(?<domain>[0-9a-f]{4,8}):)?(?<rest>[0-9a-f]{2}:[01][0-9a-f]\.[0-7])$/i.exec(text)?.groups ?? {};
-  if (rest === undefined) throw new Error('is not a PCI address; write it as lspci -D does: 0000:3b:02.6');
-  return `${domain}:${rest}`.toLowerCase();
 }
 
 /** `rootDevices`: a range whose PF is a PCI address. @throws Error as parsePfRange. */

@@ -3,10 +3,11 @@
 import * as z from 'zod/mini';
 import { defined } from '../../host/base/defined.ts';
 import { messageOf } from '../../host/base/errors.ts';
+import { parsePciAddress } from '../../host/base/pci-address.ts';
 import { vfDrivers } from '../../vnic/drivers.ts';
 import { type OfferedType, offeredTypes, offers } from '../../vnic/index.ts';
 import { numaPolicies } from './numa.ts';
-import { parsePciAddress, parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
+import { parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
 import { domainProblem, resourceNameProblem } from './resource-name.ts';
 import { capabilities, type Selector, selectorKeys } from './selectors.ts';
 

@@ -1,6 +1,7 @@
 // One selector of the SR-IOV network device plugin's config.json as one of ours. Pure; what is not honoured is said through `warn`.
 import { messageOf } from '../../host/base/errors.ts';
-import { parsePciAddress, parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
+import { parsePciAddress } from '../../host/base/pci-address.ts';
+import { parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
 import type { Selector } from './selectors.ts';
 import { entriesOf, type Fields } from './sriovdp-fields.ts';
 

@@ -74,7 +74,7 @@ interface Gone {
 
 /** Vfs that a pod has and the machine has no longer. Others that are gone are simply not listed any more. */
 function findGone(state: HealthState, { nics, held, now }: Present): ReadonlyMap<string, readonly Gone[]> {
-  const there = new Set(nics.vfs.map((vf) => vf.address));
+  const there: ReadonlySet<string> = new Set(nics.vfs.map((vf) => vf.address));
   return new Map(
     [...state.units].map(([resource, units]) => [
       resource,

@@ -2,6 +2,7 @@
 import { deepEqual, equal, fail, ok } from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parsePciAddress } from '../../host/base/pci-address.ts';
 import { inNetns, openNetns } from '../../host/kernel/netns.ts';
 import { readSockets } from '../../host/kernel/numa.ts';
 import { listDirectory, readText } from '../../host/kernel/sysfs.ts';
@@ -105,8 +106,13 @@ describe('the real kernel', () => {
       };
       using questions = openKernelQuestions({ root: '/', netlink: () => counting });
       const ids = { vendor: '8086', device: '10ca', driver: 'igbvf', netdevElsewhere: false };
-      const vfs = netdevs.map((netdev, index) => ({ ...ids, address: `0000:41:10.${index}`, index, netdevs: [netdev] }));
-      const pf = { ...ids, address: '0000:41:00.0', netdevs: [], numVfs: 1, totalVfs: 1, vfs };
+      const vfs = netdevs.map((netdev, index) => ({
+        ...ids,
+        address: parsePciAddress(`41:10.${index}`),
+        index,
+        netdevs: [netdev],
+      }));
+      const pf = { ...ids, address: parsePciAddress('0000:41:00.0'), netdevs: [], numVfs: 1, totalVfs: 1, vfs };
       const { addresses, routes, unread } = await questions.ask([pf], []);
       deepEqual(unread, []);
       return { addresses, routes, told };

@@ -1,5 +1,6 @@
 // Vfs and resources out of nothing, for tests of the device plugin: no machine behind them.
 
+import { parsePciAddress } from '../../host/base/pci-address.ts';
 import type { Vf } from '../../host/nic/vf.ts';
 import type { Resource } from '../../inventory/offer/resource.ts';
 
@@ -7,10 +8,10 @@ import type { Resource } from '../../inventory/offer/resource.ts';
 export function someVf(pf: number, index: number, differing: Partial<Vf> = {}): Vf {
   const bus = pf.toString(16).padStart(2, '0');
   const slot = (1 + Math.floor(index / 8)).toString(16).padStart(2, '0');
-  const address = `0000:${bus}:${slot}.${index % 8}`;
+  const address = parsePciAddress(`${bus}:${slot}.${index % 8}`);
   return {
     address,
-    pf: { address: `0000:${bus}:00.0`, vendor: '8086', device: '1521', numVfs: 256, totalVfs: 256 },
+    pf: { address: parsePciAddress(`${bus}:00.0`), vendor: '8086', device: '1521', numVfs: 256, totalVfs: 256 },
     index,
     vendor: '8086',
     device: '1520',

@@ -1,5 +1,6 @@
 // The messages of virtio-forwarder's port control and statistics (proto/virtioforwarder.proto), to bytes and back. Pure.
-import { findPciParts, type PairName } from '../forwarder.ts';
+import { findPciParts } from '../../base/pci-address.ts';
+import type { PairName } from '../forwarder.ts';
 import { decodeFields, encodeFields, type Fields } from './wire.ts';
 
 /** PortControlRequest.Op */

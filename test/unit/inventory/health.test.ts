@@ -1,5 +1,6 @@
 import { deepEqual, equal, match } from 'node:assert/strict';
 import fc from 'fast-check';
+import { parsePciAddress } from '../../../host/base/pci-address.ts';
 import type { Nics } from '../../../host/nic/nics.ts';
 import type { Pf, Vf } from '../../../host/nic/vf.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';
@@ -8,7 +9,7 @@ import type { Facts } from '../../../inventory/health/reasons.ts';
 import { makeOffer } from '../../../inventory/offer/offer.ts';
 
 const pf: Pf = {
-  address: '0000:41:00.0',
+  address: parsePciAddress('0000:41:00.0'),
   vendor: '8086',
   device: '10c9',
   numVfs: 2,
@@ -18,7 +19,7 @@ const pf: Pf = {
 };
 
 function vf(index: number, more: Partial<Vf> = {}): Vf {
-  const address = `0000:41:10.${index}`;
+  const address = parsePciAddress(`0000:41:10.${index}`);
   const iommuGroup = { id: 10 + index, noiommu: false, members: [address] };
   return { address, pf, index, vendor: '8086', device: '10ca', driver: 'igbvf', iommuGroup, inUse: [], ...more };
 }

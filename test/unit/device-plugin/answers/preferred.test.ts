@@ -9,7 +9,7 @@ import { someResource, someVfs, withProblems } from '../../../support/resources.
 const direct = 'smartnic.io/direct';
 const forwarder = 'smartnic.io/virtio-forwarder';
 const vfs = someVfs([1, 2, 3], 4);
-const all = vfs.map((vf) => vf.address);
+const all: readonly string[] = vfs.map((vf) => vf.address);
 
 function offering(resources: readonly Resource[], held: Readonly<Record<string, string>> = {}): Snapshot {
   return {

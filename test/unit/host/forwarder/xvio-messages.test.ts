@@ -44,8 +44,8 @@ describe("virtio-forwarder's messages", () => {
     const hex = (length: number) =>
       fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
     const address = fc
-      .tuple(hex(4), hex(2), hex(2), fc.nat(7))
-      .map(([domain, bus, slot, fn]) => `${domain}:${bus}:${slot}.${fn}`);
+      .tuple(hex(4), hex(2), fc.nat(0x1f), fc.nat(7))
+      .map(([domain, bus, slot, fn]) => `${domain}:${bus}:${slot.toString(16).padStart(2, '0')}.${fn}`);
     const paths = fc.string({ unit: 'grapheme', maxLength: 40 }).map((text) => `/${text}`);
     fc.assert(
       fc.property(address, fc.nat(0xffff_ffff), paths, (address, number, path) => {

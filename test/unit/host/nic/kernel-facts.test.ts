@@ -1,5 +1,6 @@
 // What is known when the kernel does not answer one of its questions: everything else, and what it answered before.
 import { deepEqual, equal } from 'node:assert/strict';
+import { parsePciAddress } from '../../../../host/base/pci-address.ts';
 import type { Link } from '../../../../host/netlink/netlink.ts';
 import { text, u16 } from '../../../../host/netlink/wire/codec.ts';
 import { NetlinkError } from '../../../../host/netlink/wire/error.ts';
@@ -15,11 +16,11 @@ const ids = { vendor: '15b3', device: '101e', driver: 'mlx5_core', netdevElsewhe
 function pf(address: string, ...netdevs: readonly string[]): PciPf {
   const vfs = netdevs.map((netdev, index) => ({
     ...ids,
-    address: `${address.slice(0, -4)}01.${index}`,
+    address: parsePciAddress(`${address.slice(0, -4)}01.${index}`),
     index,
     netdevs: [netdev],
   }));
-  return { ...ids, address, netdevs: [], numVfs: vfs.length, totalVfs: 8, vfs };
+  return { ...ids, address: parsePciAddress(address), netdevs: [], numVfs: vfs.length, totalVfs: 8, vfs };
 }
 
 const pfs = [pf(one, 'v0', 'v1'), pf(other)];
