@@ -54,6 +54,8 @@ function mounts(folders: readonly string[], procSysNet: boolean): string {
     ...(procSysNet ? ['mount --bind /proc/sys/net /mnt/proc/sys/net'] : []),
     'mount --bind /proc/sys /proc/sys',
     'mount -o remount,bind,ro /proc/sys',
+    // Kubelet would make all of them. What lies in /run is gone with the machine; nothing else is made here that stays.
+    ...folders.map((folder) => (folder.startsWith('/run/') ? `mkdir -p ${folder}` : ':')),
     ...folders.map((folder) => `[ ! -d ${folder} ] || mount --rbind ${folder} ${folder}`),
     'mount -o remount,bind,ro /',
     'exec "$@"',
