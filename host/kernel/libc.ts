@@ -170,7 +170,8 @@ export function whenReadable(fd: number): Promise<void> {
   });
 }
 
-function succeed(result: number, attempt: string): number {
+/** The result of a C call that says -1 when it has failed. @throws SystemError with its errno. */
+export function succeed(result: number, attempt: string): number {
   if (result >= 0) return result;
   throw new SystemError(attempt, koffi.errno());
 }

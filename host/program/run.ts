@@ -1,7 +1,5 @@
 // The only place that runs programs: argument lists (no shell), LC_ALL=C, a time limit, a limit of output, output as text.
-import { existsSync } from 'node:fs';
-import { SystemError } from '../kernel/libc.ts';
-import { type Program, type Running, spawn } from './spawn.ts';
+import { type Running, spawn } from './spawn.ts';
 
 export interface RunOptions {
   /** The program's stdin. */
@@ -27,7 +25,7 @@ const [glance, dying] = [100, 1000];
 
 /** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
 export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
-  using running = start({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
+  using running = spawn({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
   const problem = await watch(running, timeout, maxBuffer);
   if (problem !== undefined) throw new Error(`${file} ${problem}`);
   const { exitCode, signal, ...output } = running.result();
@@ -35,23 +33,6 @@ export const run: Run = async (file, args, { input = '', env = pathOnly(), timeo
   if (exitCode === undefined)
     throw new Error(`${file} died of signal ${signal}${stderr.trim() === '' ? '' : `: ${stderr.trim().slice(-500)}`}`);
   return { exitCode, stdout, stderr };
-};
-
-/** The kernel has one word for a file that is missing and for a file whose interpreter is, as a shell script's in an image without a shell. */
-function start(program: Program): Running {
-  try {
-    return spawn(program);
-  } catch (error) {
-    const hint = error instanceof SystemError && existsSync(program.file) ? hints[error.code] : undefined;
-    if (hint === undefined || !(error instanceof Error)) throw error;
-    throw new Error(`${error.message}; ${hint}`, { cause: error });
-  }
-}
-
-const hints: Readonly<Record<string, string>> = {
-  ENOENT: "the file is there, but not what runs it: its first line's interpreter, or its dynamic loader",
-  ENOEXEC: 'it is no program for this machine, nor a script whose first line begins with #!',
-  EACCES: 'it is not executable, or lies on a file system mounted noexec',
 };
 
 /** Waits for the end; why it had to be killed, if it had to. */

@@ -1,57 +1,11 @@
 // Starts a program without a copy of this process: posix_spawn shares the memory until exec, where libuv's fork copies page tables,
 // 5 ms of standstill at 150 MB resident. Standard streams are memory files: nothing blocks, and the output is there when the program ends.
-import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
-import koffi, { type KoffiFunc } from 'koffi';
+import { closeSync, existsSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readable, SystemError, whenReadable } from '../kernel/libc.ts';
+import { type Command, openMemoryFile, openProcess, reapChild, startProgram } from '../kernel/processes.ts';
 
-type Strings = readonly (string | null)[];
-type Bytes = Uint8Array;
-
-const libc = koffi.load(null);
-const memfdCreate: KoffiFunc<(name: string, flags: number) => number> = libc.func(
-  'int memfd_create(const char *name, unsigned int flags)',
-);
-const syscall: KoffiFunc<(number: number, a: number, b: number) => number> = libc.func(
-  'long syscall(long number, long a, long b)',
-);
-const waitpid: KoffiFunc<(pid: number, status: Bytes, options: number) => number> = libc.func(
-  'int waitpid(int pid, void *status, int options)',
-);
-const sigfillset: KoffiFunc<(set: Bytes) => number> = libc.func('int sigfillset(void *set)');
-const sigemptyset: KoffiFunc<(set: Bytes) => number> = libc.func('int sigemptyset(void *set)');
-const posixSpawnp: KoffiFunc<
-  (pid: Bytes, file: string, actions: Bytes, attributes: Bytes, argv: Strings, envp: Strings) => number
-> = libc.func(
-  'int posix_spawnp(void *pid, const char *file, void *actions, void *attributes, const char **argv, const char **envp)',
-);
-const actionsInit: KoffiFunc<(actions: Bytes) => number> = libc.func('int posix_spawn_file_actions_init(void *actions)');
-const actionsDup: KoffiFunc<(actions: Bytes, fd: number, to: number) => number> = libc.func(
-  'int posix_spawn_file_actions_adddup2(void *actions, int fd, int to)',
-);
-const actionsDestroy: KoffiFunc<(actions: Bytes) => number> = libc.func('int posix_spawn_file_actions_destroy(void *actions)');
-const attributesInit: KoffiFunc<(attributes: Bytes) => number> = libc.func('int posix_spawnattr_init(void *attributes)');
-const attributesFlags: KoffiFunc<(attributes: Bytes, flags: number) => number> = libc.func(
-  'int posix_spawnattr_setflags(void *attributes, short flags)',
-);
-const attributesDefault: KoffiFunc<(attributes: Bytes, set: Bytes) => number> = libc.func(
-  'int posix_spawnattr_setsigdefault(void *attributes, void *set)',
-);
-const attributesMask: KoffiFunc<(attributes: Bytes, set: Bytes) => number> = libc.func(
-  'int posix_spawnattr_setsigmask(void *attributes, void *set)',
-);
-
-/** Larger than the structs of any C library (glibc: 80 and 336 bytes); sigset_t is 128. */
-const structSize = 512;
-const MFD_CLOEXEC = 1;
-const SYS_pidfd_open = 434; // the same on all architectures
-const WNOHANG = 1;
-/** SETPGROUP: a group of its own, so that what it started can be killed with it. SETSIGMASK and SETSIGDEF: no signal is ignored. */
-const spawnFlags = 0x02 | 0x04 | 0x08;
-
-export interface Program {
-  readonly file: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+export interface Program extends Command {
   readonly stdin: string | Uint8Array;
 }
 
@@ -68,21 +22,47 @@ export interface Running extends Disposable {
   result(): { readonly exitCode?: number; readonly signal?: number; readonly stdout: Buffer; readonly stderr: Buffer };
 }
 
-/** Throws SystemError with the C library's words, such as ENOENT for a program that is not there. */
-export function spawn({ file, args, env, stdin }: Program): Running {
+/** @throws Error with the kernel's words, such as ENOENT for a program that is not there, and the remedy where there is one. */
+export function spawn(program: Program): Running {
+  try {
+    return begin(program);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint = machineHints[error.code] ?? (existsSync(program.file) ? fileHints[error.code] : undefined);
+    if (hint === undefined) throw error;
+    throw new Error(`${error.message}; ${hint}`, { cause: error });
+  }
+}
+
+/** The kernel has one word for a file that is missing and for a file whose interpreter is, as a shell script's in an image without a shell. */
+const fileHints: Readonly<Record<string, string>> = {
+  ENOENT: "the file is there, but not what runs it: its first line's interpreter, or its dynamic loader",
+  ENOEXEC: 'it is no program for this machine, nor a script whose first line begins with #!',
+  EACCES: 'it is not executable, or lies on a file system mounted noexec',
+};
+
+const machineHints: Readonly<Record<string, string>> = {
+  EMFILE: `this process has as many files open as it may, and ls -l /proc/${process.pid}/fd lists them`,
+  ENFILE: 'the whole machine has as many files open as it may: sysctl fs.file-nr fs.file-max',
+  EAGAIN: "no more processes are allowed here: the container's pids.max, or ulimit -u",
+  ENOMEM: 'the machine or this container is out of memory',
+  ENOSYS: 'this needs Linux 5.3 or newer',
+};
+
+function begin({ stdin, ...command }: Program): Running {
+  const attempt = `start ${command.file}`;
   using undo = new DisposableStack();
-  const memory = (name: string) => undo.adopt(memfdCreate(name, MFD_CLOEXEC), closeSync);
+  const memory = (name: string) => undo.adopt(openMemoryFile(name, attempt), closeSync);
   const [input, output, errors] = [memory('stdin'), memory('stdout'), memory('stderr')];
   const bytes = Buffer.from(stdin);
   for (let at = 0; at < bytes.length; ) at += writeSync(input, bytes, at, bytes.length - at, at);
-  const pid = start({ file, args, env }, [input, output, errors]);
-  const pidfd = syscall(SYS_pidfd_open, pid, 0);
+  const pid = startProgram(command, [input, output, errors]);
+  const pidfd = openOrKill(pid, attempt);
   const kept = undo.move();
-  const status = Buffer.alloc(4);
-  let reaped = false;
+  let status: number | undefined;
   const reap = () => {
-    reaped ||= waitpid(pid, status, WNOHANG) === pid;
-    return reaped;
+    status ??= reapChild(pid);
+    return status !== undefined;
   };
   return {
     pid,
@@ -93,7 +73,8 @@ export function spawn({ file, args, env, stdin }: Program): Running {
       if (!reap()) process.kill(-pid, 'SIGKILL');
     },
     result: () => {
-      const [word, texts] = [status.readInt32LE(), { stdout: readAll(output), stderr: readAll(errors) }];
+      if (status === undefined) throw new Error(`${command.file} has not ended yet`);
+      const [word, texts] = [status, { stdout: readAll(output), stderr: readAll(errors) }];
       const signal = word & 0x7f;
       return signal === 0 ? { exitCode: (word >> 8) & 0xff, ...texts } : { signal, ...texts };
     },
@@ -110,28 +91,19 @@ export function spawn({ file, args, env, stdin }: Program): Running {
   };
 }
 
-function start({ file, args, env }: Omit<Program, 'stdin'>, streams: readonly number[]): number {
-  const [actions, attributes, set, pid] = [
-    Buffer.alloc(structSize),
-    Buffer.alloc(structSize),
-    Buffer.alloc(128),
-    Buffer.alloc(4),
-  ];
-  actionsInit(actions);
-  streams.forEach((fd, to) => {
-    actionsDup(actions, fd, to);
-  });
-  attributesInit(attributes);
-  attributesFlags(attributes, spawnFlags);
-  sigfillset(set);
-  attributesDefault(attributes, set);
-  sigemptyset(set);
-  attributesMask(attributes, set);
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const errno = posixSpawnp(pid, file, actions, attributes, [file, ...args, null], [...variables, null]);
-  actionsDestroy(actions);
-  if (errno !== 0) throw new SystemError(`start ${file}`, errno);
-  return pid.readInt32LE();
+/** A program whose end could not be seen must not run on: nobody would know of it. */
+function openOrKill(pid: number, attempt: string): number {
+  try {
+    return openProcess(pid, attempt);
+  } catch (error) {
+    process.kill(-pid, 'SIGKILL');
+    void reapInTime(pid);
+    throw error;
+  }
+}
+
+async function reapInTime(pid: number): Promise<void> {
+  while (reapChild(pid) === undefined) await sleep(20, undefined, { ref: false });
 }
 
 function readAll(fd: number): Buffer {

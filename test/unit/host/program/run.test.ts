@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../../../host/program/run.ts';
+import { start } from '../../../../tools/program.ts';
 
 const sh = (script: string, options = {}) => run('/bin/sh', ['-c', script], options);
 
@@ -70,6 +71,26 @@ describe('running a program', () => {
       await assert.rejects(
         run(script('echo without a first line\n'), []),
         /script: ENOEXEC .*; .* nor a script whose first line/,
+      );
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('says what to do when no descriptors are left, and leaves neither a running program nor a zombie nor an open file', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sn-run-'));
+    const script = join(import.meta.dirname, '../../../support/few-descriptors.ts');
+    try {
+      const { stdout } = await start('prlimit', ['--nofile=100', process.execPath, script, join(directory, 'file')], {
+        timeout: 50_000,
+      });
+      const told = stdout.split('\n').map((line) => JSON.parse(line));
+      const failed = told.filter(({ outcome }) => outcome !== 'exit 0');
+      const calls = failed.map(({ outcome }) => /^start \/bin\/sh: (\w+): EMFILE .*; .*\/fd lists them$/.exec(outcome)?.[1]);
+      assert.deepEqual(calls, ['memfd_create', 'memfd_create', 'memfd_create', 'pidfd_open']);
+      assert.deepEqual(
+        told.map(({ ran, more, children }) => [ran, more, children]),
+        told.map(({ outcome }) => [outcome === 'exit 0', 0, '']),
       );
     } finally {
       rmSync(directory, { recursive: true });
