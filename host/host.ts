@@ -1,4 +1,4 @@
-// The machine as one record. Everything that touches it takes a Host first, so that tests run on machines of their own side by side.
+// The machine as one record. Everything that touches the machine takes a Host as its first argument, so that tests run side by side on machines of their own.
 
 import type { Logger } from './base/log.ts';
 import type { Machine, Stepping } from './base/machine.ts';
@@ -12,6 +12,6 @@ export interface Host extends Machine, Stepping, Netlinks {
   readonly run: Run;
   /** The (shared, reconnecting) connection to the OVSDB server at `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`. */
   readonly ovsdb: (address: string) => Ovsdb;
-  /** Of virtio-forwarder ports; absent: none is configured on this node. */
+  /** The forwarder of virtio-forwarder ports. Absent: this node has none. */
   readonly forwarder?: Forwarder;
 }

@@ -1,11 +1,11 @@
-// How long to wait before the next attempt: 100 ms, doubled after each failure, at most 5 s; less when somebody is waiting.
+// How long to wait before the next attempt: 100 ms, doubled after each failure, at most 5 s. Shorter when somebody waits for it.
 
 export interface BackOff {
   /** Resolves when the next attempt is due. */
   pause(): Promise<void>;
-  /** Somebody needs it now: a pause under way ends within 100 ms, whatever it has grown to. */
+  /** Call it when somebody needs the attempt now. A pause that is under way then ends within 100 ms. */
   hurry(): void;
-  /** The attempt was a success. */
+  /** Call it when the attempt succeeded. */
   reset(): void;
 }
 

@@ -5,6 +5,6 @@ type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? never : K
 };
 
 export function defined<T extends object>(record: T): Defined<T> {
-  // The filter has just made true what the type says.
+  // The filter removed exactly the members that the type leaves out.
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

@@ -1,6 +1,6 @@
-// Errors of the machine. What they mean to a runtime or to kubelet is decided where they are caught (cni/protocol/errors.ts, device-plugin).
+// Errors of the machine. Who catches them decides what they mean to a runtime or to kubelet (cni/protocol/errors.ts, device-plugin).
 
-/** Something outside is down or not there yet: the same call can succeed later. CNI code 11, never "misconfigured". */
+/** Something outside is down or not there yet, so the same call can succeed later. The CNI server answers with code 11, never with "misconfigured". */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }

@@ -1,9 +1,9 @@
-// Turns zod's findings into sentences that name key, value and what is allowed: used wherever something from outside is read.
+// Turns zod's findings into sentences that name the key, the value and what is allowed. Everything that reads text from outside uses it.
 import type { z } from 'zod';
 
 type Issue = z.core.$ZodIssue;
 
-/** The keys to offer for an unknown one, by the path of the object it stands in; `''`: at the top. */
+/** The known keys of each object, by the object's path; `''` is the top. An error about an unknown key lists them. */
 type Known = Readonly<Record<string, readonly string[]>>;
 
 /** One sentence per finding, joined by `; `. */
@@ -17,7 +17,7 @@ export function explain(
 
 function explainIssue(issue: Issue, input: unknown, known: Known): string {
   if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, known);
-  // A union's own text is only "Invalid input", unless its schema brings a better one: the branch that got furthest says more.
+  // A union's own text is only "Invalid input", unless its schema has a better one. The branch that got furthest says more.
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     const [best] = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
     if (best !== undefined) return explainIssue({ ...best, path: [...issue.path, ...best.path] }, input, known);
@@ -27,11 +27,11 @@ function explainIssue(issue: Issue, input: unknown, known: Known): string {
   const value = valueAt(input, issue.path);
   const key = keyOf(issue.path);
   if (value === undefined) {
-    // Of a discriminator zod tells the words that there are.
+    // For a discriminator, zod lists the allowed words.
     const words = 'options' in issue && Array.isArray(issue.options) ? `; it is one of ${issue.options.join(', ')}` : '';
     return `${key}: is missing${words}`;
   }
-  // What another parser said may begin with the value already.
+  // The text of another parser may begin with the value already.
   return issue.message.startsWith(show(value)) ? `${key}: ${issue.message}` : `${key}: ${show(value)} ${expectation(issue)}`;
 }
 
@@ -74,13 +74,13 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-/** A value as JSON, cut where it would bury the sentence it stands in. */
+/** A value as JSON, cut off where it would make its sentence unreadable. */
 export function show(value: unknown): string {
   const text = stringify(value);
   return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
-/** JSON.parse reads deeper than JSON.stringify can go. */
+/** JSON.parse reads more levels than JSON.stringify can write. */
 function stringify(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);

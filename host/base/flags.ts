@@ -2,7 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { messageOf } from './errors.ts';
 
-/** @throws Error that names the flag, and for an unknown one those that there are. */
+/** @throws Error that names the flag; for an unknown flag it lists the known ones. */
 export function parseFlags<const T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config);
@@ -11,7 +11,7 @@ export function parseFlags<const T extends ParseArgsConfig>(config: T): ReturnTy
   }
 }
 
-/** Node's messages go on to speak of positional arguments; only their beginnings are of use here. */
+/** Node's messages end with advice about positional arguments. Only their beginning is useful here. */
 function inWords(message: string, known: readonly string[]): string {
   const flag = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message)?.[1];
   if (message.startsWith('Unknown option')) {

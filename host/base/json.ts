@@ -1,4 +1,4 @@
-// What JSON.parse gave, narrowed.
+// Narrows the type of what JSON.parse returned.
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,4 +1,4 @@
-// The log: JSON lines on stderr, nothing ever on stdout.
+// The log: JSON lines on stderr. It never writes to stdout.
 import { type Logger, pino } from 'pino';
 import { openLines } from './lines.ts';
 

@@ -1,10 +1,10 @@
-// Long synchronous work in steps: done at once, or in slices between which others get their turn (kubelet waits for an answer in
-// milliseconds). The work is a generator that yields wherever it could pause.
+// Long synchronous work, done at once or in slices. Between the slices others get their turn, because kubelet waits milliseconds for an
+// answer. The work is a generator that yields wherever it can pause.
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 
 export type Steps<T> = Generator<undefined, T>;
 
-/** Milliseconds of work at a stretch. */
+/** Milliseconds of work in one slice. */
 const slice = 2;
 
 export async function inTurns<T>(work: Steps<T>): Promise<T> {

@@ -1,7 +1,7 @@
-// A limit to how long an answer is waited for, where a late one is of no use.
+// Limits how long an answer is waited for, where a late answer is useless.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The answer; what `late` gives when it has not come within so many milliseconds, and then a failure of it is nobody's concern. */
+/** Resolves with the answer, or with what `late` gives when no answer came within that many milliseconds. A failure after that is ignored. */
 export async function within<T>(milliseconds: number, answer: Promise<T>, late: () => T): Promise<T> {
   const timer = new AbortController();
   answer.catch(() => {});

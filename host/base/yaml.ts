@@ -1,8 +1,8 @@
-// A YAML file of ours as a value. Where lines matter for more than syntax: inventory/config/positions.ts.
+// Parses one of our YAML files. inventory/config/positions.ts does it where errors need the line of each value.
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { messageOf } from './errors.ts';
 
-/** Null for an empty document. @throws Error of one line: file, line where there is one, and what is wrong. */
+/** Returns null for an empty document. @throws Error of one line: the file, the line if it is known, and what is wrong. */
 export function parseYaml(text: string, path: string): unknown {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });

@@ -1,8 +1,8 @@
-// A file that one process at a time may hold. The kernel takes the lock back however its holder ends, so none is ever stale.
+// A file that only one process at a time can hold. The kernel releases the lock however its holder ends, so a lock is never stale.
 import { closeSync, openSync } from 'node:fs';
 import { lockFile } from '../kernel/libc.ts';
 
-/** Holds the file, which is made if need be, until this process ends; false when another one holds it. flock(2) */
+/** Creates the file if it is missing, and holds it until this process ends. False when another process holds it. flock(2) */
 export function claimFile(path: string): boolean {
   const fd = open(path);
   let claimed = false;

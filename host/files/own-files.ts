@@ -1,5 +1,5 @@
-// Small files of ours in a directory that others use as well: written whole, changed only when they differ, removed when they are no
-// longer wanted. Which ones are ours stands in an index beside them, so that a restart neither forgets one nor touches a stranger's.
+// Small files of ours in a directory that others use as well. They are written whole, only when they differ, and removed when they are no
+// longer wanted. An index beside them lists which files are ours, so that a restart neither forgets one nor touches the file of somebody else.
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
@@ -10,7 +10,7 @@ export interface FileChanges {
   readonly removed: readonly string[];
 }
 
-/** Its name begins with a dot and does not end like any of the files, so that readers of the directory pass it by. */
+/** The name begins with a dot and does not end like the files, so readers of the directory ignore it. */
 export const ownIndex = '.smartnic-files';
 
 export interface OwnFiles {
@@ -23,7 +23,7 @@ export interface OwnFiles {
 }
 
 export function openOwnFiles(directory: string): OwnFiles {
-  /** Text by name, as it lies there as far as we know; undefined: not known. */
+  /** The text of each file as far as we know, by name; undefined: not known. */
   let known: ReadonlyMap<string, string> | undefined;
   return {
     sync(wanted, thoroughly) {
@@ -59,7 +59,7 @@ function sync(directory: string, wanted: ReadonlyMap<string, string>, before: Re
   const written = [...wanted].filter(([name, text]) => before.get(name) !== text).map(([name]) => name);
   if (written.length === 0 && removed.length === 0) return { written, removed };
   mkdirSync(directory, { recursive: true, mode: 0o755 });
-  // First the index, then the files: a crash in between leaves names without files, never a file that nobody knows.
+  // The index is written first. A crash after it leaves names without files, but never a file that the index does not know.
   replace(directory, ownIndex, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
   const failures = [
     ...attemptEach(written, (name) => replace(directory, name, wanted.get(name) ?? '')),

@@ -1,9 +1,9 @@
-// A directory of our own for sockets: root's alone, so that nobody else connects (connect needs only search permission on the way).
+// A directory for our sockets that only root can enter. connect(2) needs search permission on the way, so nobody else can connect.
 import { chmodSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 
 const shared = ['/var/lib', '/var/log', '/var/tmp', '/usr/local'];
 
-/** Makes it, or makes it 0700. Throws for a directory that others need: closing /run or /tmp would stop the machine. */
+/** Creates it with mode 0700, or sets that mode. Throws for a directory that others need, because closing /run or /tmp would stop the machine. */
 export function ensurePrivateDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const [real, { mode }] = [realpathSync(path), statSync(path)];

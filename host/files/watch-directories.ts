@@ -1,5 +1,5 @@
-// Says that something changed in one of a few directories: by inotify, and by a slow tick behind it for what inotify misses
-// (a directory that is not there yet, or was deleted and made again). What changed is for the listener to find out.
+// Tells that something changed in one of a few directories, by inotify. A slow tick finds what inotify misses: a directory that does not exist
+// yet, or was deleted and made again. The listener finds out what changed.
 import { type FSWatcher, statSync, watch } from 'node:fs';
 
 export interface DirectoryWatch {
@@ -48,7 +48,7 @@ function watchOne(path: string, event: () => void): { renew(): void; close(): vo
       try {
         watcher = watch(path, event).on('error', close);
       } catch {
-        // Gone again, or no inotify watch left: the tick looks again.
+        // The directory is gone again, or inotify has no watches left. The tick looks again.
       }
     },
     close,

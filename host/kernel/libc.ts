@@ -1,5 +1,5 @@
-// The few C library calls that Node has no word for, bound by koffi. Numbers are Linux' on x86-64 and arm64 (both little-endian).
-// Not a wrapper of the whole C library: what Node can do on a file descriptor (open, close, fstat) is done by node:fs.
+// The few calls of the C library that Node lacks, bound by koffi. The numbers are those of Linux on x86-64 and arm64 (both little-endian).
+// This does not wrap the whole C library: node:fs opens, closes and inspects file descriptors.
 import koffi, { type KoffiFunc } from 'koffi';
 
 /** A call of the C library that failed: `code` is the name of its errno, such as `EPERM`. */
@@ -15,7 +15,7 @@ export class SystemError extends Error {
   }
 }
 
-/** The process itself: the C library that Node was linked with, whatever its file is called (glibc, musl). */
+/** The process itself, which has the C library that Node was linked with, whatever its file is called (glibc, musl). */
 const libc = koffi.load(null);
 
 type Bytes = Uint8Array;
@@ -56,15 +56,15 @@ export function describeErrno(errno: number): string {
   return `${errnoName(errno)} ${strerror(errno)}`;
 }
 
-/** The kernel's own word where the C library has two for a number, and a name it uses inside but lets slip out (linux/errno.h). */
+/** The kernel's name where the C library has two names for a number, and a name that is meant for inside the kernel but gets out (linux/errno.h). */
 const kernelErrnos: Readonly<Record<number, string>> = { 95: 'EOPNOTSUPP', 524: 'ENOTSUPP' };
 
-/** Moves the calling thread into the namespace of that descriptor. Only netns.ts has a use for it. */
+/** Moves the calling thread into the namespace of that descriptor. Only for netns.ts. */
 export function setns(fd: number, type: number): void {
   succeed(setnsRaw(fd, type), 'setns');
 }
 
-/** Gives the calling thread a new namespace of its own. Only netns.ts has a use for it. */
+/** Gives the calling thread a new namespace of its own. Only for netns.ts. */
 export function unshare(type: number): void {
   succeed(unshareRaw(type), 'unshare');
 }
@@ -92,7 +92,7 @@ export function setSocketOption(fd: number, level: number, name: number, value: 
   succeed(setsockoptRaw(fd, level, name, bytes, bytes.length), `set socket option ${level}/${name} to ${value}`);
 }
 
-/** Locks an open file for this process alone, without waiting; false: another one holds it. Only file-lock.ts has a use for it. */
+/** Locks an open file for this process alone, without waiting. False: another process holds it. Only for file-lock.ts. */
 export function lockFile(fd: number, attempt: string): boolean {
   const [LOCK_EX, LOCK_NB] = [2, 4];
   if (flockRaw(fd, LOCK_EX | LOCK_NB) === 0) return true;
@@ -101,7 +101,7 @@ export function lockFile(fd: number, attempt: string): boolean {
   throw new SystemError(attempt, errno);
 }
 
-/** Gives a mount that is there other flags. Only mounts.ts has a use for it. */
+/** Gives an existing mount other flags. Only for mounts.ts. */
 export function remount(target: string, flags: number): void {
   succeed(mountRaw('none', target, null, flags, null), `mount ${target} with other flags`);
 }

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { remount } from './libc.ts';
 
-/** Pure. The options of the mount on that very place; undefined when nothing is mounted there. @param text - of /proc/self/mountinfo. */
+/** Pure. The options of the mount at exactly this path; undefined when nothing is mounted there. @param text - the text of /proc/self/mountinfo. */
 export function mountOptions(text: string, place: string): readonly string[] | undefined {
-  // ID, parent, device, root, mount point, options; of several on one place the last one counts.
+  // Fields: ID, parent, device, root, mount point, options. Of several mounts at one path the last one counts.
   const mounts = text.split('\n').map((line) => line.split(' '));
   return mounts.findLast(([, , , , point]) => point === place)?.[5]?.split(',');
 }
@@ -12,10 +12,10 @@ export function mountOptions(text: string, place: string): readonly string[] | u
 const MS_REMOUNT = 0x20;
 const MS_BIND = 0x1000;
 const MS_NOSYMFOLLOW = 0x100;
-/** Those that a remount must name again to keep. */
+/** A remount loses these options unless it names them again. */
 const flags: Readonly<Record<string, number>> = { ro: 0x1, nosuid: 0x2, nodev: 0x4, noexec: 0x8 };
 
-/** Symbolic links below that mount lead nowhere from now on, in our mount namespace. @throws Error where it can't be so (Linux before 5.10). */
+/** From now on, symbolic links below that mount lead nowhere in our mount namespace. @throws Error where the kernel can't do that (Linux before 5.10). */
 export function forbidSymlinks(place: string): void {
   const options = mountOptions(readFileSync('/proc/self/mountinfo', 'utf8'), place);
   if (options === undefined) throw new Error(`${place} is no mount of its own`);

@@ -1,12 +1,12 @@
-// Network namespaces: held by a descriptor, told apart by inode, and entered only for the length of one synchronous function.
+// Network namespaces. A descriptor holds one, the inode tells one from another, and a thread enters one only for the length of one synchronous function.
 import { closeSync, constants, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { messageOf } from '../base/errors.ts';
 import { ioctl, setns, unshare } from './libc.ts';
 
-/** A network namespace that stays alive, and this one, until disposed, even when its name is removed. */
+/** A network namespace. Until it is disposed it stays alive and stays the same one, even when its name is removed. */
 export interface Netns extends Disposable {
   readonly fd: number;
-  /** As it was opened; may be gone by now. */
+  /** The path as it was opened. It may be gone by now. */
   readonly path: string;
   readonly dev: bigint;
   readonly ino: bigint;
@@ -27,12 +27,12 @@ export function openNetns(path: string): Netns {
   }
 }
 
-/** The namespace that the calling thread is in; not /proc/self, which is always the main thread's. */
+/** The namespace of the calling thread. /proc/self would always be that of the main thread. */
 export function ownNetns(): Netns {
   return openNetns('/proc/thread-self/ns/net');
 }
 
-/** A new namespace without a name: it ends with its last descriptor, and then the kernel gives its hardware back to the machine. */
+/** A new namespace without a name. It ends with its last descriptor, and then the kernel gives its hardware back to the machine. */
 export function makeNetns(): Netns {
   using own = ownNetns();
   try {
@@ -53,8 +53,8 @@ export function sameNetns(a: Pick<Netns, 'dev' | 'ino'>, b: Pick<Netns, 'dev' | 
 
 /**
  * Runs a synchronous function with the calling thread in another network namespace.
- * The function must not start anything that lives on (a program, a worker, an asynchronous call): it would stay in there.
- * If the thread cannot come back, the process aborts, because everything it did next would hit the wrong namespace.
+ * The function must not start anything that lives on (a program, a worker, an asynchronous call), because that would stay in the namespace.
+ * If the thread can't come back, the process aborts, because everything that it did next would happen in the wrong namespace.
  * @throws SystemError when the namespace cannot be entered, and whatever `fn` throws.
  */
 export function inNetns<T>(netns: Netns, fn: () => T extends PromiseLike<unknown> ? never : T): T {
@@ -90,7 +90,7 @@ function comeBack(from: string, own: Netns): void {
 
 function open(path: string): number {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a FIFO must not hold us here
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // opening a FIFO must not block
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const hint = code === 'ENOENT' ? 'there is none' : messageOf(error);

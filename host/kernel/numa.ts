@@ -21,7 +21,7 @@ export function readSockets(host: Machine, report: Report): ReadonlyMap<number, 
   return new Map([...bySocket.values()].flatMap((together) => together.map((node) => [node, together] as const)));
 }
 
-/** A node's processors are all on one socket, so its first one tells. */
+/** All processors of a node are on one socket, so the first one is enough. */
 function findSocket(host: Machine, node: number): number | undefined {
   const cpu = /^\d+/.exec(readText(onHost(host, `/sys/devices/system/node/node${node}/cpulist`)) ?? '')?.[0]; // `0-7,16-23`
   if (cpu === undefined) return undefined;

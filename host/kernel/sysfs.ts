@@ -1,15 +1,15 @@
-// Small synchronous readers for /sys and /proc: what is absent is undefined (or empty), everything else that fails is thrown with its path.
-// Synchronous on purpose: sysfs answers from memory, and a scan of 512 VFs is many small reads.
+// Small synchronous readers for /sys and /proc. What is absent is undefined (or empty); every other failure is thrown with its path.
+// They are synchronous on purpose: sysfs answers from memory, and a scan of 512 VFs consists of many small reads.
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Machine } from '../base/machine.ts';
 
-/** A path of the machine below `host.root`; `path` is as the machine sees it, e.g. `/sys/class/net`. */
+/** Where a path of the machine, e.g. `/sys/class/net`, lies below `host.root`. */
 export function onHost(host: Machine, path: string): string {
   return join(host.root, path);
 }
 
-/** The file's text without white space around it; undefined when there is no such file or the kernel says that it has no value. */
+/** The file's text without surrounding white space; undefined when the file does not exist or the kernel says that it has no value. */
 export function readText(path: string): string | undefined {
   return orAbsent(path, 'read', () => readFileSync(path, 'utf8').trim());
 }
@@ -27,12 +27,12 @@ export function listDirectory(path: string): readonly string[] {
   return findDirectory(path) ?? [];
 }
 
-/** As listDirectory, but undefined when it is absent. */
+/** Like listDirectory, but undefined when the directory is absent. */
 export function findDirectory(path: string): readonly string[] | undefined {
   return orAbsent(path, 'list', () => readdirSync(path));
 }
 
-/** A symbolic link's target as it stands there; undefined when there is no such link. */
+/** The target of a symbolic link as it is written in the link; undefined when there is no such link. */
 export function readLink(path: string): string | undefined {
   return orAbsent(path, 'follow', () => readlinkSync(path));
 }
@@ -49,8 +49,8 @@ export function existsOnHost(path: string): boolean {
 }
 
 /**
- * Absent, or so the kernel says: ENOTDIR and ENODEV while a device is just going away, EOPNOTSUPP where a driver has no such
- * attribute (`phys_port_name` of a veth), EINVAL where it has none now (`speed` of a link that is down).
+ * The file is absent, or the kernel says so: ENOTDIR and ENODEV while a device goes away, EOPNOTSUPP when a driver has no such
+ * attribute (`phys_port_name` of a veth), EINVAL when the attribute has no value now (`speed` of a link that is down).
  */
 const absent: ReadonlySet<unknown> = new Set([
   'ENOENT',

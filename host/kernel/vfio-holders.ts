@@ -1,4 +1,4 @@
-// Who has a vfio group or device open: /proc/PID/fd of every process. Needs the host's pid namespace and CAP_SYS_PTRACE to see them all.
+// Which processes have a vfio group or device open, read from /proc/PID/fd. To see all processes it needs the host's pid namespace and CAP_SYS_PTRACE.
 
 import type { Machine } from '../base/machine.ts';
 import { inTurns, type Steps } from '../base/turns.ts';
@@ -7,11 +7,11 @@ import { listDirectory, onHost, readLink, readText } from './sysfs.ts';
 export interface VfioHolders {
   /** By device file, `/dev/vfio/42`: `qemu-kvm (pid 77)`. */
   readonly holders: ReadonlyMap<string, readonly string[]>;
-  /** How many processes would not let us look. */
+  /** How many processes could not be looked at. */
   readonly hidden: number;
 }
 
-/** In turns: a busy node has 50 000 descriptors. */
+/** Works in turns, because a busy node has 50 000 descriptors. */
 export function readVfioHolders(host: Machine): Promise<VfioHolders> {
   return inTurns(holderSteps(host));
 }
@@ -31,7 +31,7 @@ function* holderSteps(host: Machine): Steps<VfioHolders> {
 function openVfioFiles(folder: string): ReadonlySet<string> | 'hidden' {
   try {
     const targets = listDirectory(folder).flatMap((fd) => readLink(`${folder}/${fd}`) ?? []);
-    // /dev/vfio/vfio is the container that everybody opens; it says nothing about a device.
+    // Everybody opens /dev/vfio/vfio, the container; it says nothing about a device.
     return new Set(targets.filter((target) => target.startsWith('/dev/vfio/') && target !== '/dev/vfio/vfio'));
   } catch {
     return 'hidden'; // EACCES: without CAP_SYS_PTRACE only our own processes show theirs

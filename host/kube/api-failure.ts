@@ -1,8 +1,8 @@
-// Why the Kubernetes API server did not do what it was asked, in words for a person: its own, and what helps.
+// Why a request to the Kubernetes API server failed, in words for a person: the server's own words, and what helps.
 import { STATUS_CODES } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 
-/** One line, of anything that the client throws: a refusal, a broken connection, an answer that is none. */
+/** One line for anything that the client throws: a refusal, a broken connection, an answer that can't be read. */
 export function apiFailure(error: unknown): string {
   const status = apiStatus(error);
   if (status === undefined) return innermost(error);
@@ -10,7 +10,7 @@ export function apiFailure(error: unknown): string {
   return `${status} ${STATUS_CODES[status] ?? ''}${words === undefined ? '' : `: ${words}`}${advice[status] ?? ''}`;
 }
 
-/** The HTTP status, if it came so far: the client calls it `code` on the error of an answer, `statusCode` on that of a watch. */
+/** The HTTP status, if there was an answer. The client calls it `code` on the error of a request, and `statusCode` on the error of a watch. */
 export function apiStatus(error: unknown): number | undefined {
   const { code, statusCode }: { readonly code?: unknown; readonly statusCode?: unknown } = Object(error);
   return [code, statusCode].find((each) => typeof each === 'number');
@@ -33,7 +33,7 @@ function wordsOf(error: unknown): string | undefined {
   }
 }
 
-/** "fetch failed" helps nobody; what it was caused by does. */
+/** "fetch failed" helps nobody, but its cause does. */
 function innermost(error: unknown): string {
   let inner = error;
   for (let depth = 0; depth < 5 && inner instanceof Error && inner.cause instanceof Error; depth++) inner = inner.cause;

@@ -1,6 +1,6 @@
-// Reads kubelet's own note of which container has which devices (kubelet_internal_checkpoint): for when kubelet can't be asked.
-// Kubelet calls the format internal and adds keys (BootID came late), so unknown keys pass; what is read is checked.
-// Its checksum is over Go's own printing of the structures and can't be recomputed here.
+// Reads kubelet's own note of which container has which devices (kubelet_internal_checkpoint), for times when kubelet can't be asked.
+// Kubelet calls the format internal and adds keys (BootID came late). So unknown keys are accepted, and everything that is used is checked.
+// The checksum is made over Go's own printing of the structures, so it can't be computed here.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
@@ -10,7 +10,7 @@ import type { Machine } from '../base/machine.ts';
 
 const checkpointFile = '/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint';
 
-/** One container's devices of one resource. The pod is known by its UID only. */
+/** The devices that one container has of one resource. The file names the pod only by its UID. */
 export interface CheckpointDevices {
   readonly podUid: string;
   readonly container: string;
@@ -29,7 +29,7 @@ export function readCheckpoint(host: Machine, file = checkpointFile): readonly C
   }
 }
 
-/** Of the file's text. Throws, naming the place, on anything that is not shaped as kubelet 1.20 and later write it. */
+/** Parses the file's text. Throws, naming the place, when anything differs from what kubelet 1.20 and later write. */
 export function parseCheckpoint(text: string): readonly CheckpointDevices[] {
   const value: unknown = JSON.parse(text);
   const result = checkpoint.safeParse(value);

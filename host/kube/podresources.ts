@@ -1,5 +1,5 @@
-// Asks kubelet which pod holds which devices (pod resources API v1, kubelet.sock in pod-resources/). A client per question:
-// it costs a millisecond and never holds on to a kubelet that has gone.
+// Asks kubelet which pod holds which devices (pod resources API v1, kubelet.sock in pod-resources/). Each question has its own client,
+// which costs a millisecond and never stays connected to a kubelet that has gone.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
@@ -19,7 +19,7 @@ export interface PodName {
   readonly name: string;
 }
 
-/** One container's devices of one resource; a container with several NUMA nodes has several of them. */
+/** The devices that one container has of one resource. A container with devices on several NUMA nodes has several such records. */
 export interface ContainerDevices {
   readonly container: string;
   /** e.g. `smartnic.io/direct`. */
@@ -35,7 +35,7 @@ export interface PodDevices extends PodName {
 export interface PodResourcesOptions {
   /** Kubelet's socket as the machine sees it. */
   readonly socket?: string;
-  /** Milliseconds for the whole question, its retries included. Default 10 000. */
+  /** Milliseconds for the whole question, including retries. Default 10 000. */
   readonly timeout?: number;
 }
 
@@ -48,8 +48,8 @@ export async function listPodDevices(host: Machine, options: PodResourcesOptions
 }
 
 /**
- * One pod's devices; undefined when kubelet doesn't know the pod. Uses Get, and List where Get is off (before Kubernetes 1.34 by
- * default) or says no: kubelet tells "disabled" and "not found" apart only by wording. Throws Unavailable as listPodDevices.
+ * The devices of one pod; undefined when kubelet does not know the pod. Uses Get. Uses List where Get is off (by default before
+ * Kubernetes 1.34) or says no, because only kubelet's wording distinguishes "disabled" from "not found". Throws Unavailable like listPodDevices.
  */
 export async function findPodDevices(
   host: Machine,
@@ -105,21 +105,21 @@ async function ask<T>(
   }
 }
 
-/** grpc-js wraps what the kernel said: `14 UNAVAILABLE: No connection established. Last error: Error: connect ENOENT /p. Resolution note: `. */
+/** grpc-js puts its own words around the kernel's: `14 UNAVAILABLE: No connection established. Last error: Error: connect ENOENT /p. Resolution note: `. */
 function wordsOf(error: unknown): string {
   const text = messageOf(error);
   return /Last error: (?:Error: )?(.*?)\. Resolution note: /.exec(text)?.[1] ?? text;
 }
 
 /**
- * Kubelet lets through 100 calls a second, 10 at once, for everybody on the node together, and refuses the rest with code 8.
- * The pauses grow, and are random so that callers refused together don't come back together.
+ * For the whole node, kubelet accepts 100 calls a second and 10 at once, and refuses the rest with code 8.
+ * The pauses grow, and they are random, so that callers that were refused together don't come back together.
  */
 async function call<T>(end: number, start: (deadline: number, done: Done<T>) => unknown): Promise<T> {
   let refused: unknown;
   for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
     try {
-      // gRPC takes a time of day, which is anew from now each time: the clock may have been set meanwhile.
+      // gRPC takes a time of day. It is computed anew each time, because the clock may have been set meanwhile.
       return await once<T>((done) => start(Date.now() + end - performance.now(), done));
     } catch (error) {
       if (codeOf(error) === status.DEADLINE_EXCEEDED) throw refused ?? error;

@@ -1,5 +1,5 @@
-// The annotations of this node's pods: a watch of the API server (field selector on the node), and a direct GET for a pod that the
-// watch has not seen yet. Knows nothing of what the annotations mean.
+// The annotations of this node's pods, from a watch of the API server (field selector on the node). A pod that the watch has not seen yet
+// is read by a GET. This file does not know what the annotations mean.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeConfig, V1Pod, Watch } from '@kubernetes/client-node';
 import { messageOf, Unavailable } from '../base/errors.ts';
@@ -9,16 +9,16 @@ import { apiFailure, apiStatus } from './api-failure.ts';
 export interface PodName {
   readonly namespace: string;
   readonly name: string;
-  /** Tells a pod from an earlier one of the same name; absent: not known. */
+  /** Distinguishes a pod from an earlier one of the same name. Absent: not known. */
   readonly uid?: string | undefined;
 }
 
 export type Annotations = Readonly<Record<string, string>>;
 
 export interface Pods {
-  /** Undefined: there is no such pod. Throws Unavailable when the API server can't be asked. */
+  /** Undefined when there is no such pod. Throws Unavailable when the API server can't be asked. */
   annotations(pod: PodName): Promise<Annotations | undefined>;
-  /** Why pods can't be asked for now; undefined: they can. */
+  /** Why the API server can't be asked for pods now; undefined when it can. */
   problem(): string | undefined;
   /** False: no API server is configured, so no pod has annotations. */
   readonly configured: boolean;
@@ -37,15 +37,15 @@ export interface WatchOptions {
   readonly kubeconfig?: string | undefined;
   readonly nodeName: string;
   readonly log: Logger;
-  /** Milliseconds for one answer. The client has no limit of its own; a runtime gives up after two minutes. Default 10 000. */
+  /** Milliseconds for one answer. The client itself has no limit, and a runtime gives up after two minutes. Default 10 000. */
   readonly timeout?: number;
-  /** Milliseconds after which a failed watch begins anew, twice as many after each failure, at most 30 000. Default 1000. */
+  /** Milliseconds after which a failed watch begins again; doubled after each failure, at most 30 000. Default 1000. */
   readonly retryAfter?: number;
 }
 
-/** Begins the watch in the background; the first answers come by GET if it is not there yet. Throws when it can't be configured. */
+/** Starts the watch in the background. Until it is there, answers come by GET. Throws when the client can't be configured. */
 export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, retryAfter = 1000 }: WatchOptions): Promise<Pods> {
-  // Only imported where pods are watched: it is half of a server's memory.
+  // It is imported only where pods are watched, because it takes half of a server's memory.
   const { CoreV1Api, KubeConfig, ListWatch, Watch } = await import('./kubernetes-client.ts');
   const config = configure(new KubeConfig(), kubeconfig);
   const api = config.makeApiClient(CoreV1Api);
@@ -99,7 +99,7 @@ export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, r
     problem: () => state.problem,
     annotations: async (pod) => {
       const known = informer.get(pod.name, pod.namespace);
-      // Of a pod whose UID is not told, the watch may still know an earlier one of the same name.
+      // Without a UID, the watch may still know an earlier pod of the same name.
       const current = known !== undefined && pod.uid !== undefined && isPod(known, pod.uid);
       return current ? (known.metadata?.annotations ?? {}) : await get(pod);
     },
@@ -110,7 +110,7 @@ export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, r
   };
 }
 
-/** A static pod has a UID of kubelet's; what the API server shows of it is a mirror with another one, and names that in this annotation. */
+/** A static pod has a UID from kubelet. The API server shows a mirror pod with another UID, which names kubelet's UID in this annotation. */
 function isPod({ metadata }: V1Pod, uid: string): boolean {
   return metadata?.uid === uid || metadata?.annotations?.['kubernetes.io/config.mirror'] === uid;
 }
@@ -128,7 +128,7 @@ function configure(config: KubeConfig, kubeconfig: string | undefined): KubeConf
   throw new Error(`kubernetes.kubeconfig: ${kubeconfig} has no current-context that names a cluster`);
 }
 
-/** Says when a watch is under way, which the client's informer does not, and asks for bookmarks, so that a quiet node's watch stays young. */
+/** Unlike the client's informer, it tells when a watch is under way. It asks for bookmarks, so that the watch of a quiet node does not get too old. */
 function noticing(watch: Watch, onBegin: () => void): Watch {
   const begin: Watch['watch'] = async (path, selection, onEvent, done) => {
     let over = false;
@@ -137,7 +137,7 @@ function noticing(watch: Watch, onBegin: () => void): Watch {
       done(error);
     };
     const query = { ...selection, allowWatchBookmarks: true };
-    // What the client throws here, for want of a certificate's file for instance, its informer would not catch.
+    // The client's informer would not catch what is thrown here, for example when the file of a certificate is missing.
     const controller = await watch.watch(path, query, onEvent, ended).catch(ended);
     if (!over) onBegin();
     return controller ?? new AbortController();

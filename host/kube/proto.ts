@@ -1,4 +1,4 @@
-// Loads our .proto files and says how every gRPC connection of ours is set up. Not a client: each caller makes its own.
+// Loads our .proto files and sets how all our gRPC connections are made. It is not a client; each caller makes its own.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ChannelOptions, loadPackageDefinition } from '@grpc/grpc-js';
@@ -7,7 +7,7 @@ import { loadSync } from '@grpc/proto-loader';
 /**
  * The services of a file in proto/, e.g. `deviceplugin.proto`. `T` is its ProtoGrpcType in proto/generated, made by
  * proto-loader-gen-types with the same options from the same file: that is what makes the cast below true.
- * Throws when the file is not there: proto/ lies beside this folder in the source, and within the folder of what ships.
+ * Throws when the file is missing. proto/ lies at the top of the source, and beside the bundles in what ships.
  */
 export function loadProto<T>(file: string): T {
   const places = ['./proto', '../../proto'].map((place) => fileURLToPath(new URL(`${place}/${file}`, import.meta.url)));
@@ -21,12 +21,12 @@ export function unixTarget(path: string): string {
   return `unix:${path}`;
 }
 
-/** For clients of kubelet: it may be restarting, so a lost connection is tried again within a second, not after grpc's two minutes. */
+/** For clients of kubelet. It may be restarting, so a lost connection is tried again within a second and not after gRPC's two minutes. */
 export const clientOptions: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
   // A busy node's PodResources list passes grpc's default of 4 MiB.
   'grpc.max_receive_message_length': 16 * 1024 * 1024,
-  // Each client its own connection: grpc-js shares one among clients of the same target, also one that is still backing off.
+  // Each client gets its own connection. grpc-js would share one among clients of the same target, even one that is still backing off.
   'grpc.use_local_subchannel_pool': 1,
 };

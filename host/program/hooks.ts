@@ -1,5 +1,5 @@
-// Hooks: an admin's own executables for steps that only a vendor's tools can do. All of a directory run for every event, in the order of
-// their names. What they are told and what they may answer: docs/hooks.md.
+// Hooks: an admin's own executables, for steps that only a vendor's tools can do. For every event all executables of a directory run, in the
+// order of their names. docs/hooks.md says what they are told and what they may answer.
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
@@ -21,7 +21,7 @@ export interface HookCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-/** Of what is on stdin. Grows only when a key changes its meaning or goes. */
+/** Version of the JSON on stdin. It grows only when a key changes its meaning or is removed. */
 const version = 1;
 /** Bytes of stdout, and of stderr, after which a hook is killed. */
 const outputLimit = 64 * 1024;
@@ -54,7 +54,7 @@ export async function runHooks(
 function listHooks(host: Machine, { directory, event }: HookCall): readonly string[] {
   const folder = onHost(host, directory);
   const names = findDirectory(folder);
-  // Hooks that were taken away meanwhile must not keep a pod from going.
+  // Hooks that were removed meanwhile must not prevent the deletion of a pod.
   if (names === undefined && event.endsWith('-unplug')) return [];
   if (names === undefined)
     throw new Error(`hooks: there is no directory ${directory}; create it, or take "hooks" out of the network`);

@@ -1,4 +1,4 @@
-// /metrics, /healthz and /readyz of a resident process. Answers are short texts: what is wrong, a line each.
+// /metrics, /healthz and /readyz of a resident process. The answers are short texts with a line for each problem.
 import { createServer, type Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
@@ -17,7 +17,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** `127.0.0.1:9477`, `[::1]:9477`, `:9477` for all addresses; undefined: it is none of these. */
+/** Parses `127.0.0.1:9477`, `[::1]:9477`, or `:9477` for all addresses; undefined for anything else. */
 export function parseEndpoint(text: string): Endpoint | undefined {
   const { host = '', bare = '', port } = /^(?:\[(?<host>[^\]]*)\]|(?<bare>[^:]*)):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
   return port === undefined || Number(port) > 65_535 ? undefined : { hostname: host || bare || '::', port: Number(port) };
@@ -47,11 +47,11 @@ export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Pro
   return server;
 }
 
-/** Milliseconds until an address that is taken is tried again. */
+/** Milliseconds until an address that somebody else has is tried again. */
 const pause = 1000;
 
 /**
- * Serves until `signal`, and resolves at once. An address that somebody else has is no reason to give up: pods need us more than anybody
+ * Serves until `signal`. Resolves at once. It does not give up when somebody else has the address: pods need us more than anybody
  * needs these pages, and in an upgrade our predecessor still has it.
  */
 export async function keepServing(endpoint: Endpoint, pages: Pages, { signal, log }: Serving): Promise<void> {

@@ -1,12 +1,12 @@
-// The only place that runs programs: argument lists (no shell), LC_ALL=C, a time limit, a limit of output, output as text.
+// The only place that runs programs: with argument lists (no shell), LC_ALL=C, a limit in time and a limit of output. The output is text.
 import { type Running, spawn } from './spawn.ts';
 
 export interface RunOptions {
   /** The program's stdin. */
   readonly input?: string;
-  /** The whole environment but LC_ALL; PATH alone when absent. */
+  /** The whole environment except LC_ALL. Default: PATH alone. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until SIGKILL, for all that it started as well. Default 10 000. */
+  /** Milliseconds until SIGKILL, which also goes to everything that it started. Default 10 000. */
   readonly timeout?: number;
   /** Bytes of output per stream, after which the program is killed. Default 1 MiB. */
   readonly maxBuffer?: number;
@@ -23,7 +23,7 @@ export type Run = (file: string, args: readonly string[], options?: RunOptions) 
 /** Milliseconds between two looks at how much a program has written, and for one that was killed to be gone. */
 const [glance, dying] = [100, 1000];
 
-/** Runs a program to its end. A non-zero exit status is a result; not found, killed, timed out or too talkative is thrown. */
+/** Runs a program to its end. A non-zero exit status is a result. Throws when it is not found, is killed, takes too long or writes too much. */
 export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
   using running = spawn({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
   const problem = await watch(running, timeout, maxBuffer);
@@ -35,7 +35,7 @@ export const run: Run = async (file, args, { input = '', env = pathOnly(), timeo
   return { exitCode, stdout, stderr };
 };
 
-/** Waits for the end; why it had to be killed, if it had to. */
+/** Waits for the end. Returns why the program had to be killed, if it had to. */
 async function watch(running: Running, timeout: number, maxBuffer: number): Promise<string | undefined> {
   const deadline = performance.now() + timeout;
   for (;;) {
