@@ -1,25 +1,26 @@
 // The device plugin as a whole: configuration, machine and kubelet's holdings in; what kubelet is offered, and why not more, out.
-// Whatever changes, everything is worked out anew from the last look at each of them.
+// Whatever changes, the next offer is worked out anew from the last look at each of them (inventory/next-offer.ts). Here are the timers.
 import { isDeepStrictEqual } from 'node:util';
+import { Alarm } from '../host/base/alarm.ts';
 import { messageOf } from '../host/base/errors.ts';
 import { watchDirectories } from '../host/files/watch-directories.ts';
 import type { Host } from '../host/host.ts';
 import { readSockets } from '../host/kernel/numa.ts';
 import { onHost } from '../host/kernel/sysfs.ts';
-import type { AskKernel } from '../host/nic/nics.ts';
+import type { AskKernel, Nics } from '../host/nic/nics.ts';
 import { quarantineDir } from '../host/nic/quarantine.ts';
-import type { Sockets } from '../inventory/config/numa.ts';
 import type { Config } from '../inventory/config/pool.ts';
 import { type ConfigSourceOptions, type ConfigState, followConfig } from '../inventory/config/source.ts';
 import { keepFiles } from '../inventory/files/files.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
-import { type Finding, healthAtStart, judge } from '../inventory/health/health.ts';
 import type { Facts } from '../inventory/health/reasons.ts';
 import { allInHand } from '../inventory/holdings.ts';
-import { followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
+import { type Changes, followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
+import { nextOffer, nothingOffered, type Offered } from '../inventory/next-offer.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet/kubelet.ts';
+import { type Line, newsOf, newsOfVfs, noTroubles, type Troubles } from './news.ts';
 
 export interface PluginOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
@@ -30,17 +31,11 @@ export interface PluginOptions {
 }
 
 /** All that metrics, probes and people want to know. */
-export interface Status {
+export interface Status extends Troubles {
   readonly config: ConfigState;
   readonly inventory: Pick<Inventory, 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt'>;
   readonly kubelet: Pick<Kubelet, 'holdings' | 'status'>;
   readonly resources: readonly Resource[];
-  readonly findings: readonly Finding[];
-  readonly conflicts: readonly string[];
-  /** Files that could not be written. */
-  readonly fileProblems: readonly string[];
-  /** What of the machine could not be read, in words. */
-  readonly unread: readonly string[];
 }
 
 export interface Plugin {
@@ -51,6 +46,25 @@ export interface Plugin {
   stop(): Promise<void>;
 }
 
+interface State {
+  readonly offered: Offered;
+  /** What the log has said. */
+  readonly told: Troubles;
+  readonly held: ReadonlyMap<string, string>;
+  readonly forwardersDown: Facts['forwardersDown'];
+  readonly facts?: Facts;
+  /** When the files were last looked at, in milliseconds of performance.now(). */
+  readonly thoroughAt: number;
+}
+
+const atStart: State = {
+  offered: nothingOffered,
+  told: noTroubles,
+  held: new Map(),
+  forwardersDown: new Map(),
+  thoroughAt: Number.NEGATIVE_INFINITY,
+};
+
 /** Milliseconds between two looks at whether somebody tampered with the files that we wrote. */
 const thoroughEvery = 25_000;
 
@@ -59,72 +73,45 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const { host, ask } = options;
   const { log } = host;
   const files = keepFiles(host);
-  let health = healthAtStart;
-  let forwardersDown: ReadonlyMap<string, string> = new Map();
-  let resources: readonly Resource[] = [];
-  let findings: readonly Finding[] = [];
-  let conflicts: readonly string[] = [];
-  let fileProblems: readonly string[] = [];
-  let heldBefore: ReadonlyMap<string, string> = new Map();
-  let facts: Facts | undefined;
   const socketProblems: string[] = [];
   // Processors stay where they are.
-  const sockets: Sockets = readSockets(host, ({ words }) => socketProblems.push(words));
-  let unread: readonly string[] = [];
-  let soon: NodeJS.Timeout | undefined;
-  let patient: NodeJS.Timeout | undefined;
-  let later: NodeJS.Timeout | undefined;
+  const sockets = readSockets(host, ({ words }) => socketProblems.push(words));
+  const nextLook = new Alarm(() => void inventory.look());
+  const nextStep = new Alarm(stepAlone);
+  let state = atStart;
   let running = false;
-  let lastThorough = Number.NEGATIVE_INFINITY;
 
   const kubelet = await openKubelet({ host, ...options.kubelet, changed: holdingsChanged });
-  const inventory = followInventory({
-    host,
-    ask,
-    ...options.inventory,
-    allocated: () => new Set(heldNow().keys()),
-    seen: (_, changes) => {
-      for (const [what, vfs] of [
-        ['added', changes.added],
-        ['removed', changes.removed],
-        ['changed', changes.changed.map(({ after }) => after)],
-      ] as const) {
-        if (vfs.length > 0) log.info({ vfs: vfs.map((vf) => vf.address) }, `VFs ${what}`);
-      }
-      const thorough = performance.now() - lastThorough > thoroughEvery;
-      if (thorough) lastThorough = performance.now();
-      evaluate(thorough ? 'thoroughly' : 'briefly');
-      void probe();
-    },
-  });
+  const inventory = followInventory({ host, ask, ...options.inventory, allocated: () => new Set(heldNow().keys()), seen });
   const source = followConfig({ log, ...options.config, objections, changed: configChanged });
-  const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, evaluateSoon);
+  const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, stepSoon);
   running = true;
-  heldBefore = heldNow();
+  state = { ...state, held: heldNow() };
   await inventory.look();
 
   /**
-   * A vf that a pod gave back is free only if the host does not use it, and that takes a look at once. One that was taken is told to
+   * A VF that a pod gave back is free only if the host does not use it, and that takes a look at once. One that was taken is told to
    * kubelet by itself; what else follows from it can wait, because a pod is being answered just now.
    */
   function holdingsChanged(): void {
     if (!running) return;
-    const now = heldNow();
-    const released = [...heldBefore.keys()].some((address) => !now.has(address));
-    const taken = [...now].some(([address, resource]) => heldBefore.get(address) !== resource);
-    heldBefore = now;
-    if (released) setImmediate(look);
-    else if (taken) later ??= setTimeout(look, 1000);
-  }
-
-  function look(): void {
-    clearTimeout(later);
-    later = undefined;
-    if (running) void inventory.look();
+    const [before, held] = [state.held, heldNow()];
+    state = { ...state, held };
+    if ([...before.keys()].some((id) => !held.has(id))) nextLook.within(0);
+    else if ([...held].some(([id, resource]) => before.get(id) !== resource)) nextLook.within(1000);
   }
 
   function heldNow(): ReadonlyMap<string, string> {
     return allInHand(kubelet.holdings);
+  }
+
+  function seen(_: Nics, changes: Changes): void {
+    write(newsOfVfs(changes));
+    const now = performance.now();
+    const thoroughly = now - state.thoroughAt > thoroughEvery;
+    if (thoroughly) state = { ...state, thoroughAt: now };
+    step(thoroughly);
+    void probe();
   }
 
   function objections(config: Config): readonly string[] {
@@ -133,97 +120,69 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   }
 
   function configChanged(): void {
-    evaluateSoon();
+    stepSoon();
     setImmediate(probe);
   }
 
   async function probe(): Promise<void> {
-    const now = await probeForwarders(host, source.state.config?.pools ?? []);
-    if (isDeepStrictEqual(now, forwardersDown)) return;
-    forwardersDown = now;
-    evaluateSoon();
+    const forwardersDown = await probeForwarders(host, source.state.config?.pools ?? []);
+    if (isDeepStrictEqual(forwardersDown, state.forwardersDown)) return;
+    state = { ...state, forwardersDown };
+    stepSoon();
   }
 
-  function evaluateSoon(): void {
-    if (running) soon ??= setTimeout(evaluateBriefly, 20);
+  function stepSoon(): void {
+    if (running) nextStep.within(20);
   }
 
   /** On a timer of its own, where nobody else would hear what went wrong. */
-  function evaluateBriefly(): void {
+  function stepAlone(): void {
     try {
-      evaluate('briefly');
+      step(false);
     } catch (error) {
       log.error({ error: messageOf(error) }, 'working out the offer failed; kubelet keeps the last one');
     }
   }
 
-  function evaluate(how: 'thoroughly' | 'briefly'): void {
-    clearTimeout(soon);
-    soon = undefined;
-    clearTimeout(patient);
+  /** From the last offer to the next one. */
+  function step(thoroughly: boolean): void {
+    nextStep.clear();
     const { nics } = inventory;
-    const config = source.state.config;
+    const { config } = source.state;
     if (!running || nics === undefined || config === undefined) return;
-    const held = heldNow();
-    const offer = makeOffer(config, { vfs: nics.vfs, sockets, held });
     const now = performance.now();
-    facts = readFacts(host, config.pools, forwardersDown, facts);
-    const judged = judge(health, { offered: offer.resources, pools: config.pools, nics, held, facts, now });
-    health = judged.state;
-    resources = judged.resources;
-    files.update(resources, config.pools, how === 'thoroughly'); // before the offer: Allocate names them
-    say(judged.findings, offer.conflicts);
-    sayUnread();
-    kubelet.offer(resources);
-    if (judged.again !== undefined) patient = setTimeout(evaluateBriefly, judged.again - now);
+    const facts = readFacts(host, config.pools, state.forwardersDown, state.facts);
+    const offered = nextOffer(state.offered, { config, nics, sockets, held: heldNow(), facts, now });
+    state = { ...state, facts, offered };
+    files.update(offered.resources, config.pools, thoroughly); // before the offer: Allocate names them
+    const troubles = troublesNow();
+    write(newsOf(state.told, troubles));
+    state = { ...state, told: troubles };
+    kubelet.offer(offered.resources);
+    if (offered.again !== undefined) nextStep.within(offered.again - now);
   }
 
-  /** Once per change. */
-  function say(found: readonly Finding[], fights: readonly string[]): void {
-    const key = ({ resource, address, reason, told }: Finding) => `${resource} ${address} ${reason} ${told}`;
-    const [before, after] = [new Set(findings.map(key)), new Set(found.map(key))];
-    for (const one of found)
-      if (!before.has(key(one)))
-        log.warn(one, one.told ? 'VF is unhealthy' : 'a VF that a pod has is in trouble; kubelet is not told');
-    for (const one of findings)
-      if (!after.has(key(one)))
-        log.info(
-          { resource: one.resource, address: one.address, reason: one.reason },
-          'VF has recovered from this, or is not offered any more',
-        );
-    for (const fight of fights) if (!conflicts.includes(fight)) log.error(fight);
-    for (const problem of files.problems) if (!fileProblems.includes(problem)) log.error(problem);
-    findings = found;
-    conflicts = fights;
-    fileProblems = files.problems;
+  function troublesNow(): Troubles {
+    const { findings, conflicts } = state.offered;
+    const unread = [...socketProblems, ...(inventory.nics?.unread ?? []), ...(state.facts?.unread ?? [])];
+    return { findings, conflicts, fileProblems: files.problems, unread };
   }
 
-  function unreadNow(): readonly string[] {
-    return [...socketProblems, ...(inventory.nics?.unread ?? []), ...(facts?.unread ?? [])];
-  }
-
-  /** Once per change. */
-  function sayUnread(): void {
-    const now = unreadNow();
-    for (const words of now)
-      if (!unread.includes(words)) log.error(`${words}; what depends on it is unhealthy or stays as it was`);
-    for (const words of unread) if (!now.includes(words)) log.info(`no longer so: ${words}`);
-    unread = now;
+  function write(lines: readonly Line[]): void {
+    for (const { level, words, about = {} } of lines) log[level](about, words);
   }
 
   return {
     get status() {
-      const status = { config: source.state, inventory, kubelet, resources, findings, conflicts, fileProblems };
-      return { ...status, unread: unreadNow() };
+      return { config: source.state, inventory, kubelet, resources: state.offered.resources, ...troublesNow() };
     },
     look: () => inventory.look(),
     async stop() {
       running = false; // an offer after this would register anew
       source.close();
       quarantine.close();
-      clearTimeout(soon);
-      clearTimeout(patient);
-      clearTimeout(later);
+      nextStep.clear();
+      nextLook.clear();
       await inventory.stop();
       await kubelet.stop();
     },

@@ -12,8 +12,8 @@ import type { Sockets } from '../inventory/config/numa.ts';
 import type { Config } from '../inventory/config/pool.ts';
 import { readConfigText } from '../inventory/config/source.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
-import { type Finding, healthAtStart, judge } from '../inventory/health/health.ts';
-import { makeOffer } from '../inventory/offer/offer.ts';
+import type { Finding } from '../inventory/health/health.ts';
+import { nextOffer, nothingOffered } from '../inventory/next-offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 
 export interface View {
@@ -52,12 +52,10 @@ export async function readView({ host, ask, config: file, kubeletDir }: ViewOpti
   problems.push(...nics.unread);
   const config = readConfig(file, problems);
   if (config === undefined) return { nics, sockets, resources: [], findings: [], holders, problems };
-  const offer = makeOffer(config, { vfs: nics.vfs, sockets, held });
-  problems.push(...config.warnings, ...offer.conflicts);
   const facts = readFacts(host, config.pools, await probeForwarders(host, config.pools));
-  problems.push(...facts.unread);
-  const judged = judge(healthAtStart, { offered: offer.resources, pools: config.pools, nics, held, facts, now: 0 });
-  return { nics, sockets, config, resources: judged.resources, findings: judged.findings, holders, problems };
+  const { resources, findings, conflicts } = nextOffer(nothingOffered, { config, nics, sockets, held, facts, now: 0 });
+  problems.push(...config.warnings, ...conflicts, ...facts.unread);
+  return { nics, sockets, config, resources, findings, holders, problems };
 }
 
 function readConfig(file: string, problems: string[]): Config | undefined {
