@@ -14,7 +14,7 @@ import { cables, type VnicType } from '../vnic/index.ts';
 import type { End, Port } from '../vnic/port.ts';
 import type { Cable } from '../vnic/vnic.ts';
 import { type Attachment, externalIds, findingIds, owner } from './attachment/attachment.ts';
-import type { Context } from './attachment/context.ts';
+import { abandonable, type Context } from './attachment/context.ts';
 import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
 import { callHooks } from './attachment/hook-calls.ts';
 import { ovsdbOf, type PlannedBridge, planAttachment, planPort } from './attachment/plan.ts';
@@ -27,8 +27,12 @@ import { teardown } from './teardown/teardown.ts';
 
 const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 
-/** Throws CniError; then nothing is left but what the journal still names. */
-export async function add(context: Context, request: Request): Promise<Result> {
+/** Milliseconds for undoing an ADD whose caller gave up: its DEL comes next and must not wait long. What is left by then stays in the journal. */
+const undoTime = 5000;
+
+/** Throws CniError; then nothing is left but what the journal still names. @param signal - aborted when nobody wants it any more. */
+export async function add(patient: Context, request: Request, signal: AbortSignal): Promise<Result> {
+  const context = abandonable(patient, signal);
   const { host, journal } = context;
   const earlier = parsePrevResult(request);
   checkNetns(request);
@@ -49,14 +53,16 @@ export async function add(context: Context, request: Request): Promise<Result> {
   try {
     const port = planPort(request, attachment, bridge);
     const ours = await build(context, { request, attachment, cable, port, db });
+    signal.throwIfAborted();
     journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
     return earlier === undefined ? ours : chainResult(earlier, ours);
   } catch (error) {
-    await teardown(context, attachment).catch((undo: unknown) =>
+    const undoing = signal.aborted ? abandonable(patient, AbortSignal.timeout(undoTime)) : patient;
+    await teardown(undoing, attachment).catch((undo: unknown) =>
       host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
     );
-    throw coded(error, codes.plugFailed);
+    throw coded(signal.aborted ? signal.reason : error, codes.plugFailed);
   }
 }
 

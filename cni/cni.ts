@@ -4,7 +4,7 @@
 import { isRecord } from '../host/base/json.ts';
 import { add } from './add.ts';
 import { keyOf, lockKey } from './attachment/attachment.ts';
-import type { Context } from './attachment/context.ts';
+import { abandonable, type Context } from './attachment/context.ts';
 import { check } from './check.ts';
 import { del } from './del.ts';
 import { gc } from './gc.ts';
@@ -30,26 +30,30 @@ export interface Answer {
 const nothing = { stdout: '', stderr: '' };
 
 const handlers: Readonly<
-  Record<Exclude<Command, 'VERSION'>, (context: Context, request: Request) => Promise<Omit<Answer, 'exit'>>>
+  Record<Exclude<Command, 'VERSION'>, (context: Context, request: Request, signal: AbortSignal) => Promise<Omit<Answer, 'exit'>>>
 > = {
-  ADD: async (context, request) => ({ ...nothing, stdout: renderResult(await add(context, request), request.version) }),
+  ADD: async (context, request, signal) => ({
+    ...nothing,
+    stdout: renderResult(await add(context, request, signal), request.version),
+  }),
+  // Removing is always right, so DEL and GC go on though nobody waits for them.
   DEL: async (context, request) => {
     await del(context, request);
     return nothing;
   },
-  CHECK: async (context, request) => {
-    await check(context, request);
+  CHECK: async (context, request, signal) => {
+    await check(abandonable(context, signal), request);
     return nothing;
   },
   GC: async (context, request) => {
     await gc(context, request);
     return nothing;
   },
-  STATUS: async (context, request) => ({ ...nothing, stderr: await status(context, request) }),
+  STATUS: async (context, request, signal) => ({ ...nothing, stderr: await status(abandonable(context, signal), request) }),
 };
 
-/** Never throws. */
-export async function answer(context: Context, { env, stdin }: Invocation): Promise<Answer> {
+/** Never throws. @param signal - aborted when nobody waits for the answer any more. */
+export async function answer(context: Context, { env, stdin }: Invocation, signal: AbortSignal): Promise<Answer> {
   const began = performance.now();
   const command = env['CNI_COMMAND'];
   const { podNamespace, podName } = argsIfReadable(env['CNI_ARGS'] ?? '');
@@ -57,7 +61,7 @@ export async function answer(context: Context, { env, stdin }: Invocation): Prom
   const who = { command, pod, containerId: env['CNI_CONTAINERID'], ifname: env['CNI_IFNAME'], trace: env['TRACEPARENT'] };
   try {
     if (command === 'VERSION') return { ...nothing, exit: 0, stdout: renderVersions() };
-    const done = await dispatch(context, parseRequest(env, stdin));
+    const done = await dispatch(context, parseRequest(env, stdin), signal);
     context.host.log.info({ ...who, ms: Math.round(performance.now() - began) }, 'done');
     return { ...done, exit: 0 };
   } catch (error) {
@@ -67,11 +71,15 @@ export async function answer(context: Context, { env, stdin }: Invocation): Prom
   }
 }
 
-async function dispatch(context: Context, request: Request): Promise<Omit<Answer, 'exit'>> {
+async function dispatch(context: Context, request: Request, signal: AbortSignal): Promise<Omit<Answer, 'exit'>> {
   const { command } = request;
   if (command === 'VERSION') return { ...nothing, stdout: renderVersions() };
   if (context.settings.draining && (command === 'ADD' || command === 'STATUS')) throw draining(context);
-  const handle = () => handlers[command](context, request);
+  const handle = async () => {
+    // It may have waited for its turn for long.
+    if (command === 'ADD') signal.throwIfAborted();
+    return await handlers[command](context, request, signal);
+  };
   return request.containerId === '' ? await handle() : await context.lock(lockKey(keyOf(request)), handle);
 }
 

@@ -1,4 +1,5 @@
-// What every command works with: the machine, the pods, the journal, the node's settings.
+// What every command works with: the machine, the pods, the journal, the node's settings, and whether it is still wanted.
+import { unlessAborted } from '../../host/base/within.ts';
 import type { Host } from '../../host/host.ts';
 import type { Pods } from '../../host/kube/pods.ts';
 import type { Attachment } from './attachment.ts';
@@ -24,4 +25,17 @@ export interface Context {
   readonly lock: Lock;
   /** Absent where nothing is remembered from one look to the next. */
   readonly findLoss?: FindLoss;
+  /** Aborted when nobody wants the work any more; absent: it goes on to its end. */
+  readonly signal?: AbortSignal;
+}
+
+/** For work whose caller may give up: then programs that run for it are killed, and answers are not waited for. */
+export function abandonable(context: Context, signal: AbortSignal): Context {
+  const { host, pods } = context;
+  return {
+    ...context,
+    signal,
+    host: { ...host, run: async (file, args, options) => await host.run(file, args, { ...options, signal }) },
+    pods: { ...pods, annotations: async (pod) => await unlessAborted(signal, pods.annotations(pod)) },
+  };
 }

@@ -11,10 +11,12 @@ export interface Waiting {
   readonly what: string;
   /** Milliseconds. */
   readonly patience: number;
+  /** Gives up sooner. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Takes a lock while holding others: two that wait for each other end by this. @throws Unavailable after that time; then `work` never runs. */
-export async function lockWithin<T>(lock: Lock, { key, what, patience }: Waiting, work: () => Promise<T>): Promise<T> {
+export async function lockWithin<T>(lock: Lock, { key, what, patience, signal }: Waiting, work: () => Promise<T>): Promise<T> {
   let state: 'waiting' | 'running' | 'given up' = 'waiting';
   const done = lock(key, async () => {
     if (state === 'given up') return undefined;
@@ -22,10 +24,12 @@ export async function lockWithin<T>(lock: Lock, { key, what, patience }: Waiting
     return { value: await work() };
   });
   const timer = new AbortController();
-  const late = sleep(patience, undefined, { signal: timer.signal }).catch(() => undefined);
+  const sooner = AbortSignal.any([timer.signal, ...(signal === undefined ? [] : [signal])]);
+  const late = sleep(patience, undefined, { signal: sooner }).catch(() => undefined);
   await Promise.race([done, late]).finally(() => timer.abort());
   if (state === 'waiting') {
     state = 'given up';
+    signal?.throwIfAborted();
     throw new Unavailable(`${what}: still under way after ${patience / 1000} s`);
   }
   const result = await done;

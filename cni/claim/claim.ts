@@ -93,6 +93,7 @@ async function endFormer(context: Context, owner: string, { planned, id }: Pick<
       key: lockKey(former),
       what: `${nameOf(id)}: work on its former owner, ${former.ifname} of container ${former.containerId}`,
       patience,
+      signal: context.signal,
     },
     end,
   );

@@ -17,7 +17,7 @@ import type { Context } from '../attachment/context.ts';
 import { openJournal } from '../attachment/journal.ts';
 import { makeLock } from '../attachment/lock.ts';
 import type { Settings } from '../attachment/settings.ts';
-import { type Answer, answer, type Invocation } from '../cni.ts';
+import { answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
 import { sweep } from '../teardown/sweep.ts';
 import { openDatabases } from './databases.ts';
@@ -26,6 +26,7 @@ import { openPods } from './open-pods.ts';
 import type { NodeState } from './readiness.ts';
 import { answerOperator } from './served.ts';
 import { serve } from './socket.ts';
+import { stopServing } from './stop.ts';
 
 /** Milliseconds between sweeps that nothing asked for. */
 const slowTick = 60_000;
@@ -68,8 +69,14 @@ export async function runServer(settings: Settings): Promise<void> {
   };
   sweeper.now = coalesce(async () => void (await sweepOnce()));
   await sweepOnce();
-  const answerAll = async (invocation: Invocation) =>
-    (await answerOperator(context, invocation, sweepOnce)) ?? (await metered(context, invocation, meter));
+  const answerAll = async (invocation: Invocation, signal: AbortSignal) => {
+    const began = performance.now();
+    const toOperator = await answerOperator(context, invocation, sweepOnce);
+    if (toOperator !== undefined) return toOperator;
+    const answered = await answer(context, invocation, signal);
+    meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
+    return answered;
+  };
   const tick = setInterval(sweeper.now, slowTick);
   const server = await serve({ path: settings.socket, log, answer: answerAll });
   const closePages = pages();
@@ -77,11 +84,10 @@ export async function runServer(settings: Settings): Promise<void> {
     log.info({ signal }, 'stopping: finishing what runs');
     clearInterval(tick);
     closePages();
-    await server.close();
-    pods.close();
-    await telling[Symbol.asyncDispose]();
-    await forwarder?.[Symbol.asyncDispose]();
-    await databases.close();
+    await stopServing(server, log, () => {
+      pods.close();
+      return [telling[Symbol.asyncDispose](), forwarder?.[Symbol.asyncDispose](), databases.close()];
+    });
     process.exit(0);
   };
   onEnd((signal) => void stop(signal));
@@ -104,13 +110,6 @@ async function openPages(state: NodeState): Promise<{ readonly meter?: Meter; re
   const [{ makeMeter }, { servePages }] = await Promise.all([import('./metrics.ts'), import('./pages.ts')]);
   const meter = makeMeter(state);
   return { meter, pages: () => servePages(endpoint, state, meter) };
-}
-
-async function metered(context: Context, invocation: Invocation, meter: Meter | undefined): Promise<Answer> {
-  const began = performance.now();
-  const answered = await answer(context, invocation);
-  meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
-  return answered;
 }
 
 /** Runs `work` at once, or once more after the run that is under way. */

@@ -11,3 +11,17 @@ export async function within<T>(milliseconds: number, answer: Promise<T>, late: 
     timer.abort();
   }
 }
+
+/** The answer, or what the signal was aborted for; then the answer is nobody's concern any more. */
+export async function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  answer.catch(() => {});
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([answer, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

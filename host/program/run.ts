@@ -1,4 +1,5 @@
 // The only place that runs programs: with argument lists (no shell), LC_ALL=C, a limit in time and a limit of output. The output is text.
+import { messageOf } from '../base/errors.ts';
 import { type Running, spawn } from './spawn.ts';
 
 export interface RunOptions {
@@ -10,6 +11,8 @@ export interface RunOptions {
   readonly timeout?: number;
   /** Bytes of output per stream, after which the program is killed. Default 1 MiB. */
   readonly maxBuffer?: number;
+  /** Aborted: the program is killed as at the end of its time. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunResult {
@@ -24,9 +27,14 @@ export type Run = (file: string, args: readonly string[], options?: RunOptions) 
 const [glance, dying] = [100, 1000];
 
 /** Runs a program to its end. A non-zero exit status is a result. Throws when it is not found, is killed, takes too long or writes too much. */
-export const run: Run = async (file, args, { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024 } = {}) => {
+export const run: Run = async (
+  file,
+  args,
+  { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024, signal: given } = {},
+) => {
+  given?.throwIfAborted();
   using running = spawn({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
-  const problem = await watch(running, timeout, maxBuffer);
+  const problem = await watch(running, { timeout, maxBuffer, ...(given && { signal: given }) });
   if (problem !== undefined) throw new Error(`${file} ${problem}`);
   const { exitCode, signal, ...output } = running.result();
   const [stdout, stderr] = [output.stdout.toString(), output.stderr.toString()];
@@ -35,8 +43,10 @@ export const run: Run = async (file, args, { input = '', env = pathOnly(), timeo
   return { exitCode, stdout, stderr };
 };
 
+type Limits = Required<Pick<RunOptions, 'timeout' | 'maxBuffer'>> & Pick<RunOptions, 'signal'>;
+
 /** Waits for the end. Returns why the program had to be killed, if it had to. */
-async function watch(running: Running, timeout: number, maxBuffer: number): Promise<string | undefined> {
+async function watch(running: Running, { timeout, maxBuffer, signal }: Limits): Promise<string | undefined> {
   const deadline = performance.now() + timeout;
   for (;;) {
     const left = deadline - performance.now();
@@ -46,7 +56,9 @@ async function watch(running: Running, timeout: number, maxBuffer: number): Prom
         ? `wrote more than ${maxBuffer} bytes`
         : left <= 0
           ? `did not end within ${timeout} ms`
-          : undefined;
+          : signal?.aborted
+            ? `is not wanted any more (${messageOf(signal.reason)})`
+            : undefined;
     if (ended) return running.written() > maxBuffer ? `${problem} and was killed` : undefined;
     if (problem === undefined) continue;
     running.kill();

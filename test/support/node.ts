@@ -120,6 +120,8 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       stdio: ['ignore', 'ignore', 'pipe'],
       buffer: false,
       cleanup: true,
+      // As kubelet does after the grace period.
+      forceKillAfterDelay: 30_000,
     });
     const lines: string[] = [];
     child.stderr.on('data', (chunk: Buffer) => {

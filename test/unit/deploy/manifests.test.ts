@@ -3,6 +3,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseSettings } from '../../../cni/attachment/settings.ts';
+import { longestStop } from '../../../cni/server/stop.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
 import { socketDirectory } from '../../../host/forwarder/forwarder.ts';
 import { supervisorSocket } from '../../../host/forwarder/settings.ts';
@@ -155,7 +156,7 @@ describe('the DaemonSet', () => {
   });
 
   it('gives the server more time to end than what it waits for', () => {
-    ok(pod.terminationGracePeriodSeconds > settings.ipamTimeout + settings.portTimeout);
+    ok(pod.terminationGracePeriodSeconds * 1000 > longestStop);
   });
 });
 

@@ -18,7 +18,8 @@ describe("the CNI server's log", () => {
       CNI_PATH: '/b',
       CNI_ARGS: args,
     };
-    await answer(context, { env, stdin: '{ "cniVersion": "1.0.0", "name": "n", "type": "smartnic", "brigde": "b" }' });
+    const { signal } = new AbortController();
+    await answer(context, { env, stdin: '{ "cniVersion": "1.0.0", "name": "n", "type": "smartnic", "brigde": "b" }' }, signal);
     return lines
       .map((line) => JSON.parse(line))
       .map(({ msg, command, pod, containerId, ifname, code }) => ({ msg, command, pod, containerId, ifname, code }));

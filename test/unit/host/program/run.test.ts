@@ -46,6 +46,17 @@ describe('running a program', () => {
     assert.ok(performance.now() - began < 5000);
   });
 
+  it('kills what is not wanted any more, with all that it started, and starts nothing that is not', async () => {
+    const signal = AbortSignal.timeout(200);
+    const began = performance.now();
+    await assert.rejects(
+      sh('sleep 30 & echo $!; wait', { signal }),
+      /^Error: \/bin\/sh is not wanted any more \(.*timeout\) and was killed$/,
+    );
+    assert.ok(performance.now() - began < 3000);
+    await assert.rejects(run('/no/such/program', [], { signal }), { name: 'TimeoutError' });
+  });
+
   it('kills what says too much, and says the limit', async () => {
     await assert.rejects(run('/usr/bin/yes', [], { maxBuffer: 10_000 }), {
       message: '/usr/bin/yes wrote more than 10000 bytes and was killed',
