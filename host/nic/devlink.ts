@@ -2,7 +2,7 @@
 
 import { readText, readU8, readU16, readU32, text } from '../netlink/wire/codec.ts';
 import { NetlinkError } from '../netlink/wire/error.ts';
-import type { Answer, Family } from '../netlink/wire/generic.ts';
+import type { Answer, Command, Family } from '../netlink/wire/generic.ts';
 import type { PortName, SwitchPort } from './representor.ts';
 import type { EswitchMode } from './vf.ts';
 
@@ -33,7 +33,7 @@ export async function findEswitchMode(devlink: Family, pf: string): Promise<Eswi
     const [answer] = await devlink.ask({
       attempt: `ask for the eswitch mode of ${pf}`,
       command: commands.eswitchGet,
-      attributes: [text(attributes.busName, 'pci'), text(attributes.devName, pf)],
+      attributes: handleOf(pf),
     });
     const mode = answer?.get(attributes.eswitchMode);
     return mode && modes[readU16(mode)];
@@ -43,12 +43,28 @@ export async function findEswitchMode(devlink: Family, pf: string): Promise<Eswi
   }
 }
 
+function handleOf(pf: string): readonly Buffer[] {
+  return [text(attributes.busName, 'pci'), text(attributes.devName, pf)];
+}
+
 /** No such devlink device (ENODEV), no eswitch (EOPNOTSUPP), not allowed (EPERM), mode being changed (EBUSY). */
 const untold: ReadonlySet<string> = new Set(['ENODEV', 'EOPNOTSUPP', 'EPERM', 'EBUSY']);
 
-/** All ports of all PCI devices that have a netdev in our namespace and a flavour that matters. @throws NetlinkError */
+/**
+ * All ports of all PCI devices that have a netdev in our namespace and a flavour that matters. Each device's driver is asked, so that one
+ * that is busy (firmware that is being flashed) holds up the whole list. @throws NetlinkError
+ */
 export async function listPorts(devlink: Family): Promise<readonly SwitchPort[]> {
-  const answers = await devlink.list({ attempt: 'list devlink ports', command: commands.portGet, attributes: [] });
+  return await portsOf(devlink, { attempt: 'list devlink ports', attributes: [] });
+}
+
+/** Of one PF's device. Kernels before 6.6 give all of them. */
+export async function listPortsOf(devlink: Family, pf: string): Promise<readonly SwitchPort[]> {
+  return await portsOf(devlink, { attempt: `list devlink ports of ${pf}`, attributes: handleOf(pf) });
+}
+
+async function portsOf(devlink: Family, question: Pick<Command, 'attempt' | 'attributes'>): Promise<readonly SwitchPort[]> {
+  const answers = await devlink.list({ ...question, command: commands.portGet });
   return answers.flatMap((answer) => parsePort(answer) ?? []);
 }
 

@@ -8,7 +8,7 @@ import { existsOnHost, onHost } from '../kernel/sysfs.ts';
 import { readVfioHolders, type VfioHolders } from '../kernel/vfio-holders.ts';
 import { findFeatures } from '../netlink/ethtool.ts';
 import { type Family, findFamily } from '../netlink/wire/generic.ts';
-import { openSession, type Session } from '../netlink/wire/session.ts';
+import { openErrandSession, openSession, type Session } from '../netlink/wire/session.ts';
 import { protocols } from '../netlink/wire/socket.ts';
 import { findEswitchMode, listPorts } from './devlink.ts';
 import type { AskKernel } from './nics.ts';
@@ -28,13 +28,15 @@ const holdersAge = 30_000;
 
 export interface QuestionOptions extends Machine {
   readonly netlink: () => UseNetlink & Disposable;
-  /** Generic netlink; a test has its own. */
+  /** Generic netlink; a test has its own. `devlink` has one for itself: a driver may keep its questions for minutes. */
   readonly generic?: Session;
+  readonly devlink?: Session;
 }
 
 /** @throws SystemError when the machine gives no netlink socket. */
 export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
   const generic = host.generic ?? openSession({ protocol: protocols.generic });
+  const patient = host.devlink ?? openErrandSession({ protocol: protocols.generic });
   const route = host.netlink();
   const asked = {
     family: keepLast<Family | undefined>(),
@@ -64,8 +66,8 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
       const unread: Unread[] = [];
       const report = (one: Unread) => void unread.push(one);
       const say = (words: string) => report({ words });
-      const family = (name: string) => asked.family(name, say, () => findFamily(generic, name));
-      const [devlink, ethtool] = [await family('devlink'), await family('ethtool')];
+      const family = (name: string, session: Session) => asked.family(name, say, () => findFamily(session, name));
+      const [devlink, ethtool] = [await family('devlink', patient), await family('ethtool', generic)];
       const eswitchModes = new Map<string, EswitchMode>();
       for (const { address } of devlink ? pfs : []) {
         const mode = devlink && (await asked.mode(address, say, () => findEswitchMode(devlink, address)));
@@ -92,6 +94,7 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
     },
     [Symbol.dispose]() {
       generic[Symbol.dispose]();
+      patient[Symbol.dispose]();
       route[Symbol.dispose]();
     },
   };

@@ -119,13 +119,14 @@ function readVfLinks(path: string): readonly VfLink[] {
     .sort((a, b) => a.index - b.index);
 }
 
-/** Undefined when the function goes away while it is read. How many vfs it says to have is for people only. */
-function readPf(path: string, address: string, vfs: number, report: Report): Omit<PciPf, 'vfs'> | undefined {
+/**
+ * Undefined when the function goes away while it is read. Its VFs are counted and not read from `sriov_numvfs`: the kernel tells that only when
+ * all of them are made or removed, which takes as long as a user keeps one of them.
+ */
+function readPf(path: string, address: string, numVfs: number, report: Report): Omit<PciPf, 'vfs'> | undefined {
   const common = readFunction(path, address);
   if (common === undefined) return undefined;
-  const [totalVfs = vfs, numVfs = vfs] = ['sriov_totalvfs', 'sriov_numvfs'].map((name) =>
-    readOr(report, {}, () => readInteger(`${path}/${name}`)),
-  );
+  const totalVfs = readOr(report, {}, () => readInteger(`${path}/sriov_totalvfs`)) ?? numVfs;
   return { ...common, numVfs, totalVfs };
 }
 

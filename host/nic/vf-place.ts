@@ -3,9 +3,9 @@
 import { defined } from '../base/defined.ts';
 import type { Machine } from '../base/machine.ts';
 import { findFamily } from '../netlink/wire/generic.ts';
-import { openSession } from '../netlink/wire/session.ts';
+import { openErrandSession } from '../netlink/wire/session.ts';
 import { protocols } from '../netlink/wire/socket.ts';
-import { findEswitchMode, listPorts } from './devlink.ts';
+import { findEswitchMode, listPortsOf } from './devlink.ts';
 import { findUplink, mergePorts } from './nics.ts';
 import { findVf, type PciVf } from './pci.ts';
 import { findRepresentor, type SwitchPort } from './representor.ts';
@@ -47,11 +47,11 @@ interface Switch {
 }
 
 async function askDevlink(pf: string, seen: readonly SwitchPort[]): Promise<Switch> {
-  using session = openSession({ protocol: protocols.generic });
+  using session = openErrandSession({ protocol: protocols.generic });
   const devlink = await findFamily(session, 'devlink');
   if (devlink === undefined) return { ports: seen };
   const eswitchMode = await findEswitchMode(devlink, pf);
   // Listing all ports of a big NIC takes its time, and only one with a switch has any that matter.
-  const told = eswitchMode === 'switchdev' ? await listPorts(devlink) : [];
+  const told = eswitchMode === 'switchdev' ? await listPortsOf(devlink, pf) : [];
   return { ports: mergePorts(seen, told), ...defined({ eswitchMode }) };
 }

@@ -18,6 +18,8 @@ export interface Running extends Disposable {
   /** Of the program and of everything it started. */
   kill(): void;
   readonly pid: number;
+  /** Resolves when it has ended and is reaped, however long that takes. */
+  readonly gone: Promise<void>;
   /** Only after it has ended. */
   result(): { readonly exitCode?: number; readonly signal?: number; readonly stdout: Buffer; readonly stderr: Buffer };
 }
@@ -59,13 +61,16 @@ function begin({ stdin, ...command }: Program): Running {
   const pid = startProgram(command, [input, output, errors]);
   const pidfd = openOrKill(pid, attempt);
   const kept = undo.move();
+  const gone = Promise.withResolvers<void>();
   let status: number | undefined;
   const reap = () => {
     status ??= reapChild(pid);
+    if (status !== undefined) gone.resolve();
     return status !== undefined;
   };
   return {
     pid,
+    gone: gone.promise,
     ended: async (timeout) => reap() || ((await readable(pidfd, timeout)) && reap()),
     written: () => Math.max(fstatSync(output).size, fstatSync(errors).size),
     kill: () => {
@@ -80,13 +85,12 @@ function begin({ stdin, ...command }: Program): Running {
     },
     [Symbol.dispose]: () => {
       kept.dispose();
-      const gone = reap();
-      if (gone) closeSync(pidfd);
-      else
-        void whenReadable(pidfd).then(() => {
-          reap();
-          closeSync(pidfd);
-        });
+      const close = () => {
+        reap();
+        closeSync(pidfd);
+      };
+      if (reap()) close();
+      else void whenReadable(pidfd).then(close);
     },
   };
 }

@@ -91,9 +91,26 @@ describe('a driver that does not let go of its VFs', function () {
     assert.equal(errands.trim().split('\n').length, vfs.length);
   });
 
+  it('keeps no look at the machine, nor one at the number of its VFs, which the kernel does not tell meanwhile', async () => {
+    tree.link('/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs', files.file);
+    for (const vf of vfs) tree.link(`/sys/bus/pci/devices/${vf.address}/driver_override`, files.file);
+    const source = (path: string) => new URL(`../../host/${path}`, import.meta.url);
+    const script = `const { scanNics } = await import('${source('nic/nics.ts')}');
+      const { openNetlink } = await import('${source('netlink/netlink.ts')}');
+      const { openKernelQuestions } = await import('${source('nic/kernel-facts.ts')}');
+      const { ask } = openKernelQuestions({ root: '${tree.host.root}', netlink: openNetlink });
+      const { pfs, vfs } = await scanNics({ root: '${tree.host.root}' }, { ask, allocated: new Set() });
+      console.log(pfs[0].numVfs, vfs.length); process.exit(0)`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      timeout: 20_000,
+    });
+    assert.equal(stdout, '12 12\n');
+  });
+
   it('gives them back when it lets go', async () => {
     await files.release();
     tree.link('/sys/bus/pci/drivers/stubborn/unbind', '/dev/null');
+    for (const vf of vfs) tree.link(`/sys/bus/pci/devices/${vf.address}/driver_override`, '/dev/null');
     await until(
       async () => (await readBinding(tree.host, vfs[0]?.address ?? '').catch(() => undefined)) !== undefined,
       'its end',

@@ -87,7 +87,7 @@ async function sendAll(socket: NetlinkSocket, numbered: readonly Numbered[], kin
     encodeMessage({ type, flags: NLM_F_REQUEST | kind | own, seq, pid: 0, body }),
   );
   try {
-    await socket.send(Buffer.concat(datagram));
+    await socket.send(Buffer.concat(datagram), attempt);
   } catch (error) {
     throw systemFailure(error, attempt);
   }

@@ -1,7 +1,8 @@
 // A conversation over one netlink socket: one request at a time, numbered, dumps until they are whole. Knows no family.
 import type { Message } from './codec.ts';
+import { openErrandSocket } from './errand-socket.ts';
 import { dump, exchange, type Numbered, type Request } from './exchange.ts';
-import { openSocket, type SocketOptions } from './socket.ts';
+import { type NetlinkSocket, openSocket, type SocketOptions } from './socket.ts';
 
 export type { Request };
 
@@ -21,9 +22,17 @@ export const flags = { excl: 0x200, create: 0x400, append: 0x800, echo: 0x08 } a
 /** Their acknowledgements must fit the socket's receive buffer, which the kernel fills while it works: 300 overrun the default of 208 KiB. */
 const perDatagram = 100;
 
+/** By threads: for what takes the kernel a moment. */
 export function openSession(options: SocketOptions): Session {
-  const socket = openSocket(options);
-  const where = options.netns ? ` in ${options.netns.path}` : '';
+  return converse(openSocket(options), options.netns ? ` in ${options.netns.path}` : '');
+}
+
+/** By errands, in our own namespace: for what it may take minutes over. */
+export function openErrandSession({ protocol }: Pick<SocketOptions, 'protocol'>): Session {
+  return converse(openErrandSocket(protocol), '');
+}
+
+function converse(socket: NetlinkSocket, where: string): Session {
   let seq = 0;
   let closed = false;
   let running = 0;

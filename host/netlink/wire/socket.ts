@@ -15,8 +15,8 @@ export interface SocketOptions {
 }
 
 export interface NetlinkSocket extends Disposable {
-  /** Resolves when the kernel has taken the datagram and, for a request, done the work. Runs in libuv's thread pool. */
-  send(datagram: Buffer): Promise<void>;
+  /** Resolves when the kernel has taken the datagram and, for a request, done the work: `attempt`, in words. Runs in libuv's thread pool. */
+  send(datagram: Buffer, attempt: string): Promise<void>;
   /**
    * The next datagram that the kernel sent, or undefined when none is waiting. What other processes sent is dropped.
    * @throws SystemError ENOBUFS when the kernel had to drop some.

@@ -74,6 +74,7 @@ const partsOfOthers = [
   /^…: … ended with (status )?…(: …)?$/,
   /^…: still under way$/,
   /^…; does a process still use it\?$/,
+  /^… and still keeps process … of ours …; no other is sent until it ends$/,
   /^set … of VF … of PF …: … \(…\)$/,
   /^nothing came within … ms$|^no answer within … s$|^closed$/,
   /^it answered with status …$|^its answer has no …$/,

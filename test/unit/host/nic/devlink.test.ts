@@ -3,7 +3,7 @@ import { findFeatures } from '../../../../host/netlink/ethtool.ts';
 import { attribute, nested, text, u16, u32 } from '../../../../host/netlink/wire/codec.ts';
 import { findFamily } from '../../../../host/netlink/wire/generic.ts';
 import type { Session } from '../../../../host/netlink/wire/session.ts';
-import { findEswitchMode, listPorts } from '../../../../host/nic/devlink.ts';
+import { findEswitchMode, listPorts, listPortsOf } from '../../../../host/nic/devlink.ts';
 import { fakeKernel } from '../../../support/fake-generic-netlink.ts';
 
 async function family(session: Session, name: string) {
@@ -47,6 +47,18 @@ describe('devlink', () => {
       port([]),
     ];
     deepEqual(await listPorts(await family(fakeKernel(ports), 'devlink')), []);
+  });
+
+  it('lists the ports of one PF by asking for that PF', async () => {
+    const asked: Buffer[] = [];
+    const kernel = fakeKernel([port([u16(77, 0), u32(78, 1)])]);
+    const dump: Session['dump'] = (request) => {
+      asked.push(request.body);
+      return kernel.dump(request);
+    };
+    const session = { ...kernel, dump };
+    equal((await listPortsOf(await family(session, 'devlink'), parent)).length, 1);
+    deepEqual(asked[0]?.subarray(4), Buffer.concat([text(1, 'pci'), text(2, parent)]));
   });
 
   it('tells the eswitch mode', async () => {

@@ -66,7 +66,7 @@ describe('a kernel that does not answer', () => {
         );
       return fail(attempt) ?? [];
     };
-    questions = openKernelQuestions({ root: tree.root, netlink, generic: fakeKernel(answers) });
+    questions = openKernelQuestions({ root: tree.root, netlink, generic: fakeKernel(answers), devlink: fakeKernel(answers) });
   });
   afterEach(() => {
     questions[Symbol.dispose]();

@@ -105,6 +105,21 @@ describe('an errand that the kernel keeps', function () {
     await goErrand({ attempt: 'again', verb: 'read', object: '/proc/version', note: join(folder, 'a'), limit });
   });
 
+  it('is not sent again with the same question, where that is asked for, and others are', async () => {
+    const errand = (question: string, object = files.file) =>
+      goErrand({ attempt: `ask ${question}`, verb: 'read', object, question, limit: object === files.file ? 100 : limit });
+    await assert.rejects(
+      errand('this'),
+      /^Unavailable: ask this: the kernel has not done it within 0\.1 s and still keeps process/,
+    );
+    for (const _ of [1, 2])
+      await assert.rejects(errand('this'), /^Unavailable: ask this: still under way since \S+Z, in process \d+ of ours/);
+    assert.equal((await pidsOf(files.file)).length, 1);
+    await errand('that', '/proc/version');
+    await files.release();
+    await until(async () => (await errand('this', '/proc/version').catch(() => undefined)) !== undefined, 'the next answer');
+  });
+
   it('has nothing of ours: no lock, no descriptor but its own', async () => {
     assert.ok(claimFile(join(folder, 'lock')));
     await assert.rejects(goErrand({ ...kept(), limit: 100 }), Unavailable);
