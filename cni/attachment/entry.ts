@@ -1,5 +1,6 @@
 // What the journal knows of one attachment, as text: a line with the intent, then a line for each change of its phase. Pure.
 import { isRecord } from '../../host/base/json.ts';
+import { isVnicType, vnicTypes } from '../../vnic/index.ts';
 import type { Result } from '../protocol/result.ts';
 import type { Attachment } from './attachment.ts';
 
@@ -47,6 +48,9 @@ export function parseEntry(text: string, id: string): Reading {
   if (intent['version'] !== version)
     return { problem: `its version is ${String(intent['version'])}, and this server reads ${version}` };
   if (!isAttachment(intent['attachment'], id)) return { problem: 'it does not hold the attachment that it is named after' };
+  const { vnicType } = intent['attachment'];
+  if (!isVnicType(vnicType))
+    return { problem: `its vnic type is ${String(vnicType)}, and this server knows ${vnicTypes.join(', ')}` };
   const more = rest.filter((line) => line !== '');
   let entry: Entry = { attachment: intent['attachment'], phase: 'adding' };
   for (const [at, text] of more.entries()) {

@@ -171,6 +171,7 @@ describe('the journal', () => {
       c3: `${JSON.stringify({ version: 3, attachment: attachment('c3') })}\n`,
       d4: `${JSON.stringify({ version: 2, phase: 'adding', attachment: attachment('a1') })}\n`,
       e5: 'garbage\nmore of it\n',
+      f6: `${JSON.stringify({ version: 2, phase: 'adding', attachment: { ...attachment('f6'), vnicType: 'newer' } })}\n`,
     };
     for (const [id, text] of Object.entries(odd)) await writeFile(file(id), text);
     const after = await openJournal(dir);
@@ -179,8 +180,14 @@ describe('the journal', () => {
       ['a1'],
     );
     const problems = after.problems().toSorted();
-    assert.equal(problems.length, 4);
-    const why = [/b2.*EISDIR/, /c3.*its version is 3, and this server reads 2/, /d4.*named after/, /e5.*not JSON/];
+    assert.equal(problems.length, 5);
+    const why = [
+      /b2.*EISDIR/,
+      /c3.*its version is 3, and this server reads 2/,
+      /d4.*named after/,
+      /e5.*not JSON/,
+      /f6.*its vnic type is newer/,
+    ];
     for (const [at, words] of why.entries()) assert.match(problems[at] ?? '', words);
     assert.throws(() => after.find('c3'), /c3\.jsonl can't be read and is left alone/);
     assert.throws(() => after.remove('c3'), /can't be read and is left alone/);
