@@ -19,7 +19,8 @@ import { type Changes, followInventory, type Inventory, type InventoryOptions } 
 import { nextOffer, nothingOffered, type Offered } from '../inventory/next-offer.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
-import { type Kubelet, type KubeletOptions, openKubelet } from './kubelet/kubelet.ts';
+import { defaultKubeletDir, type Kubelet, type KubeletOptions, openKubelet } from './kubelet/kubelet.ts';
+import { deadMounts } from './mounts.ts';
 import { type Line, newsOf, newsOfVfs, noTroubles, type Troubles } from './news.ts';
 
 export interface PluginOptions {
@@ -36,6 +37,8 @@ export interface Status extends Troubles {
   readonly inventory: Pick<Inventory, 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt'>;
   readonly kubelet: Pick<Kubelet, 'holdings' | 'status'>;
   readonly resources: readonly Resource[];
+  /** Directories of the node that we see no longer as they are. */
+  readonly deadMounts: readonly string[];
 }
 
 export interface Plugin {
@@ -174,7 +177,10 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
 
   return {
     get status() {
-      return { config: source.state, inventory, kubelet, resources: state.offered.resources, ...troublesNow() };
+      return {
+        ...{ config: source.state, inventory, kubelet, resources: state.offered.resources },
+        ...{ deadMounts: deadMounts(host, options.kubelet?.kubeletDir ?? defaultKubeletDir), ...troublesNow() },
+      };
     },
     look: () => inventory.look(),
     async stop() {

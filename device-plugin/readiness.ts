@@ -5,15 +5,19 @@ import type { Status } from './plugin.ts';
 const stuck = 90_000;
 
 /** Why it should be restarted; empty: it lives. */
-export function livenessProblems({ inventory }: Status, now: number): readonly string[] {
+export function livenessProblems({ inventory, deadMounts }: Status, now: number): readonly string[] {
   const age = now - inventory.lookedAt;
-  return age > stuck && inventory.problem === undefined
-    ? [`no look at the machine has ended for ${Math.round(age / 1000)} s`]
-    : [];
+  const isStuck = age > stuck && inventory.problem === undefined;
+  return [
+    ...(isStuck ? [`no look at the machine has ended for ${Math.round(age / 1000)} s`] : []),
+    ...deadMounts.map(
+      (path) => `${path} was removed on the node and made anew; our container sees the old one until it is started again`,
+    ),
+  ];
 }
 
 /** What keeps it from doing all that its configuration asks for; empty: nothing. A broken configuration with a good one in force is a warning elsewhere. */
-export function readinessProblems({ config, inventory, kubelet, fileProblems, unread }: Status): readonly string[] {
+export function readinessProblems({ config, inventory, kubelet, fileProblems, unread, deadMounts }: Status): readonly string[] {
   const unregistered = kubelet.status.filter((one) => one.state !== 'registered');
   return [
     ...(config.config === undefined ? config.problems : []),
@@ -25,5 +29,6 @@ export function readinessProblems({ config, inventory, kubelet, fileProblems, un
       (one) => `${one.resource} is not registered with kubelet (${one.state}): ${one.reason ?? 'kubelet has not come yet'}`,
     ),
     ...fileProblems,
+    ...deadMounts.map((path) => `${path} was removed on the node and made anew`),
   ];
 }

@@ -18,9 +18,11 @@ import { type Timing, timing } from './timing.ts';
 export const registrations = ['auto', ...ways] as const;
 export type Registration = (typeof registrations)[number];
 
+export const defaultKubeletDir = '/var/lib/kubelet';
+
 export interface KubeletOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
-  /** As the machine sees it. Default `/var/lib/kubelet`. */
+  /** As the machine sees it. */
   readonly kubeletDir?: string;
   readonly registration?: Registration;
   /** The pod we run in, from the downward API: kubelet's list of pods is believed complete only when it names it. */
@@ -43,7 +45,7 @@ export interface Kubelet {
 
 /** Resolves when kubelet was asked once what is held (5 s at most); nothing is offered before offer(). */
 export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { host, kubeletDir = '/var/lib/kubelet', ownPod, changed = () => {} } = options;
+  const { host, kubeletDir = defaultKubeletDir, ownPod, changed = () => {} } = options;
   const times = { ...timing, ...options.timing };
   const seenDir = join(host.root, kubeletDir);
   const directories = ways.map((way) => join(seenDir, directoryOf[way]));

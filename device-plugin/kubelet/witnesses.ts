@@ -1,7 +1,8 @@
 // The two that know which devices containers have: kubelet itself (PodResources), and the checkpoint that it writes for itself.
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
+import { isRemoved } from '../../host/files/removed.ts';
+import { stampOf } from '../../host/files/stamp.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
@@ -63,24 +64,21 @@ export function openCheckpoint(host: Asked['host'], kubeletDir: string): Checkpo
   let seen: string | undefined;
   let last: Checkpoint | undefined;
 
-  /** Kubelet replaces the file: another inode, or another time. */
-  function identity(): string | undefined {
-    const stat = statSync(onHost(host, file), { bigint: true, throwIfNoEntry: false });
-    return stat && `${stat.ino} ${stat.ctimeNs} ${stat.size}`;
-  }
+  const stamp = () => stampOf(onHost(host, file));
 
   return {
     read() {
-      const now = identity();
+      const now = stamp();
       if (last === undefined || now !== seen || last.held === undefined) last = parse();
       seen = now;
       return last;
     },
-    hasChanged: () => identity() !== seen,
+    hasChanged: () => stamp() !== seen,
   };
 
   function parse(): Checkpoint {
     try {
+      if (isRemoved(onHost(host, dirname(file)))) throw new Error(`${dirname(file)} was removed and made anew`);
       return { held: (readCheckpoint(host, file) ?? []).flatMap(asHeld), problems: [] };
     } catch (error) {
       return { problems: [`${messageOf(error)}; no VF is freed until it can be read`] };

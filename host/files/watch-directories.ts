@@ -33,14 +33,14 @@ export function watchDirectories(paths: readonly string[], tick: number, changed
 
 function watchOne(path: string, event: () => void): { renew(): void; close(): void } {
   let watcher: FSWatcher | undefined;
-  let watched: bigint | undefined;
+  let watched: string | undefined;
   function close(): void {
     watcher?.close();
     watcher = undefined;
   }
   return {
     renew() {
-      const present = statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+      const present = identityOf(path);
       if (watcher !== undefined && present === watched) return;
       close();
       if (present === undefined) return;
@@ -53,4 +53,14 @@ function watchOne(path: string, event: () => void): { renew(): void; close(): vo
     },
     close,
   };
+}
+
+/** Undefined: it is not there, or can't be looked at. The inode number alone is given out again at once. */
+function identityOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat && `${stat.dev} ${stat.ino} ${stat.birthtimeNs}`;
+  } catch {
+    return undefined;
+  }
 }

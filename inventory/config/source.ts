@@ -3,6 +3,7 @@
 import { dirname } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
+import { stampOf } from '../../host/files/stamp.ts';
 import { watchDirectories } from '../../host/files/watch-directories.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { parseConfig } from './config.ts';
@@ -21,7 +22,10 @@ export interface ConfigState {
 export interface ConfigSourceOptions {
   readonly file: string;
   readonly log: Logger;
-  /** Milliseconds without an event before the file is read: one that is being written is not read half. Default 100. */
+  /**
+   * Milliseconds without a change of the file before it is read: one that is being written is not read half. One that never comes to rest
+   * is read after ten times that. Default 100.
+   */
   readonly settle?: number;
   /** Milliseconds between two looks without any event. Default 30 000. */
   readonly tick?: number;
@@ -40,13 +44,29 @@ export function followConfig({ file, log, settle = 100, tick = 30_000, objection
   let state: ConfigState = { problems: [], generation: 0 };
   let seen: string | undefined;
   let settling: NodeJS.Timeout | undefined;
-  const watch = watchDirectories([dirname(file)], tick, () => {
-    clearTimeout(settling);
-    settling = setTimeout(look, settle);
-  });
+  let stamp: string | undefined;
+  let since = 0;
+  const watch = watchDirectories([dirname(file)], tick, lookSoon);
   look();
 
+  /** Most events are of other files in the directory: they start a wait, but don't prolong it. */
+  function lookSoon(): void {
+    if (settling !== undefined) return;
+    stamp = stampOf(file);
+    since = performance.now();
+    settling = setTimeout(lookSettled, settle);
+  }
+
+  function lookSettled(): void {
+    const before = stamp;
+    stamp = stampOf(file);
+    if (stamp === before || performance.now() - since >= 10 * settle) look();
+    else settling = setTimeout(lookSettled, settle);
+  }
+
   function look(): void {
+    clearTimeout(settling);
+    settling = undefined;
     const text = readConfigText(file);
     const key = JSON.stringify(text);
     if (key === seen) return;

@@ -1,6 +1,6 @@
 // The device plugin as a whole on a tree and a fake kubelet: what the machine does is what kubelet hears.
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -131,6 +131,36 @@ describe('the device plugin', () => {
     match(problems, /cannot keep the files in .* up to date: .*0000:41:10\.2-device\.json/);
     for (const { address } of vfs.slice(2)) ok(existsSync(inTree(`run/smartnic/vhost/${address}`)));
     await machine.kubelet.untilOffered(direct, 4);
+  });
+
+  it('asks to be started anew when a directory that is mounted into its container was removed and made anew', async () => {
+    // A descriptor stands for the mount: it leads to the same directory, whatever becomes of its name.
+    const fds: number[] = [];
+    const mount = (name: string) => {
+      fds.push(openSync(inTree(`k/${name}`), 'r'));
+      machine.tree.link(`/mnt/${name}`, `/proc/self/fd/${fds.at(-1)}`);
+    };
+    const options = { kubeletDir: '/mnt', registration: 'register', timing: { reconcile: 50, grace: 0, tick: 100 } } as const;
+    await start([pf], both, { kubelet: options });
+    const { kubelet, tree } = machine;
+    tree.link('/mnt/pod-resources', '../k/pod-resources');
+    mount('device-plugins');
+    await machine.restart();
+    await kubelet.untilOffered(direct, 4);
+    deepEqual(livenessProblems(machine.plugin.status, performance.now()), []);
+    tree.remove('/k/device-plugins');
+    mkdirSync(inTree('k/device-plugins'));
+    await kubelet.restart();
+    match(
+      livenessProblems(machine.plugin.status, performance.now()).join(),
+      /^\/mnt\/device-plugins was removed on the node and made anew; our container sees the old one until it is started again$/,
+    );
+    match(readinessProblems(machine.plugin.status).join(), /\/mnt\/device-plugins was removed on the node/);
+    mount('device-plugins');
+    await machine.restart();
+    await kubelet.untilOffered(direct, 4);
+    deepEqual(livenessProblems(machine.plugin.status, performance.now()), []);
+    for (const fd of fds) closeSync(fd);
   });
 
   describe('when something of the machine can not be read', () => {

@@ -129,6 +129,21 @@ describe('our device plugin and kubelet', () => {
     await kubelet.untilOffered(name, 4);
   });
 
+  it("comes back when kubelet's own directory was deleted and made anew, at once, also under the same inode number", async () => {
+    kubelet.behaviour.watcher = false;
+    await kubelet.start();
+    await start([resource], { registration: 'register', timing: { tick: 60_000, patience: 60_000, firstPause: 10_000 } });
+    for (let time = 0; time < 3; time++) {
+      await kubelet.untilOffered(name, 4, 4, 3000);
+      kubelet.stop();
+      rmSync(kubelet.path('device-plugins'), { recursive: true });
+      mkdirSync(kubelet.path('device-plugins'));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await kubelet.start();
+    }
+    await kubelet.untilOffered(name, 4, 4, 3000);
+  });
+
   it('passes on what kubelet says about a name that it does not take, by both ways', async () => {
     await kubelet.start();
     for (const registration of ['watcher', 'register'] as const) {
