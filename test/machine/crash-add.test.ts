@@ -1,7 +1,7 @@
 // kill -9 of the server at every step of an ADD, a finished and a failing one: what its successor leaves is nothing.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '../support/crash.ts';
 import { forAllTests } from '../support/for-all-tests.ts';
@@ -66,17 +66,21 @@ describe('a server that is killed in an ADD', () => {
   }
 
   it('while IPAM is at work leaves nothing after the DEL, though IPAM gives an address when nobody waits for it any more', async () => {
-    const slow = `[ "$CNI_COMMAND" = ADD ] && touch ${crash.node.dir}/called && sleep 1.5\nexec /usr/lib/cni/host-local`;
+    const [called, go] = ['called', 'go'].map((name) => join(crash.node.dir, name));
+    const wait = `touch ${called}; until [ -e ${go} ]; do sleep 0.05; done`;
+    const slow = `if [ "$CNI_COMMAND" = ADD ]; then ${wait}; fi\nexec /usr/lib/cni/host-local`;
     await writeIpam(crash.node, 'slow', slow);
     const call = crash.call({ cniVersion: '1.0.0' }); // Debian's host-local speaks it, so it is asked just once
     const { ipam, ...rest } = call.config as { readonly ipam: object };
     const slowly = { ...call, config: { ...rest, ipam: { ...ipam, type: 'slow' } } };
     await crash.node.startServer();
     const lost = crash.node.cni('ADD', slowly);
-    await until(async () => existsSync(join(crash.node.dir, 'called')), 'IPAM is called');
+    await until(async () => existsSync(`${called}`), 'IPAM is called');
     await crash.node.server.stop('SIGKILL');
     await crash.node.startServer();
     assert.equal((await lost).json.code, 11);
+    await until(async () => (await crash.left()).length === 0, 'the sweep has taken away what it knows of');
+    await writeFile(`${go}`, '');
     await until(async () => (await crash.left()).some((each) => each.startsWith('lease ')), 'IPAM gives its address');
     assert.equal((await crash.node.cni('DEL', slowly)).exit, 0);
     assert.deepEqual(await crash.left(), []);
