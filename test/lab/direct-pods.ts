@@ -5,15 +5,19 @@ import type { CniAnswer } from '../support/node.ts';
 import type { DirectMachine, LabPod } from './direct-machine.ts';
 
 export interface DirectPods {
-  pod(resource: string, config?: object): Promise<LabPod>;
+  /** Those of the test that runs. */
+  readonly pods: readonly LabPod[];
+  pod(resources: string | readonly string[], config?: object): Promise<LabPod>;
   /** The result. */
   add(pod: LabPod): Promise<AddResult>;
   check(pod: LabPod, prevResult: unknown): Promise<CniAnswer>;
   del(pod: LabPod): Promise<void>;
   /** For kubelet, before the test ends: its VF is free then. */
   end(pod: LabPod): Promise<void>;
-  /** The machine is as it was before the first test, or since `forget`. */
-  clean(): Promise<void>;
+  /** All that a pod may change, as text. */
+  state(): Promise<string>;
+  /** The machine is as it was before the first test, or since `forget`. @param when - said where it is not. */
+  clean(when?: string): Promise<void>;
   /** What the machine is like now is what it must be like after each test. */
   forget(): Promise<void>;
 }
@@ -28,27 +32,40 @@ export interface AddResult {
   readonly ips?: readonly object[];
 }
 
+export interface DirectPodsOptions {
+  /** What else a pod may change. */
+  readonly state?: () => Promise<string>;
+  /** What else is taken away after each test. */
+  readonly tidy?: () => Promise<void>;
+}
+
 /** Adds the hooks that keep a suite's tests apart. `machine` is asked for when they run. */
-export function directPods(machine: () => DirectMachine): DirectPods {
+export function directPods(machine: () => DirectMachine, options: DirectPodsOptions = {}): DirectPods {
   let before: string;
   const pods: LabPod[] = [];
-  const clean = async () => assert.equal(await machine().state(), before, 'the machine is as it was before');
+  const state = async () => [await machine().state(), await options.state?.()].join('\n');
+  const clean = async (when = 'the machine is as it was before') => assert.equal(await state(), before, when);
   const forget = async () => {
-    before = await machine().state();
+    before = await state();
   };
   beforeEach(async () => {
     if (before === undefined) await forget();
   });
   afterEach(async () => {
+    await options.tidy?.();
     for (const pod of pods.splice(0)) {
       await machine().node.cni('DEL', { ...pod.call, netns: '' });
       await machine().end(pod);
     }
-    await clean();
+    await clean().catch(async (error: unknown) => {
+      console.log((await machine().node.log('cni')).split('\n').slice(-40).join('\n'));
+      throw error;
+    });
   });
   return {
-    pod: async (resource, config) => {
-      const made = await machine().pod(resource, config);
+    pods,
+    pod: async (resources, config) => {
+      const made = await machine().pod(resources, config);
       pods.push(made);
       return made;
     },
@@ -64,6 +81,7 @@ export function directPods(machine: () => DirectMachine): DirectPods {
       pods.splice(pods.indexOf(pod), 1);
       await machine().end(pod);
     },
+    state,
     clean,
     forget,
   };

@@ -1,10 +1,9 @@
 // `virtio-forwarder` on real VFs: a consumer in the pod, a dpdk-testpmd relay of our supervisor, the VF on the real vfio-pci, its PF on the bridge.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { refused, succeeded } from '../support/answers.ts';
 import { vnicContract } from '../support/vnic-contract.ts';
 import { type DirectMachine, endSharedMachine, type LabPod, sharedDirectMachine, virtio } from './direct-machine.ts';
+import { directPods } from './direct-pods.ts';
 import { type LabForwarder, ping, startForwarder, untilAnswered } from './forwarder.ts';
 import { pfs } from './hardware.ts';
 import { plugAllTypes, plugNeighbour, uplinks } from './three-types.ts';
@@ -13,8 +12,6 @@ import { bindVfs, makeVfs } from './vfs.ts';
 describe('virtio-forwarder', () => {
   let machine: DirectMachine;
   let forwarder: LabForwarder;
-  let clean: string;
-  const pods: LabPod[] = [];
   /** Of pods with several interfaces. */
   const further: LabPod['call'][] = [];
   const bridged: string[] = [];
@@ -25,36 +22,14 @@ describe('virtio-forwarder', () => {
     await machine.kubelet.untilOffered(virtio, 14);
     forwarder = await startForwarder(machine);
   });
-  beforeEach(async () => {
-    clean = await state();
+  const { pods, pod, add, check, del, end, state, clean, forget } = directPods(() => machine, {
+    state: () => forwarder.left(),
+    tidy: async () => {
+      for (const call of further.splice(0)) await machine.node.cni('DEL', { ...call, netns: '' });
+      await machine.lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
+      for (const pf of bridged.splice(0)) await offBridge(pf);
+    },
   });
-  afterEach(async () => {
-    for (const call of further.splice(0)) await machine.node.cni('DEL', { ...call, netns: '' });
-    for (const each of pods.splice(0)) {
-      await machine.node.cni('DEL', { ...each.call, netns: '' });
-      await machine.end(each);
-    }
-    await machine.lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
-    for (const pf of bridged.splice(0)) await offBridge(pf);
-    const now = await state();
-    if (now !== clean) console.log((await machine.node.log('cni')).split('\n').slice(-40).join('\n'));
-    assert.equal(now, clean, 'the machine is as it was before');
-  });
-
-  const state = async () => `${await machine.state()}\n${await forwarder.left()}`;
-  const pod = async (resource: string | readonly string[], config?: object) => {
-    const made = await machine.pod(resource, config);
-    pods.push(made);
-    return made;
-  };
-  const add = async ({ call }: LabPod) => {
-    const answer = await machine.node.cni('ADD', call);
-    assert.equal(answer.exit, 0, answer.stdout);
-    return answer.json;
-  };
-  const check = async ({ call }: LabPod, prevResult: unknown) =>
-    await machine.node.cni('CHECK', { ...call, config: { ...(call.config as object), prevResult } });
-  const del = async ({ call }: LabPod) => succeeded(await machine.node.cni('DEL', call));
 
   const plugging = () => ({ machine, forwarder, pod });
   const neighbour = async (address: string, vlan: number) => await plugNeighbour(plugging(), address, vlan);
@@ -155,7 +130,7 @@ describe('virtio-forwarder', () => {
     const answer = await machine.node.cni('ADD', one.call);
     await machine.lab.sh('chmod +x /usr/bin/dpdk-testpmd');
     refused(answer, 100, /^the forwarder did not attach: dpdk-testpmd between .* ended at once: .*Permission denied/);
-    assert.equal(await state(), clean);
+    await clean();
   });
 
   it('goes with a DEL whose namespace is gone, and waits for a forwarder that is away, whose VF nobody else gets meanwhile', async () => {
@@ -169,7 +144,7 @@ describe('virtio-forwarder', () => {
     assert.equal(await machine.lab.sh(`basename $(readlink /sys/bus/pci/devices/${two.vfs[0]}/driver)`), 'vfio-pci');
     await forwarder.start();
     await machine.node.restart('cni');
-    assert.equal(await state(), clean);
+    await clean();
   });
 
   it('lets a pod go whose VF is being removed: the kernel waits for the relay, which ends with DEL', async () => {
@@ -181,69 +156,14 @@ describe('virtio-forwarder', () => {
     await machine.lab.sh(
       `for tries in $(seq 100); do [ $(cat /sys/bus/pci/devices/${pf}/sriov_numvfs) = 0 ] && exit 0; sleep 0.1; done; exit 1`,
     );
-    await machine.end(one);
+    await end(one);
     assert.equal(await forwarder.left(), '');
     const vfs = await makeVfs(machine.lab, pfs[2], 7);
     assert.equal(pf, pfs[2].address);
     await bindVfs(machine.lab, vfs, 'igbvf');
     await machine.kubelet.untilOffered(virtio, 14);
     // Names and addresses of the new netdevs are others.
-    clean = await state();
-  });
-
-  describe('when the server is killed', () => {
-    const config = { maxTxRate: 100, vlan: 5 };
-    let steps: { readonly ADD: readonly string[]; readonly DEL: readonly string[] };
-    const killed = async (step: string, command: string, { call }: LabPod) => {
-      const answer = await machine.node.killedAt(step, async () => await machine.node.cni(command, call));
-      // The executable sends a DEL again; whether it waits long enough for the successor depends on the machine.
-      assert(answer.json.code === 11 || (command === 'DEL' && answer.exit === 0), `${step}: ${answer.stdout}`);
-    };
-    const isClean = async (step: string) => assert.equal(await state(), clean, `killed at "${step}"`);
-
-    before(async () => {
-      const file = join(machine.lab.share, 'forwarder-steps');
-      await machine.node.restart('cni', { SMARTNIC_STEP_HOOK: 'record:/share/forwarder-steps' });
-      const one = await pod(virtio, config);
-      await add(one);
-      const added = await stepsIn(file);
-      await del(one);
-      const deleted = (await stepsIn(file)).slice(added.length);
-      steps = { ADD: [...new Set(added)], DEL: [...new Set(deleted)] };
-      await machine.node.restart('cni');
-    });
-
-    it('in an ADD, at each of its steps, it leaves nothing, and the pod can be plugged', async () => {
-      assert(
-        ['device claimed', 'intent written', 'vf bound', 'forwarder attached', 'committed'].every((step) =>
-          steps.ADD.includes(step),
-        ),
-      );
-      const one = await pod(virtio, config);
-      for (const step of steps.ADD) {
-        await killed(step, 'ADD', one);
-        // Once committed it is the runtime's, which will delete what it got no answer for.
-        if (step === 'committed') await del(one);
-        await isClean(step);
-        console.log(`        ${step}`);
-      }
-      await add(one);
-      await del(one);
-    });
-
-    it('in a DEL, at each of its steps, its successor finishes it', async () => {
-      assert(
-        ['deletion noted', 'forwarder detached', 'vf released', 'journal cleared'].every((step) => steps.DEL.includes(step)),
-      );
-      const one = await pod(virtio, config);
-      for (const step of steps.DEL) {
-        await add(one);
-        await killed(step, 'DEL', one);
-        await isClean(step);
-        console.log(`        ${step}`);
-      }
-      await del(one);
-    });
+    await forget();
   });
 });
 
@@ -254,8 +174,3 @@ const restartOvs = `
   while [ -e /run/openvswitch/ovs-vswitchd.pid ]; do sleep 0.1; done
   ovs-vswitchd unix:/run/openvswitch/db.sock --pidfile --detach --log-file --no-chdir
 `;
-
-async function stepsIn(file: string): Promise<readonly string[]> {
-  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
-  return lines.map((line) => line.split('\t')[0] ?? '');
-}

@@ -28,7 +28,9 @@ export function scriptSuite(name: string): Suite {
 }
 
 export const long: readonly Suite[] = [
-  file('lab/crash', 900),
+  file('lab/crash-kernel', 400),
+  file('lab/crash-switch', 500),
+  file('lab/forwarder-crash', 300),
   file('machine/endings', 2400),
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360 },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),

@@ -1,15 +1,11 @@
-// kill -9 of the CNI server at every step of an ADD and of a DEL of `direct`, with both drivers: no VF is lost, none in two hands.
+// kill -9 of the CNI server at every step of an ADD and of a DEL of `direct`: no VF is lost, none in two hands. The suites are crash-*.long.ts.
 import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DirectMachine, endSharedMachine, kernel, type LabPod, sharedDirectMachine, vfio } from './direct-machine.ts';
-import { directPods } from './direct-pods.ts';
-import { startSwitch, stopSwitch, switched } from './switch.ts';
-import { bindVfs, unbindVfs } from './vfs.ts';
+import { type DirectMachine, kernel, type LabPod } from './direct-machine.ts';
+import type { DirectPods } from './direct-pods.ts';
 
-after(endSharedMachine);
-
-interface Case {
+export interface CrashCase {
   readonly resource: string;
   readonly config: object;
   /** In the order in which they come; some come more than once, and the server dies at the first. */
@@ -18,7 +14,7 @@ interface Case {
 }
 
 /** A pod with an address, hooks, a rate, and a VF whose driver has to start anew for its MAC. */
-const legacyKernel: Case = {
+export const legacyKernel: CrashCase = {
   resource: kernel,
   config: {
     cniVersion: '1.0.0', // the guest's IPAM plugins know no newer one
@@ -45,71 +41,16 @@ const legacyKernel: Case = {
   ],
 };
 
-/** On a switch, where the VF has a representor on the bridge, and another driver before. */
-const switchedVfio: Case = {
-  resource: vfio,
-  config: { representor: 'auto', hooks: true, vlan: 5 },
-  addSteps: [
-    ...[
-      'device claimed',
-      'intent written',
-      'before-plug hooks done',
-      'vf mac set',
-      'vf set',
-      'driver override set',
-      'driver unbound',
-    ],
-    ...['vf bound', 'representor up', 'port added', 'after-plug hooks done', 'committed'],
-  ],
-  delSteps: [
-    ...['deletion noted', 'before-unplug hooks done', 'port removed', 'representor lowered', 'vf mac set', 'vf unset'],
-    ...[
-      'driver override set',
-      'driver unbound',
-      'netdev back',
-      'vf released',
-      'cable removed',
-      'after-unplug hooks done',
-      'journal cleared',
-    ],
-  ],
-};
+/** Call these in a `describe`; `machine` is asked for when the tests run. */
+export function crashSuites(machine: () => DirectMachine, pods: DirectPods) {
+  const { pod, add, del, end, clean } = pods;
 
-const switchedKernel = {
-  config: { driver: 'kernel', representor: 'auto', vlan: 5 },
-  addSteps: ['netdev moved', 'representor up', 'port added', 'committed'],
-  delSteps: ['port removed', 'representor lowered', 'netdev back', 'vf released'],
-};
+  return { suite, steps };
 
-describe('a server that is killed while it plugs a VF', () => {
-  let machine: DirectMachine;
-  before(async function () {
-    machine = await sharedDirectMachine.call(this);
-  });
-  const { pod, add, del, end, clean, forget } = directPods(() => machine);
-
-  describe('whose netdev goes to the pod', () => suite(legacyKernel));
-
-  describe('for vfio-pci, with its representor on a bridge', () => {
-    const vfs = () => machine.vfs.filter(({ pf }) => pf === switched[0].address);
-    before(async () => {
-      await bindVfs(machine.lab, vfs(), 'igbvf');
-      await startSwitch(machine.lab);
-      await forget();
-    });
-    after(async () => {
-      await stopSwitch(machine.lab);
-      await unbindVfs(machine.lab, vfs());
-    });
-    suite(switchedVfio);
-    // What is different from the first one only.
-    steps({ ...legacyKernel, ...switchedKernel });
-  });
-
-  function suite(its: Case): void {
+  function suite(its: CrashCase): void {
     const { resource, config, addSteps, delSteps } = its;
     it('can be killed at just the steps that are tried here', async () => {
-      const { lab, node } = machine;
+      const { lab, node } = machine();
       await node.restart('cni', { SMARTNIC_STEP_HOOK: 'record:/share/steps' });
       const one = await pod(resource, config);
       await add(one);
@@ -124,9 +65,9 @@ describe('a server that is killed while it plugs a VF', () => {
     steps(its);
   }
 
-  function steps({ resource, config, addSteps, delSteps }: Case): void {
+  function steps({ resource, config, addSteps, delSteps }: CrashCase): void {
     const killed = async (step: string, command: string, { call }: LabPod) =>
-      await machine.node.killedAt(step, async () => await machine.node.cni(command, call));
+      await machine().node.killedAt(step, async () => await machine().node.cni(command, call));
 
     it('in an ADD leaves nothing that the next start does not take away, and the pod can be plugged', async () => {
       const one = await pod(resource, config);
@@ -169,9 +110,9 @@ describe('a server that is killed while it plugs a VF', () => {
 
     /** The pod's intent, and the owner of its VF. */
     async function ownedBy({ netnsName, vfs }: LabPod): Promise<string> {
-      return await machine.lab.sh(
+      return await machine().lab.sh(
         `cd /var/lib/smartnic; grep -l '"podName":"${netnsName}"' attachments/* 2>/dev/null; grep -o '"owner":"[^"]*"' owners/${vfs[0]}.json || true`,
       );
     }
   }
-});
+}
