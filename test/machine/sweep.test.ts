@@ -152,12 +152,15 @@ describe('a starting server', () => {
     ping.stdout.on('data', (text: Buffer) => {
       output += text.toString();
     });
-    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
-      await node.startServer();
-      await node.server.stop(signal);
-    }
     const ended = once(ping, 'close');
-    ping.kill('SIGINT');
+    try {
+      for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
+        await node.startServer();
+        await node.server.stop(signal);
+      }
+    } finally {
+      ping.kill('SIGINT');
+    }
     await ended;
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? [];
     assert.ok(Number(sent) > 20, output);
