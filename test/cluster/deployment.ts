@@ -4,7 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { archiveOf } from '../../tools/image/names.ts';
 import { top } from './cache.ts';
-import { type Cluster, eventually } from './cluster.ts';
+import { type Cluster, eventually, startCluster } from './cluster.ts';
+import { makeNic } from './nic.ts';
+import { networkAttachmentDefinitions, prepareNode } from './node.ts';
 import { kubectlPatiently } from './pods.ts';
 
 export type Overlay = 'multus' | 'main-network' | 'classic-node';
@@ -25,6 +27,19 @@ export async function importOurImage(cluster: Cluster): Promise<void> {
   const archive = archiveOf('smartnic');
   if (!existsSync(archive)) throw new Error(`there is no ${archive}; make it by: npm run build:image`);
   await cluster.importImage(archive);
+}
+
+/** A Ready node with Multus and a NIC that is a tree of files, on which smartnic runs with these files. */
+export async function startMultusCluster(files: OurFiles): Promise<Cluster> {
+  await using undo = new AsyncDisposableStack();
+  using nic = makeNic();
+  const cluster = undo.use(await startCluster({ prepare: prepareNode('multus'), sys: nic.folders }));
+  await cluster.nodeReady();
+  await cluster.apply(networkAttachmentDefinitions);
+  await importOurImage(cluster);
+  await deploy(cluster, 'multus', files);
+  undo.move();
+  return cluster;
 }
 
 /** `kubectl apply -k`, and waits until it runs. */

@@ -1,8 +1,7 @@
 // Makes sure that the cluster's programs are built, by one process at a time.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { notPossibleHere } from '../../tools/exit.ts';
-import { run } from '../../tools/program.ts';
+import { buildOnce } from '../support/build-once.ts';
 import { cache, isBuilt } from './cache.ts';
 
 /** The programs are not there and can't be built here: no Go toolchain, or its modules can't be had. What was tried has been printed. */
@@ -13,15 +12,8 @@ export class ClusterUnavailable extends Error {
 /** Builds what is missing (a quarter of an hour the first time), printing how far it is. */
 export async function ensurePrograms(): Promise<void> {
   if (isBuilt()) return;
-  mkdirSync(cache, { recursive: true });
   console.log(`==> cluster: programs to be built in ${cache} (another build is waited for)`);
-  // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
-  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
-  const { exitCode } = await run('flock', [join(cache, 'lock'), ...builder], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    reject: false,
-    seconds: 60 * 60,
-  });
+  const exitCode = await buildOnce(cache, join(import.meta.dirname, 'build/build.ts'), 60 * 60);
   if (exitCode === 0) return;
   throw exitCode === notPossibleHere
     ? new ClusterUnavailable("the cluster's programs can not be had here, see above")

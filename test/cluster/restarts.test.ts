@@ -2,11 +2,10 @@
 // through it, nothing leaks, and no VF has two pods (VFs: a tree of files; kubelet's reservations are real).
 import { strict as assert } from 'node:assert';
 import { during, requireSingleHands, startChurn } from './churn.ts';
-import { type Cluster, eventually, startCluster } from './cluster.ts';
-import { deploy, importOurImage, restartOurs, untilRolledOut } from './deployment.ts';
+import { type Cluster, eventually } from './cluster.ts';
+import { restartOurs, startMultusCluster, untilRolledOut } from './deployment.ts';
 import { counts, lose, repair } from './loss.ts';
-import { makeNic } from './nic.ts';
-import { networkAttachmentDefinitions, prepareNode, startVswitchd } from './node.ts';
+import { startVswitchd } from './node.ts';
 import {
   deployment,
   leftovers,
@@ -27,12 +26,7 @@ describe('a node under pod churn', () => {
   let cluster: Cluster;
 
   before(async () => {
-    using nic = makeNic();
-    cluster = await startCluster({ prepare: prepareNode('multus'), sys: nic.folders });
-    await cluster.nodeReady();
-    await cluster.apply(networkAttachmentDefinitions);
-    await importOurImage(cluster);
-    await deploy(cluster, 'multus', { 'pools.yaml': pools, 'config.yaml': 'lostPodAfter: 10\n' });
+    cluster = await startMultusCluster({ 'pools.yaml': pools, 'config.yaml': 'lostPodAfter: 10\n' });
     const ipam = { type: 'host-local', ranges: [[{ subnet: '10.1.0.0/16' }]] };
     await eventually('the definition is served', 20, () =>
       cluster.apply(network('vf-net', { vnicType: 'direct', ipam }, 'smartnic.io/direct'), network('tenant', { vlan: 7, ipam })),

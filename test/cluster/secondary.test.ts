@@ -2,10 +2,9 @@
 // (nic.ts): kubelet reserves them and containers learn of them, but only a real NIC's PF can plug one (test/lab).
 import { strict as assert } from 'node:assert';
 import { kubeletVersion } from './cache.ts';
-import { type Cluster, eventually, startCluster } from './cluster.ts';
-import { beginUninstall, deploy, endUninstall, importOurImage, serviceAccount } from './deployment.ts';
-import { makeNic } from './nic.ts';
-import { networkAttachmentDefinitions, prepareNode, vsctl } from './node.ts';
+import { type Cluster, eventually } from './cluster.ts';
+import { beginUninstall, endUninstall, serviceAccount, startMultusCluster } from './deployment.ts';
+import { vsctl } from './node.ts';
 import { eventWith, inPod, network, networkStatus, ping, pod, remove, untilNothingIsLeft, untilReady } from './pods.ts';
 
 const pools = `pools:
@@ -19,12 +18,7 @@ describe('a cluster with Multus', () => {
   let cluster: Cluster;
 
   before(async () => {
-    using nic = makeNic();
-    cluster = await startCluster({ prepare: prepareNode('multus'), sys: nic.folders });
-    await cluster.nodeReady();
-    await cluster.apply(networkAttachmentDefinitions);
-    await importOurImage(cluster);
-    await deploy(cluster, 'multus', { 'pools.yaml': pools });
+    cluster = await startMultusCluster({ 'pools.yaml': pools });
     await eventually('the definition is served', 20, () =>
       cluster.apply(
         network('tenant-a', { vlan: 100, capabilities, ipam: ipam('10.1.0.0/24') }),

@@ -1,8 +1,7 @@
 // Makes sure that the lab is built, by one process at a time.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { notPossibleHere } from '../../tools/exit.ts';
-import { run } from '../../tools/program.ts';
+import { buildOnce } from '../support/build-once.ts';
 import { cache, missingParts } from './cache.ts';
 
 /** The lab is not there and can't be built here, because its packages can't be had. What was tried has been printed. */
@@ -15,15 +14,8 @@ export async function ensureLab(): Promise<void> {
   const missing = missingParts();
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0) throw new Error('the lab has to be built and run by root');
-  mkdirSync(cache, { recursive: true });
   console.log(`==> lab: ${missing.join(', ')} to be built in ${cache} (another build is waited for)`);
-  // The kernel frees the lock when its holder ends, in whatever way. The builder asks again what is missing.
-  const builder = [process.execPath, join(import.meta.dirname, 'build/build.ts')];
-  const { exitCode } = await run('flock', [join(cache, 'lock'), ...builder], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    reject: false,
-    seconds: 30 * 60,
-  });
+  const exitCode = await buildOnce(cache, join(import.meta.dirname, 'build/build.ts'), 30 * 60);
   if (exitCode === 0) return;
   throw exitCode === notPossibleHere
     ? new LabUnavailable('the packages of the lab can not be had here, see above')

@@ -10,24 +10,25 @@ import { findDefaultMtu } from '../../host/ovs/default-mtu.ts';
 import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
 import { createBridgeOperations } from '../../host/ovs/transactions.ts';
 import { run } from '../../tools/program.ts';
+import { forAllTests } from '../support/for-all-tests.ts';
 import { type Ovs, skipWithoutOvs, startOvs } from '../support/ovs.ts';
 import { type OvsdbServer, program, startOvsdbServer } from '../support/ovsdb-server.ts';
 import { until } from '../support/until.ts';
 
 const log = openLog('silent');
 
+/** An Open vSwitch and a connection to it, for all tests of a `describe`. */
+function connected(given: (both: { readonly ovs: Ovs; readonly db: Ovsdb }) => void): void {
+  forAllTests(startOvs, (ovs, undo) => given({ ovs, db: undo.use(openOvsdb(ovs.address, { log })) }));
+}
+
 describe('bridge ports on a real Open vSwitch', () => {
-  const held = new AsyncDisposableStack();
   let ovs: Ovs;
   let db: Ovsdb;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    ovs = held.use(await startOvs());
-    db = held.use(openOvsdb(ovs.address, { log }));
-    await makeLinks(ovs, ['p0', 'p1', 'p2', 'p3', 'p-4"é.x']);
+  connected((given) => {
+    ({ ovs, db } = given);
   });
-  after(() => held.disposeAsync());
+  before(() => makeLinks(ovs, ['p0', 'p1', 'p2', 'p3', 'p-4"é.x']));
   beforeEach(() => ovs.addBridge('br0'));
   afterEach(() => ovs.reset());
 
@@ -197,16 +198,11 @@ describe('bridge ports on a real Open vSwitch', () => {
 });
 
 describe('bridges of a real Open vSwitch', () => {
-  const held = new AsyncDisposableStack();
   let ovs: Ovs;
   let db: Ovsdb;
-
-  before(async function () {
-    skipWithoutOvs.call(this);
-    ovs = held.use(await startOvs());
-    db = held.use(openOvsdb(ovs.address, { log }));
+  connected((given) => {
+    ({ ovs, db } = given);
   });
-  after(() => held.disposeAsync());
   afterEach(() => ovs.reset());
 
   it('are found with their datapath type, or not at all', async () => {
