@@ -1,9 +1,8 @@
 // The network configuration: what an admin writes in a conflist or NetworkAttachmentDefinition, plus the keys that libcni, Multus
 // and the CNI conventions add. Strict: an unknown key is an error, because a mistyped `vlan` would put a pod on the wrong network.
 import { z } from 'zod';
-import { messageOf } from '../host/base/errors.ts';
 import { explain } from '../host/base/explain.ts';
-import { parseOvsdbAddress } from '../host/ovs/ovsdb.ts';
+import { ovsdbAddress } from '../host/ovs/address.ts';
 import { vnicTypes } from '../vnic/index.ts';
 import { Refusal } from './refusal.ts';
 import { vfKeys, vfKeysProblem } from './vf-keys.ts';
@@ -31,14 +30,6 @@ const externalIds = z
     (ids) => !Object.keys(ids).some((key) => reserved.test(key)),
     'sets a key that smartnic writes itself (iface-*, vm-id, owner, smartnic-*, …)',
   );
-
-const ovsdb = z.string().superRefine((text, context) => {
-  try {
-    parseOvsdbAddress(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: messageOf(error) });
-  }
-});
 
 const dns = z.looseObject({
   nameservers: z.array(z.string()).optional(),
@@ -107,7 +98,7 @@ const networkConfig = z
     mac: mac.optional(),
     ipam: ipam.optional(),
     dns: dns.optional(),
-    ovsdb: ovsdb.optional(),
+    ovsdb: ovsdbAddress.optional(),
     externalIds: externalIds.default({}),
     ...vfKeys,
     /** Run the node's hooks for this network. */

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { owner } from '../cni/attachment/attachment.ts';
 import { viewJournal } from '../cni/attachment/journal.ts';
-import { makeLock } from '../cni/attachment/lock.ts';
 import type { Settings } from '../cni/attachment/settings.ts';
 import type { Looker } from '../cni/teardown/sweep.ts';
+import { makeLock } from '../host/base/lock.ts';
 import { openLog } from '../host/base/log.ts';
 import type { Host } from '../host/host.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';

@@ -1,9 +1,9 @@
 // All relays of the node: attach, detach, and what was attached when the last supervisor ended (notes.ts).
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeLock } from '../host/base/lock.ts';
 import type { Logger } from '../host/base/log.ts';
 import type { Attached, Pair, PairName } from '../host/forwarder/forwarder.ts';
-import { makeLock } from '../host/forwarder/lock.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
 import { relayArguments, vhostDevice } from './command-line.ts';
 import { type Note, openNotes } from './notes.ts';

@@ -1,10 +1,10 @@
 // What every command works with: the machine, the pods, the journal, the node's settings, and whether it is still wanted.
+import type { Lock } from '../../host/base/lock.ts';
 import { unlessAborted } from '../../host/base/within.ts';
 import type { Host } from '../../host/host.ts';
 import type { Pods } from '../../host/kube/pods.ts';
 import type { Attachment } from './attachment.ts';
 import type { Journal } from './journal.ts';
-import type { Lock } from './lock.ts';
 import type { Settings } from './settings.ts';
 
 /** @returns why no DEL will come for an attachment, in words; undefined: it may live, or nobody can say. `others`: what else there is. */

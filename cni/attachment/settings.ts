@@ -2,24 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { messageOf } from '../../host/base/errors.ts';
 import { explain } from '../../host/base/explain.ts';
 import { logLevels } from '../../host/base/log.ts';
 import { parseYaml } from '../../host/base/yaml.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
-import { parseOvsdbAddress } from '../../host/ovs/ovsdb.ts';
+import { ovsdbAddress } from '../../host/ovs/address.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
 const seconds = z.number().positive().max(110);
-
-const ovsdbAddress = z.string().superRefine((text, context) => {
-  try {
-    parseOvsdbAddress(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: messageOf(error) });
-  }
-});
 
 const ovsdbTls = z.strictObject({ key: absolute, cert: absolute, ca: absolute });
 const kubernetes = z.strictObject({

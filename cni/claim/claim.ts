@@ -1,6 +1,7 @@
 // Makes what kubelet reserved for the pod this attachment's own, and writes the intent. In this order: kubelet's word, the former owner's end,
 // the generation, and (of a VF) how it is now. Nothing is changed on a VF here.
 import { Unavailable } from '../../host/base/errors.ts';
+import { lockWithin } from '../../host/base/lock.ts';
 import { findQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
 import { findPorts, removePorts } from '../../host/ovs/bridge.ts';
@@ -11,7 +12,6 @@ import { planVf } from '../../vnic/vf.ts';
 import { type Attachment, hasPort, lockKey, owner, reservedKeys } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { askRepresentor } from '../attachment/hook-calls.ts';
-import { lockWithin } from '../attachment/lock.ts';
 import { findOwnership, takeOwnership } from '../attachment/owner.ts';
 import { CniError, coded, codes } from '../protocol/errors.ts';
 import type { Request } from '../protocol/request.ts';

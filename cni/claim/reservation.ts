@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isPciAddress } from '../../host/base/pci-address.ts';
 import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
-import type { PodName } from '../../host/kube/podresources.ts';
+import type { PodName } from '../../host/kube/pod-name.ts';
 import type { VnicType } from '../../vnic/index.ts';
 import type { Reserved } from '../../vnic/port.ts';
 import type { Context } from '../attachment/context.ts';

@@ -2,6 +2,7 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeLock } from '../../host/base/lock.ts';
 import { type Logger, openLog } from '../../host/base/log.ts';
 import { claimFile } from '../../host/files/file-lock.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
@@ -15,7 +16,6 @@ import { parseEndpoint } from '../../host/program/http.ts';
 import { run } from '../../host/program/run.ts';
 import type { Context } from '../attachment/context.ts';
 import { openJournal } from '../attachment/journal.ts';
-import { makeLock } from '../attachment/lock.ts';
 import type { Settings } from '../attachment/settings.ts';
 import { answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';

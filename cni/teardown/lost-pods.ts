@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { Unavailable } from '../../host/base/errors.ts';
 import { hasProcesses } from '../../host/kernel/pod-cgroup.ts';
-import type { PodName } from '../../host/kube/podresources.ts';
+import type { PodName } from '../../host/kube/pod-name.ts';
 import { cables } from '../../vnic/index.ts';
 import type { Attachment } from '../attachment/attachment.ts';
 import type { Context, FindLoss } from '../attachment/context.ts';

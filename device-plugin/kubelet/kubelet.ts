@@ -5,7 +5,7 @@ import { sweepSockets } from '../../host/files/unix-socket.ts';
 import { watchDirectories } from '../../host/files/watch-directories.ts';
 import type { Host } from '../../host/host.ts';
 import { socketName } from '../../host/kube/plugin-sockets.ts';
-import type { PodName } from '../../host/kube/podresources.ts';
+import type { PodName } from '../../host/kube/pod-name.ts';
 import type { Holdings } from '../../inventory/holdings.ts';
 import type { Resource } from '../../inventory/offer/resource.ts';
 import type { Snapshot } from '../answers/snapshot.ts';

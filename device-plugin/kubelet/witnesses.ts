@@ -7,7 +7,8 @@ import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
-import { listPodDevices, type PodName } from '../../host/kube/podresources.ts';
+import type { PodName } from '../../host/kube/pod-name.ts';
+import { listPodDevices } from '../../host/kube/podresources.ts';
 import type { Held } from '../../inventory/holdings.ts';
 
 export interface Asked {

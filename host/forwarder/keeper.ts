@@ -2,9 +2,9 @@
 // front of the one that relays. Which pairs are wanted is on disk (wanted-pairs.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
+import { makeLock } from '../base/lock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Attached, Forwarder, Pair, PairName } from './forwarder.ts';
-import { makeLock } from './lock.ts';
 import type { WantedPairs } from './wanted-pairs.ts';
 
 export interface KeeperOptions {

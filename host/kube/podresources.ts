@@ -10,14 +10,10 @@ import type { PodResources__Output } from '../../proto/generated/v1/PodResources
 import type { PodResourcesListerClient } from '../../proto/generated/v1/PodResourcesLister.ts';
 import { messageOf, Unavailable } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
+import type { PodName } from './pod-name.ts';
 import { clientOptions, loadProto, unixTarget } from './proto.ts';
 
 const podResourcesSocket = '/var/lib/kubelet/pod-resources/kubelet.sock';
-
-export interface PodName {
-  readonly namespace: string;
-  readonly name: string;
-}
 
 /** The devices that one container has of one resource. A container with devices on several NUMA nodes has several such records. */
 export interface ContainerDevices {

@@ -5,13 +5,7 @@ import type { KubeConfig, V1Pod, Watch } from '@kubernetes/client-node';
 import { messageOf, Unavailable } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { apiFailure, apiStatus } from './api-failure.ts';
-
-export interface PodName {
-  readonly namespace: string;
-  readonly name: string;
-  /** Distinguishes a pod from an earlier one of the same name. Absent: not known. */
-  readonly uid?: string | undefined;
-}
+import type { PodName } from './pod-name.ts';
 
 export type Annotations = Readonly<Record<string, string>>;
 

@@ -2,10 +2,6 @@
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-export function isRecord(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** By lower-case key: the value, and the key as it is spelled. */
 export function entriesOf(value: Fields): ReadonlyMap<string, { readonly spelled: string; readonly value: unknown }> {
   return new Map(Object.entries(value).map(([spelled, entry]) => [spelled.toLowerCase(), { spelled, value: entry }]));

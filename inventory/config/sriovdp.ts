@@ -1,12 +1,13 @@
 // Takes the SR-IOV network device plugin's config.json as it is: every pool becomes one of vnic type `direct`. What that plugin drops
 // without a word, and what we can't honour, becomes a warning with its line. Its keys as of version 3.11.
 
+import { isRecord } from '../../host/base/json.ts';
 import { sriovType } from '../../vnic/index.ts';
 import { ConfigError } from './error.ts';
 import type { Config, Pool } from './pool.ts';
 import type { Positions } from './positions.ts';
 import { resourceNameProblem } from './resource-name.ts';
-import { entriesOf, type Fields, isRecord } from './sriovdp-fields.ts';
+import { entriesOf, type Fields } from './sriovdp-fields.ts';
 import { importSelector } from './sriovdp-selectors.ts';
 
 /** Its command line's default. */

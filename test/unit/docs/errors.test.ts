@@ -37,10 +37,12 @@ describe('the guides', () => {
   /** What a pod can be refused with. */
   const files = [
     ...['add', 'check', 'cni', 'status', 'protocol/ipam', 'claim/claim', 'claim/reservation'].map((name) => `cni/${name}.ts`),
-    ...['device-info', 'hook-calls', 'lock'].map((name) => `cni/attachment/${name}.ts`),
+    ...['device-info', 'hook-calls'].map((name) => `cni/attachment/${name}.ts`),
     'network/annotation.ts',
     ...['direct', 'vf', 'virtio-forwarder'].map((name) => `vnic/${name}.ts`),
-    ...['nic/driver', 'program/errand', 'nic/vf-settings', 'nic/vf-netdev', 'program/hooks'].map((name) => `host/${name}.ts`),
+    ...['nic/driver', 'program/errand', 'nic/vf-settings', 'nic/vf-netdev', 'program/hooks', 'base/lock'].map(
+      (name) => `host/${name}.ts`,
+    ),
     ...['kube/podresources', 'kube/pods', 'ovs/bridge'].map((name) => `host/${name}.ts`),
     ...['ovs-dpdk', 'testpmd', 'xvio/xvio', 'xvio/refusals', 'xvio/messages'].map((name) => `host/forwarder/${name}.ts`),
     ...['relay', 'relays'].map((name) => `supervisor/${name}.ts`),

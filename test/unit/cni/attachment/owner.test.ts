@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lockWithin, makeLock } from '../../../../cni/attachment/lock.ts';
 import { asLastWork, findOwnership, owns, takeOwnership } from '../../../../cni/attachment/owner.ts';
 import { parseSettings } from '../../../../cni/attachment/settings.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
+import { lockWithin, makeLock } from '../../../../host/base/lock.ts';
 import { openLog } from '../../../../host/base/log.ts';
 import type { Host } from '../../../../host/host.ts';
 

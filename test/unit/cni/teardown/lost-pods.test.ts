@@ -8,7 +8,8 @@ import type { Settings } from '../../../../cni/attachment/settings.ts';
 import { makeFindLoss } from '../../../../cni/teardown/lost-pods.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
 import type { Host } from '../../../../host/host.ts';
-import { noPods, type PodName, type Pods } from '../../../../host/kube/pods.ts';
+import type { PodName } from '../../../../host/kube/pod-name.ts';
+import { noPods, type Pods } from '../../../../host/kube/pods.ts';
 import { FakeKubelet } from '../../../support/fake-kubelet.ts';
 
 const pod = { podNamespace: 'test', podName: 'a', podUid: 'uid-1' };

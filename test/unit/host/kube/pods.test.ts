@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Unavailable } from '../../../../host/base/errors.ts';
 import { openLog } from '../../../../host/base/log.ts';
-import { type Annotations, noPods, type PodName, type Pods, watchPods } from '../../../../host/kube/pods.ts';
+import type { PodName } from '../../../../host/kube/pod-name.ts';
+import { type Annotations, noPods, type Pods, watchPods } from '../../../../host/kube/pods.ts';
 import { run } from '../../../../host/program/run.ts';
 import { type FakeApiServer, type FakeOptions, kubeconfig, startFakeApiServer } from '../../../support/fake-api-server.ts';
 

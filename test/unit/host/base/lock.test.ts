@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { makeLock } from '../../../../cni/attachment/lock.ts';
+import { makeLock } from '../../../../host/base/lock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,7 +1,7 @@
 // One after the other for the same key, side by side for different ones.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Unavailable } from '../../host/base/errors.ts';
+import { Unavailable } from './errors.ts';
 
 export type Lock = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 

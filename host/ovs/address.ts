@@ -1,0 +1,12 @@
+// An OVSDB server's address as a key of a configuration, checked when it is read.
+import { z } from 'zod';
+import { messageOf } from '../base/errors.ts';
+import { parseOvsdbAddress } from './ovsdb/address.ts';
+
+export const ovsdbAddress = z.string().superRefine((text, context) => {
+  try {
+    parseOvsdbAddress(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) });
+  }
+});
