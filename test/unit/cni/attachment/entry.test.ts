@@ -5,7 +5,7 @@ import { addition, beginning, compact, type Phase, parseEntry } from '../../../.
 import type { Result } from '../../../../cni/protocol/result.ts';
 
 const result: Result = { interfaces: [{ name: 'eth0', mac: '02:00:00:00:00:01' }], ips: [], routes: [], dns: {} };
-const attachment = { id: 'a1', containerId: 'grün' } as Attachment;
+const attachment = { id: 'a1', containerId: 'grün', vnicType: 'normal' } as Attachment;
 
 describe("an entry's text", () => {
   const begun = beginning(attachment);
