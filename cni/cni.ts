@@ -60,7 +60,7 @@ export async function answer(context: Context, { env, stdin }: Invocation, signa
   const pod = podNamespace && podName ? `${podNamespace}/${podName}` : undefined;
   const who = { command, pod, containerId: env['CNI_CONTAINERID'], ifname: env['CNI_IFNAME'], trace: env['TRACEPARENT'] };
   try {
-    if (command === 'VERSION') return { ...nothing, exit: 0, stdout: renderVersions() };
+    if (command === 'VERSION') return { ...nothing, exit: 0, stdout: renderVersions(versionOf(stdin)) };
     const done = await dispatch(context, parseRequest(env, stdin), signal);
     context.host.log.info({ ...who, ms: Math.round(performance.now() - began) }, 'done');
     return { ...done, exit: 0 };
@@ -73,7 +73,7 @@ export async function answer(context: Context, { env, stdin }: Invocation, signa
 
 async function dispatch(context: Context, request: Request, signal: AbortSignal): Promise<Omit<Answer, 'exit'>> {
   const { command } = request;
-  if (command === 'VERSION') return { ...nothing, stdout: renderVersions() };
+  if (command === 'VERSION') return { ...nothing, stdout: renderVersions(request.version) };
   if (context.settings.draining && (command === 'ADD' || command === 'STATUS')) throw draining(context);
   const handle = async () => {
     // It may have waited for its turn for long.
@@ -90,7 +90,7 @@ function draining({ settings }: Context): CniError {
   );
 }
 
-/** An error carries the version of the request, as far as that can be read. */
+/** Answers carry the version of the request, as far as that can be read. */
 function versionOf(stdin: string): string {
   try {
     const config: unknown = JSON.parse(stdin);

@@ -22,6 +22,7 @@ export function parseVersion(version: string): CniVersion {
   });
 }
 
-export function renderVersions(): string {
-  return JSON.stringify({ cniVersion: newestVersion, supportedVersions });
+/** SPEC section 5: in the version of the question, whatever that is. */
+export function renderVersions(asked: string): string {
+  return JSON.stringify({ cniVersion: asked, supportedVersions });
 }

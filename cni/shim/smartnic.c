@@ -29,6 +29,7 @@
 #define TOTAL_LIMIT_MS 110000 // runtimes give up at 120 s
 #endif
 #define DEFAULT_WAIT_MS 20000
+#define VERSION_WAIT_MS 200
 #define LONGEST_PAUSE_MS 50
 #define STDIN_LIMIT (4 * 1024 * 1024)
 #define ANSWER_LIMIT (16 * 1024 * 1024) // stdout and stderr together
@@ -92,8 +93,8 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   keep_standard_fds();
   if (!*variable("CNI_COMMAND")) return about(argc, argv);
-  if (strcmp(variable("CNI_COMMAND"), "VERSION") == 0) return print_versions();
   started = now();
+  if (strcmp(variable("CNI_COMMAND"), "VERSION") == 0) return print_versions();
   hold_signals();
   read_config();
   find_server();
@@ -116,11 +117,16 @@ static int about(int argc, char **argv) {
   return argc > 1 ? 2 : EXIT_SUCCESS;
 }
 
-/** Needs neither server nor stdin: runtimes ask before anything else runs. */
+/** Needs no server: runtimes ask before anything else runs. The answer is in the version of the question; who asks nothing waits for a moment. */
 static int print_versions(void) {
-  static const char VERSIONS[] =
-      "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n";
-  return write_all(STDOUT_FILENO, VERSIONS, sizeof VERSIONS - 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+  static const char SUPPORTED[] = "[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]";
+  char text[sizeof SUPPORTED + 64];
+  for (ssize_t n = 1; n > 0 && config_length < STDIN_LIMIT && ready(STDIN_FILENO, POLLIN, started + VERSION_WAIT_MS);) {
+    n = read(STDIN_FILENO, config + config_length, STDIN_LIMIT - config_length);
+    if (n > 0) config_length += (size_t)n;
+  }
+  int length = sprintf(text, "{\"cniVersion\":\"%s\",\"supportedVersions\":%s}\n", version_of_config(), SUPPORTED);
+  return write_all(STDOUT_FILENO, text, (size_t)length) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /** Occupies closed descriptors 0-2 (reads and writes fail with EBADF there), else the socket would become our stdout. */

@@ -161,9 +161,13 @@ describe('the executable and the server, from outside', () => {
 
   it('answers VERSION with or without a configuration, with or without a server', async () => {
     for (const socket of [node.socket, join(node.dir, 'absent.sock')]) {
-      for (const input of ['', '{"cniVersion":"1.1.0"}', 'garbage']) {
+      for (const [input, cniVersion] of [
+        ['', '1.1.0'],
+        ['garbage', '1.1.0'],
+        ['{"cniVersion":"1.0.0"}', '1.0.0'],
+      ] as const) {
         const { json, stderr } = await ask(socket, { CNI_COMMAND: 'VERSION' }, input);
-        assert.deepEqual([json, stderr], [{ cniVersion: '1.1.0', supportedVersions: versions }, '']);
+        assert.deepEqual([json, stderr], [{ cniVersion, supportedVersions: versions }, '']);
       }
     }
   });

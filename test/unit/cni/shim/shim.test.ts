@@ -53,11 +53,25 @@ describeShim('the shim', (shim) => {
     assert.deepEqual([ended.exit, ended.stdout.toString()], [0, shim.sanitized ? 'test\n' : `${version}\n`]);
   });
 
-  it('answers VERSION without a server and without reading stdin', async () => {
-    const ended = await start(shim.path, { command: 'VERSION', socket: '/nowhere', input: null }).ended;
-    assert.equal(ended.exit, 0);
-    const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
-    assert.deepEqual(JSON.parse(ended.stdout.toString()), { cniVersion: '1.1.0', supportedVersions });
+  it('answers VERSION without a server, in the version of the question, also when none comes', async () => {
+    const cases = [
+      [null, '1.1.0'], // a stdin that stays open and says nothing
+      ['', '1.1.0'],
+      ['garbage', '1.1.0'],
+      ['{"cniVersion":"1.0.0"}', '1.0.0'],
+      [
+        JSON.stringify({ name: 'n', prevResult: { cniVersion: '0.3.0' }, cniVersion: '0.4.0', more: 'x'.repeat(200_000) }),
+        '0.4.0',
+      ],
+      ['{"cniVersion":"1.2.0"}', '1.2.0'],
+      ['{"cniVersion":"1.0.0\\",\\"a"}', '1.1.0'],
+    ] as const;
+    for (const [input, cniVersion] of cases) {
+      const ended = await start(shim.path, { command: 'VERSION', socket: '/nowhere', input }).ended;
+      assert.equal(ended.exit, 0);
+      const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+      assert.deepEqual(JSON.parse(ended.stdout.toString()), { cniVersion, supportedVersions });
+    }
   });
 
   it('sends the variables of the protocol that are set, and no others', async () => {
