@@ -1,31 +1,24 @@
 // ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, commit.
 
 import { defined } from '../host/base/defined.ts';
-import type { Host } from '../host/host.ts';
 import { openNetns, ownNetns, sameNetns } from '../host/kernel/netns.ts';
-import { configureIp } from '../host/netlink/pod-ip.ts';
-import { addPort, createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
+import { createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
 import { findDefaultMtu } from '../host/ovs/default-mtu.ts';
 import type { Ovsdb } from '../host/ovs/ovsdb.ts';
 import { annotationKey, chooseVnicType } from '../network/annotation.ts';
-import { trunkVlans } from '../network/keys.ts';
 import { requireKeepable } from '../network/vf-port.ts';
 import { cables, type VnicType } from '../vnic/index.ts';
-import type { End, Port } from '../vnic/port.ts';
-import type { Cable } from '../vnic/vnic.ts';
-import { type Attachment, externalIds, findingIds, owner } from './attachment/attachment.ts';
+import { type Attachment, findingIds, owner } from './attachment/attachment.ts';
+import { build } from './attachment/build.ts';
 import { abandonable, type Context } from './attachment/context.ts';
-import { checkDeviceInfoPath, writeDeviceInfo } from './attachment/device-info.ts';
-import { callHooks } from './attachment/hook-calls.ts';
+import { checkDeviceInfoPath } from './attachment/device-info.ts';
 import { ovsdbOf, type PlannedBridge, planAttachment, planPort } from './attachment/plan.ts';
 import { claim } from './claim/claim.ts';
 import { CniError, coded, codes } from './protocol/errors.ts';
-import { ipamAdd, requireInstalled } from './protocol/ipam.ts';
+import { addressesOf, requireInstalled } from './protocol/ipam.ts';
 import type { Request } from './protocol/request.ts';
 import { chainResult, parseResult, type Result } from './protocol/result.ts';
 import { teardown } from './teardown/teardown.ts';
-
-const noIp: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 
 /** Milliseconds for undoing an ADD whose caller gave up: its DEL comes next and must not wait long. What is left by then stays in the journal. */
 const undoTime = 5000;
@@ -50,100 +43,21 @@ export async function add(patient: Context, request: Request, signal: AbortSigna
   const attachment = kind === undefined ? planned : await claim(context, request, { planned, kind, mac });
   if (kind === undefined) await journal.begin(planned);
   host.step('intent written');
+  const addresses = addressesOf(host, attachment.ipam);
   try {
     const port = planPort(request, attachment, bridge);
-    const ours = await build(context, { request, attachment, cable, port, db });
+    const ours = await build(context, { request, attachment, cable, port, db, addresses });
     signal.throwIfAborted();
     journal.append(attachment.id, { phase: 'added', result: ours });
     host.step('committed');
     return earlier === undefined ? ours : chainResult(earlier, ours);
   } catch (error) {
     const undoing = signal.aborted ? abandonable(patient, AbortSignal.timeout(undoTime)) : patient;
-    await teardown(undoing, attachment).catch((undo: unknown) =>
+    await teardown(undoing, attachment, addresses.debt).catch((undo: unknown) =>
       host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
     );
     throw coded(signal.aborted ? signal.reason : error, codes.plugFailed);
   }
-}
-
-interface Job {
-  readonly request: Request;
-  readonly attachment: Attachment;
-  readonly cable: Cable;
-  readonly port: Port;
-  readonly db: Ovsdb;
-}
-
-/** The cable and its port are made while IPAM looks for addresses; both are waited for, also when one of them fails. */
-async function build(context: Context, { request, attachment, cable, port, db }: Job): Promise<Result> {
-  const { host, settings } = context;
-  const { config } = request;
-  await callHooks(context, 'before-plug', attachment, { mac: port.mac, mtu: port.mtu });
-  const [plugged, given] = await Promise.allSettled([
-    plugIntoBridge(host, { request, attachment, cable, port, db }, settings.portTimeout * 1000),
-    attachment.ipam === undefined ? noIp : ipamAdd(host, attachment.ipam).finally(() => host.step('ipam answered')),
-  ]);
-  if (plugged.status === 'rejected') throw plugged.reason;
-  if (given.status === 'rejected') throw given.reason;
-  const [end, ip] = [plugged.value, given.value];
-  requireMtuFor(ip, port, attachment);
-  if (cable.takesIp(port) && ip.ips.length > 0) {
-    await configureIp(host, { netns: port.netns, ifname: port.ifname, addresses: ip.ips, routes: ip.routes });
-    host.step('addresses set');
-  }
-  writeDeviceInfo(host, attachment);
-  await callHooks(context, 'after-plug', attachment, { mac: port.mac, mtu: port.mtu });
-  const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
-    ? ip.dns
-    : (config.runtimeConfig?.dns ?? config.dns ?? {});
-  return {
-    interfaces: [...(end.bridge ? [{ name: end.bridge.port, mac: end.bridge.mac }] : []), { ...end.pod, sandbox: request.netns }],
-    ips: ip.ips.map((each) => ({ ...each, interface: end.bridge ? 1 : 0 })),
-    routes: ip.routes,
-    dns,
-  };
-}
-
-/** The kernel has no IPv6 on a smaller link (RFC 8200, section 5), and says of that only ENOENT. */
-const leastForV6 = 1280;
-
-function requireMtuFor({ ips }: Result, { mtu }: Port, { ipam }: Attachment): void {
-  const v6 = ips.find(({ address }) => address.includes(':'))?.address;
-  if (v6 === undefined || mtu >= leastForV6) return;
-  throw new CniError(
-    codes.invalidConfig,
-    `mtu: ${mtu} is below ${leastForV6}, the least that IPv6 works with, but IPAM plugin ${ipam?.type} gave ${v6}; raise the network's "mtu", or ` +
-      'the "mtu_request" of its bridge, or give no IPv6 addresses',
-  );
-}
-
-async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<End> {
-  const end = await job.cable.plug(host, job.port);
-  // Both are waited for, so that nothing is still being done when a failure is undone.
-  const outcomes = await Promise.allSettled([addBridgeEnd(host, end, job, timeoutMs), end.finish?.()]);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return end;
-}
-
-async function addBridgeEnd(
-  host: Host,
-  { bridge, pod }: End,
-  { request, attachment, db }: Job,
-  timeoutMs: number,
-): Promise<void> {
-  if (bridge === undefined) return;
-  const { vlan, trunk, externalIds: extra } = request.config;
-  await addPort(db, {
-    bridge: attachment.bridge,
-    name: bridge.port,
-    ...bridge.made,
-    externalIds: externalIds(attachment, pod.mac, extra),
-    ...(vlan ? { vlan } : {}),
-    ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
-    timeoutMs,
-  });
-  host.step('port added');
 }
 
 /** Go's skel looks only after the plug; before it is better for the machine and the same for the runtime. */

@@ -46,8 +46,10 @@ async function checkAttachment(
     mtu: made.mtu ?? 1500,
     datapath: 'system',
   });
-  const addresses = (result?.ips ?? []).filter(({ address }) =>
-    listed.ips.some((each) => each.address === address && (each.interface ?? index) === index),
+  // Those of prevResult, whoever of the chain added them. One that names no interface is ours if we gave it.
+  const given = (result?.ips ?? []).map(({ address }) => address);
+  const addresses = listed.ips.filter((each) =>
+    each.interface === undefined ? given.includes(each.address) : each.interface === index,
   );
   if (cable.takesIp(attachment)) await checkIp(host, { netns, ifname, addresses });
   // A vf without a representor is no port of a bridge.

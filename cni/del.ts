@@ -1,18 +1,21 @@
 // DEL: always ends clean. Needs neither the namespace nor the journal nor a sound configuration.
 import { Unavailable } from '../host/base/errors.ts';
+import { findPorts } from '../host/ovs/bridge.ts';
 import { defaultType } from '../vnic/index.ts';
-import { type Attachment, attachmentId, keyOf } from './attachment/attachment.ts';
+import { type Attachment, attachmentId, findingIds, keyOf } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import type { Entry } from './attachment/entry.ts';
 import { planAttachment } from './attachment/plan.ts';
-import { isInstalled } from './protocol/ipam.ts';
 import type { Request } from './protocol/request.ts';
 import { teardown } from './teardown/teardown.ts';
 
 /** Throws only what IPAM or the machine refused, after everything was tried. */
 export async function del(context: Context, request: Request): Promise<void> {
   const entry = findEntry(context, attachmentId(keyOf(request)));
-  await teardown(context, entry?.attachment ?? (await fromRequest(context, request)));
+  if (entry !== undefined) return await teardown(context, entry.attachment);
+  // With the journal lost, what the request itself says has to do; the port is found by its external_ids.
+  const attachment = planAttachment(context, request, defaultType);
+  await teardown(context, attachment, (await wasAdded(context, attachment)) ? 'owed' : 'refused');
 }
 
 /** An entry that can't be read is of no more use than one that is lost. */
@@ -26,15 +29,11 @@ function findEntry({ host, journal }: Context, id: string): Entry | undefined {
   }
 }
 
-/** With the journal lost, what the request itself says has to do; the port is found by its external_ids. */
-async function fromRequest(context: Context, request: Request): Promise<Attachment> {
-  const { ipam, ...rest } = planAttachment(context, request, defaultType);
-  if (ipam === undefined) return rest;
-  if (await isInstalled(ipam)) return { ...rest, ipam };
-  // ADD refuses it before it changes anything: then a DEL that failed for it would keep a pod that never ran for ever.
-  context.host.log.warn(
-    { id: rest.id, ipam: ipam.type },
-    'no ADD is known and the IPAM plugin is not there: nothing to give back',
-  );
-  return rest;
+/**
+ * Whether anything tells of an ADD that was done. Without that, an IPAM plugin that fails is owed nothing: it fails ADD as well, and a DEL that
+ * failed for it would keep a pod that never ran for ever.
+ */
+async function wasAdded({ host, journal }: Context, attachment: Attachment): Promise<boolean> {
+  const db = host.ovsdb(attachment.ovsdb);
+  return journal.has(attachment.id) || (db.problem === undefined && (await findPorts(db, findingIds(attachment))).length > 0);
 }

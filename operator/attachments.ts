@@ -2,6 +2,7 @@
 
 import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
 import type { Entry } from '../cni/attachment/entry.ts';
+import { wordsOfLeft } from '../cni/attachment/left.ts';
 import { findStrays } from '../cni/teardown/strays.ts';
 import { deathOf, type Looker } from '../cni/teardown/sweep.ts';
 import { messageOf, Unavailable } from '../host/base/errors.ts';
@@ -48,8 +49,9 @@ function row(attachment: Attachment, state: string): readonly string[] {
 
 /** The strongest thing to be said. */
 async function stateOf(looker: Looker, entry: Entry, ports: readonly BridgePort[] | undefined): Promise<string> {
-  const { attachment, phase } = entry;
-  if (phase === 'deleting') return "deleting: something of it can't be taken away yet; the server's log says what";
+  const { attachment, phase, left } = entry;
+  if (phase === 'deleting')
+    return `deleting: ${left === undefined ? 'something of it' : wordsOfLeft(attachment, left)} can't be taken away yet; the server's log says why`;
   const end = await deathOf(looker, attachment).catch((error: unknown) => `whether it lives is not known: ${messageOf(error)}`);
   if (end !== undefined) return `${end}; the next sweep takes it away`;
   if (phase === 'adding') return 'adding';

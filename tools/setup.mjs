@@ -23,6 +23,7 @@ const debian = {
     gcc: '/usr/bin/gcc',
     'libc6-dev': '/usr/include/stdio.h',
     'containernetworking-plugins': '/usr/lib/cni/host-local',
+    udhcpd: '/usr/sbin/udhcpd',
     openssl: '/usr/bin/openssl',
     libzmq5: `${library}/libzmq.so.5`,
     'dpdk-dev': '/usr/bin/dpdk-testpmd',

@@ -1,4 +1,5 @@
 // What the journal knows of one attachment, as text: a line with the intent, then a line for each change of its phase. Pure.
+import { defined } from '../../host/base/defined.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { isVnicType, vnicTypes } from '../../vnic/index.ts';
 import type { Result } from '../protocol/result.ts';
@@ -6,14 +7,21 @@ import type { Attachment } from './attachment.ts';
 
 export type Phase = 'adding' | 'added' | 'deleting';
 
+/** What of an attachment a teardown could not take away. */
+export type Part = 'hooks' | 'port' | 'cable' | 'addresses' | 'device-info';
+
 export interface Entry {
   readonly attachment: Attachment;
   readonly phase: Phase;
+  /** What the last teardown left; absent: none has ended. */
+  readonly left?: readonly Part[];
   /** What ADD answered; there from phase `added` on. */
   readonly result?: Result;
 }
 
-export type Line = { readonly phase: 'added'; readonly result: Result } | { readonly phase: 'deleting' };
+export type Line =
+  | { readonly phase: 'added'; readonly result: Result }
+  | { readonly phase: 'deleting'; readonly left?: readonly Part[] };
 
 export interface Unreadable {
   readonly problem: string;
@@ -34,9 +42,9 @@ export function addition(line: Line): string {
 }
 
 /** The whole text in as few lines as there can be. */
-export function compact({ attachment, phase, result }: Entry): string {
+export function compact({ attachment, phase, result, left }: Entry): string {
   const added = result === undefined ? '' : addition({ phase: 'added', result });
-  return `${beginning(attachment)}${added}${phase === 'deleting' ? addition({ phase }) : ''}`;
+  return `${beginning(attachment)}${added}${phase === 'deleting' ? addition({ phase, ...defined({ left }) }) : ''}`;
 }
 
 /** The last whole line counts for the phase. @param id - of the attachment that the file is named after. */
@@ -64,6 +72,12 @@ export function parseEntry(text: string, id: string): Reading {
 /** Written by us alone, below a 0700 directory: the shape is trusted once the line is whole and the right one. */
 function isAttachment(value: unknown, id: string): value is Attachment {
   return isRecord(value) && value['id'] === id;
+}
+
+/** Whether the entry would be the same with this line. */
+export function says({ phase, left }: Entry, line: Line): boolean {
+  if (line.phase === 'added' || phase !== 'deleting') return false;
+  return line.left === undefined || line.left.join() === left?.join();
 }
 
 function isLine(value: unknown): value is Line {

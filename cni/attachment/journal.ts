@@ -16,7 +16,7 @@ import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { createDurably, replaceDurably } from '../../host/files/durable.ts';
 import { unwritable } from '../protocol/errors.ts';
 import type { Attachment } from './attachment.ts';
-import { addition, beginning, compact, type Entry, type Line, parseEntry, type Reading, type Unreadable } from './entry.ts';
+import { addition, beginning, compact, type Entry, type Line, parseEntry, type Reading, says, type Unreadable } from './entry.ts';
 
 /** For who only looks: nothing is made, cleared or written. */
 export interface JournalView {
@@ -103,8 +103,10 @@ export async function openJournal(stateDir: string): Promise<Journal> {
     },
     append(id, line) {
       const write = () => appendLine(fileOf(directory, id), line);
+      const entry = view.find(id);
+      if (entry !== undefined && says(entry, line)) return;
       if (line.phase === 'added') write();
-      else if (view.find(id)?.phase !== 'deleting') orDoom(id, write);
+      else orDoom(id, write);
     },
     remove(id) {
       orDoom(id, () => {

@@ -7,7 +7,7 @@ import type { Host } from '../../host/host.ts';
 import { CniError, codes } from './errors.ts';
 import type { Command, Environment } from './request.ts';
 import { parseResult, type Result } from './result.ts';
-import { type CniVersion, isSupported, supportedVersions } from './versions.ts';
+import { type CniVersion, isSupported, newestVersion, supportedVersions } from './versions.ts';
 
 /** All that an IPAM call needs; a part of the journal, so that addresses can be given back without the runtime. */
 export interface IpamCall {
@@ -19,30 +19,69 @@ export interface IpamCall {
   readonly timeout: number;
 }
 
+/** These give addresses from a list alone, so they are asked while the interface is still being made. All others may ask through it. */
+const fromLists: readonly string[] = ['host-local', 'static', 'whereabouts'];
+
+export function needsInterface({ type }: Pick<IpamCall, 'type'>): boolean {
+  return !fromLists.includes(type);
+}
+
 export async function ipamAdd(host: Host, call: IpamCall): Promise<Result> {
   const stdout = await invoke(host, call, 'ADD');
+  const wrong = (words: string) =>
+    new CniError(codes.ipamFailed, `IPAM plugin ${call.type} answered ADD ${words}`, { details: stdout.slice(0, 500) });
   let result: Result;
   try {
-    result = parseResult(JSON.parse(stdout));
+    const answer: unknown = JSON.parse(stdout);
+    // Absent, it is the version that was asked in, as for Go's libcni.
+    const version: unknown = isRecord(answer) ? (answer['cniVersion'] ?? newestVersion) : newestVersion;
+    if (!isSupported(String(version)))
+      throw wrong(`in CNI version ${JSON.stringify(version)}; known are ${supportedVersions.join(', ')}`);
+    result = parseResult(answer);
   } catch (error) {
-    throw new CniError(
-      codes.ipamFailed,
-      `IPAM plugin ${call.type} answered ADD with something that is no result: ${messageOf(error)}`,
-      {
-        details: stdout.slice(0, 500),
-      },
-    );
+    throw error instanceof CniError ? error : wrong(`with something that is no result: ${messageOf(error)}`);
   }
-  if (result.ips.length === 0) throw new CniError(codes.ipamFailed, `IPAM plugin ${call.type} answered ADD without an address`);
+  if (result.ips.length === 0) throw wrong('without an address');
   return result;
 }
 
-export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
-  await invoke(host, call, 'DEL');
+/** What an ADD that failed may have of an IPAM plugin: it was not asked, it said no, or it gave an address, perhaps. */
+export type IpamDebt = 'not asked' | 'refused' | 'owed';
+
+export interface Addresses {
+  ask(): Promise<Result>;
+  readonly debt: IpamDebt;
 }
 
-export async function isInstalled(call: IpamCall): Promise<boolean> {
-  return (await findExecutable(call)) !== undefined;
+const none: Result = { interfaces: [], ips: [], routes: [], dns: {} };
+
+/** The addresses of one ADD. Without a call there are none. */
+export function addressesOf(host: Host, call: IpamCall | undefined): Addresses {
+  let debt: IpamDebt = 'not asked';
+  return {
+    get debt() {
+      return debt;
+    },
+    async ask() {
+      if (call === undefined) return none;
+      debt = 'owed';
+      try {
+        return await ipamAdd(host, call);
+      } catch (error) {
+        if (error instanceof Refusal) debt = 'refused';
+        throw error;
+      } finally {
+        host.step('ipam answered');
+      }
+    },
+  };
+}
+
+/** The plugin ended by itself and said no, or there is none; one that was killed, or lied, may have given an address. */
+class Refusal extends CniError {}
+
+export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
+  await invoke(host, call, 'DEL');
 }
 
 /** Throws CniError 7 when it is not. ADD asks before it changes anything, so that a mistyped name leaves nothing to undo. */
@@ -108,7 +147,7 @@ async function execute(host: Host, call: IpamCall, { file, command, stdin }: Exe
   if (result.exitCode === 0) return result;
   throw (
     delegateError(`${what}: `, result.stdout) ??
-    new CniError(codes.ipamFailed, `${what}: ${command} ended with status ${result.exitCode}`, {
+    new Refusal(codes.ipamFailed, `${what}: ${command} ended with status ${result.exitCode}`, {
       details: result.stderr.trim() || result.stdout.trim(),
     })
   );
@@ -120,7 +159,7 @@ function delegateError(prefix: string, stdout: string): CniError | undefined {
     const reply: unknown = JSON.parse(stdout);
     if (!isRecord(reply) || typeof reply['code'] !== 'number') return undefined;
     const { code, msg, details } = reply;
-    return new CniError(code, `${prefix}${String(msg)}`, typeof details === 'string' ? { details } : {});
+    return new Refusal(code, `${prefix}${String(msg)}`, typeof details === 'string' ? { details } : {});
   } catch {
     return undefined;
   }
@@ -129,7 +168,7 @@ function delegateError(prefix: string, stdout: string): CniError | undefined {
 async function find(call: IpamCall): Promise<string> {
   const file = await findExecutable(call);
   if (file !== undefined) return file;
-  throw new CniError(
+  throw new Refusal(
     codes.invalidConfig,
     `ipam.type: no executable "${call.type}" in CNI_PATH (${call.path.join(':')}); install it, or correct the name`,
   );

@@ -4,6 +4,7 @@ import { cables } from '../../vnic/index.ts';
 import { type Attachment, lockKey } from '../attachment/attachment.ts';
 import type { Context, LookForLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
+import { wordsOfLeft } from '../attachment/left.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
@@ -107,7 +108,9 @@ async function sweepOne(
 async function endOf(context: Asked, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
   const entry = await context.journal.find(attachment.id);
   if (entry === undefined) return undefined;
-  return entry.phase === 'added' ? await deathOf(context, attachment, others) : `its ${entry.phase} was cut short`;
+  const { phase, left } = entry;
+  if (phase === 'added') return await deathOf(context, attachment, others);
+  return left === undefined ? `its ${phase} was cut short` : `it is deleted but for ${wordsOfLeft(attachment, left)}`;
 }
 
 export async function isDead(context: Looker, attachment: Attachment): Promise<boolean> {

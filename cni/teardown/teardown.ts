@@ -1,5 +1,6 @@
 // Taking an attachment away: one way for DEL, for a failed ADD, for GC and for the sweep. What is gone already is fine; every step is
 // tried; what can't be done now stays in the journal, so that it is done later.
+import { defined } from '../../host/base/defined.ts';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import type { Host } from '../../host/host.ts';
 import { endQuarantine, findQuarantine, quarantine, quarantineDir } from '../../host/nic/quarantine.ts';
@@ -8,34 +9,53 @@ import { cables } from '../../vnic/index.ts';
 import { type Attachment, findingIds } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { removeDeviceInfo } from '../attachment/device-info.ts';
+import type { Part } from '../attachment/entry.ts';
 import { callHooks } from '../attachment/hook-calls.ts';
 import { asLastWork, owns } from '../attachment/owner.ts';
 import { coded, codes } from '../protocol/errors.ts';
-import { ipamDel } from '../protocol/ipam.ts';
+import { type IpamDebt, ipamDel, needsInterface } from '../protocol/ipam.ts';
+
+/** What could not be taken away, and why. */
+interface Failure {
+  readonly part: Part;
+  readonly error: unknown;
+}
 
 /**
  * Port, cable and addresses. An OVSDB that is down fails nothing: the port stays in the journal and goes when OVSDB is back.
  * Throws the first of the other failures, after everything was tried; the journal then keeps the attachment.
+ * @param ipam - what the IPAM plugin may have given: one that refused is told, and nothing waits for its answer.
  */
-export async function teardown(context: Context, attachment: Attachment): Promise<void> {
+export async function teardown(context: Context, attachment: Attachment, ipam: IpamDebt = 'owed'): Promise<void> {
   const { host, journal } = context;
   const known = journal.has(attachment.id);
+  const before = leftBefore(context, attachment);
   if (known) note(context, attachment);
   host.step('deletion noted');
-  const failures = await takeAway(context, attachment);
-  const [failure] = failures.filter((each) => !(each instanceof Unavailable));
+  const failures = await takeAway(context, attachment, before?.includes('addresses') === false ? 'not asked' : ipam);
   if (failures.length === 0) return clear(context, attachment);
   if (!known) await journal.begin(attachment);
-  if (!known) journal.append(attachment.id, { phase: 'deleting' });
-  for (const each of failures)
-    host.log.warn({ id: attachment.id, error: messageOf(each) }, 'kept in the journal, to be taken away later');
-  if (failure !== undefined) throw coded(failure, codes.plugFailed);
+  note(context, attachment, [...new Set(failures.map(({ part }) => part))]);
+  for (const { part, error } of failures)
+    host.log.warn({ id: attachment.id, part, error: messageOf(error) }, 'kept in the journal, to be taken away later');
+  const failure = failures.find(({ error }) => !(error instanceof Unavailable));
+  if (failure !== undefined) throw coded(failure.error, codes.plugFailed);
+}
+
+/** What an earlier teardown left; undefined: there was none, or its note can't be read. */
+function leftBefore({ journal }: Context, { id }: Attachment): readonly Part[] | undefined {
+  try {
+    return journal.find(id)?.left;
+  } catch (error) {
+    if (error instanceof Unavailable) return undefined;
+    throw error;
+  }
 }
 
 /** Whatever keeps the journal from being written (a full disk, a read-only one) keeps nothing from being taken away. */
-function note({ host, journal }: Context, { id }: Attachment): void {
+function note({ host, journal }: Context, { id }: Attachment, left?: readonly Part[]): void {
   try {
-    journal.append(id, { phase: 'deleting' });
+    journal.append(id, { phase: 'deleting', ...defined({ left }) });
   } catch (error) {
     host.log.warn({ id, error: messageOf(error) }, "the deletion can't be noted in the journal; going on");
   }
@@ -55,18 +75,27 @@ function clear({ host, journal }: Context, { id }: Attachment): void {
 }
 
 /** @returns what failed; everything is tried. */
-async function takeAway(context: Context, attachment: Attachment): Promise<readonly unknown[]> {
-  const failures: unknown[] = [];
-  const remember = (error: unknown) => void failures.push(error);
+async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt): Promise<readonly Failure[]> {
+  const failures: Failure[] = [];
+  const tries = async (part: Part, work: Promise<void>) =>
+    await work.catch((error: unknown) => void failures.push({ part, error }));
   // What hooks would undo is the newer owner's by then.
   const hooked = owns(context, attachment);
-  if (hooked) await callHooks(context, 'before-unplug', attachment).catch(remember);
-  await Promise.all([
-    removePort(context, attachment).catch(remember),
-    releaseAddresses(context.host, attachment).catch(remember),
-  ]);
-  if (hooked) await callHooks(context, 'after-unplug', attachment).catch(remember);
-  await removeInfo(context.host, attachment).catch(remember);
+  if (hooked) await tries('hooks', callHooks(context, 'before-unplug', attachment));
+  const giveBack = () => tries('addresses', releaseAddresses(context.host, attachment, ipam));
+  // The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case.
+  const unplug = async () => {
+    await tries('port', removePort(context.host, attachment));
+    await tries(
+      'cable',
+      removeCable(context, attachment).then(() => context.host.step('cable removed')),
+    );
+  };
+  // In the reverse order of ADD: a lease may be given back through the interface.
+  if (attachment.ipam !== undefined && needsInterface(attachment.ipam)) await giveBack().then(unplug);
+  else await Promise.all([unplug(), giveBack()]);
+  if (hooked) await tries('hooks', callHooks(context, 'after-unplug', attachment));
+  await tries('device-info', removeInfo(context.host, attachment));
   return failures;
 }
 
@@ -74,25 +103,15 @@ async function removeInfo(host: Host, attachment: Attachment): Promise<void> {
   if (attachment.reserved !== undefined && attachment.deviceInfo !== undefined) removeDeviceInfo(host, attachment.deviceInfo);
 }
 
-/** The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case. */
-async function removePort(context: Context, attachment: Attachment): Promise<void> {
-  const { host } = context;
-  let failure: unknown;
-  try {
-    const db = host.ovsdb(attachment.ovsdb);
-    const ports = await findPorts(db, findingIds(attachment));
-    if (ports.length > 0)
-      await removePorts(
-        db,
-        ports.map(({ name }) => name),
-      );
-    host.step('port removed');
-  } catch (error) {
-    failure = error;
-  }
-  await removeCable(context, attachment);
-  host.step('cable removed');
-  if (failure !== undefined) throw failure;
+async function removePort(host: Host, attachment: Attachment): Promise<void> {
+  const db = host.ovsdb(attachment.ovsdb);
+  const ports = await findPorts(db, findingIds(attachment));
+  if (ports.length > 0)
+    await removePorts(
+      db,
+      ports.map(({ name }) => name),
+    );
+  host.step('port removed');
 }
 
 async function removeCable(context: Context, attachment: Attachment): Promise<void> {
@@ -125,8 +144,13 @@ function setAside(host: Host, address: string, error: unknown): never {
   throw before ? new Unavailable(what, { cause: error }) : new Error(what, { cause: error });
 }
 
-async function releaseAddresses(host: Host, { ipam }: Attachment): Promise<void> {
-  if (ipam === undefined) return;
-  await ipamDel(host, ipam);
-  host.step('addresses released');
+async function releaseAddresses(host: Host, { id, ipam }: Attachment, debt: IpamDebt): Promise<void> {
+  if (ipam === undefined || debt === 'not asked') return;
+  try {
+    await ipamDel(host, ipam);
+    host.step('addresses released');
+  } catch (error) {
+    if (debt === 'owed') throw error;
+    host.log.warn({ id, error: messageOf(error) }, 'the IPAM plugin refused the address and its return: nothing is owed to it');
+  }
 }

@@ -1,6 +1,7 @@
 // What smartnic has on a node, as the uninstaller sees it below `root`: what still holds it there, what is left, and taking that away.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRecord } from '../../host/base/json.ts';
 import { ownIndex } from '../../host/files/own-files.ts';
 import { socketName } from '../../host/kube/plugin-sockets.ts';
 
@@ -47,11 +48,30 @@ function readIndex(folder: string): readonly string[] {
 }
 
 function describe(path: string): string {
+  const [first = '', ...more] = (readIfThere(path) ?? '').split('\n');
+  const attachment = recordIn(recordOf(first), 'attachment');
+  if (attachment === undefined) return path;
+  const { podNamespace, podName } = recordIn(attachment, 'pod') ?? {};
+  const name = podName === undefined ? attachment['containerId'] : `${podNamespace}/${podName}`;
+  // What the CNI server noted last that it can't take away (cni/attachment/entry.ts).
+  const left = recordOf(more.findLast((line) => line.includes('"left"')) ?? '')?.['left'];
+  const parts = (Array.isArray(left) ? left : []).map((part) =>
+    part === 'addresses' ? `addresses (IPAM plugin ${recordIn(attachment, 'ipam')?.['type']})` : part,
+  );
+  return `${name} ${attachment['ifname']}${parts.length === 0 ? '' : `, deleted but for its ${parts.join(', ')}`}`;
+}
+
+function recordIn(record: Readonly<Record<string, unknown>> | undefined, key: string) {
+  const value = record?.[key];
+  return isRecord(value) ? value : undefined;
+}
+
+function recordOf(text: string) {
   try {
-    const { attachment } = JSON.parse((readIfThere(path) ?? '').split('\n')[0] ?? '');
-    return `${attachment.pod.podNamespace}/${attachment.pod.podName} ${attachment.ifname}`;
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
   } catch {
-    return path;
+    return undefined;
   }
 }
 

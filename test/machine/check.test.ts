@@ -67,6 +67,19 @@ describe('CHECK', () => {
     assert.equal((await a.check()).json.code, codes.broken);
   });
 
+  it('compares the addresses of prevResult with those that are there, whoever of the chain added them', async () => {
+    const a = await plug();
+    const withIp = (...more: readonly object[]) => {
+      const prevResult = { ...a.result, ips: [...a.result.ips, ...more] };
+      return node.cni('CHECK', { ...a.call, config: { ...network(node), prevResult } });
+    };
+    const later = { address: '192.0.2.7/32', interface: 1 };
+    refused(await withIp(later), codes.broken, /eth0 in \S+ has lost its address 192\.0\.2\.7\/32/);
+    await a.pod.ip('address', 'add', '192.0.2.7/32', 'dev', 'eth0');
+    succeeded(await withIp(later));
+    succeeded(await withIp({ address: '192.0.2.8/32', interface: 0 }, { address: '192.0.2.9/32' }));
+  });
+
   it('wants the result of ADD', async () => {
     const a = await plug();
     refused(await node.cni('CHECK', a.call), codes.invalidConfig, /prevResult: is missing/);

@@ -1,36 +1,25 @@
 // IPAM that fails, hangs and lies: what the runtime is told, that its DEL was called, and that nothing is left.
 import assert from 'node:assert/strict';
-import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codes } from '../../cni/protocol/errors.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
+import { fails, good, type IpamPlugins, ipamPlugins, says } from '../support/ipam-plugin.ts';
 import { containerId, network, type TestNode } from '../support/node.ts';
-
-const good = `echo '{"cniVersion":"1.0.0","ips":[{"address":"10.5.0.2/24","gateway":"10.5.0.1"}]}'`;
-const says = (text: string) => `echo '${text}'`;
-const fails = (text: string) => `echo '${text}'; exit 1`;
 
 describe('IPAM', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
+  let plugin: IpamPlugins['plugin'];
+  let file: IpamPlugins['file'];
+  let calls: IpamPlugins['calls'];
   cleanNode({ settings: 'ipamTimeout: 1\n' }, (given) => {
     ({ node, undo } = given);
+    ({ plugin, file, calls } = ipamPlugins(node));
   });
 
-  /** A plugin that writes down each command it gets, then does what the scripts say; no script: success without a word. */
-  async function plugin(scripts: Readonly<Record<string, string>>, name = 'tried'): Promise<void> {
-    const cases = Object.entries(scripts).map(([command, script]) => `${command}) ${script} ;;`);
-    const record = `echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >> ${node.dir}/calls`;
-    const text = ['#!/bin/sh', 'stdin=$(cat)', record, 'case $CNI_COMMAND in', ...cases, 'esac', ''].join('\n');
-    await writeFile(file(name), text);
-    await chmod(file(name), 0o755);
-    await writeFile(join(node.dir, 'calls'), '');
-  }
-
-  const file = (name: string) => join(node.dir, 'ipam', name);
-  const calls = async () => (await readFile(join(node.dir, 'calls'), 'utf8')).trim().split('\n');
   const config = (type = 'tried', more: object = {}) => network(node, { ipam: { type }, ...more });
   const tried = async (how: object = config()) => {
     const pod = undo.use(await node.pod());
@@ -78,7 +67,12 @@ describe('IPAM', () => {
     'answers in the words of CNI 0.2.0': [
       says('{"cniVersion":"0.2.0","ip4":{"ip":"10.5.0.2/24"}}'),
       codes.ipamFailed,
-      /without an address/,
+      /IPAM plugin tried answered ADD in CNI version "0\.2\.0"; known are 0\.3\.0, .*1\.1\.0$/,
+    ],
+    'answers in a CNI version that is not known yet': [
+      says('{"cniVersion":"2.0.0","ips":[{"address":"10.5.0.2/24"}]}'),
+      codes.ipamFailed,
+      /answered ADD in CNI version "2\.0\.0"/,
     ],
     'answers a bad address': [
       says('{"ips":[{"address":"10.5.0.300/24"}]}'),
@@ -166,11 +160,30 @@ describe('IPAM', () => {
     );
   });
 
-  it('is asked in vain for an address when the plug fails, and gets it back', async () => {
+  it('that needs no interface is asked in vain for an address when the plug fails, and gets it back', async () => {
+    await plugin({ ADD: good }, 'static');
+    const call = { ...(await tried(config('static'))), ifname: 'lo' };
+    refused(await node.cni('ADD', call), codes.plugFailed, /there is already a link "lo"/);
+    assert.deepEqual(await calls(), [`ADD ${call.containerId} lo`, `DEL ${call.containerId} lo`]);
+  });
+
+  it('of any other kind is not asked when the plug fails', async () => {
     await plugin({ ADD: good });
     const call = { ...(await tried()), ifname: 'lo' };
     refused(await node.cni('ADD', call), codes.plugFailed, /there is already a link "lo"/);
-    assert.deepEqual(await calls(), [`ADD ${call.containerId} lo`, `DEL ${call.containerId} lo`]);
+    assert.deepEqual(await calls(), []);
+    assert.deepEqual(await node.leftovers(), []);
+  });
+
+  it('finds the interface there, up and on its bridge, at ADD and at DEL', async () => {
+    const look = `{ ip -netns \${CNI_NETNS##*/} -brief link show dev eth0 up; ovs-vsctl --db=${node.ovs.address} port-to-br "$(ovs-vsctl --db=${node.ovs.address} list-ports br0)"; } >> ${node.dir}/seen 2>&1`;
+    await plugin({ ADD: `${look}; ${good}`, DEL: look });
+    for (let count = 0; count < 5; count++) succeeded(await undo.use(await attach(node, config())).del());
+    const seen = (await readFile(join(node.dir, 'seen'), 'utf8')).trim().split('\n');
+    assert.deepEqual(
+      seen.map((line) => line.replace(/@.*\bUP\b.*/, ' UP')),
+      Array.from({ length: 10 }, () => ['eth0 UP', 'br0']).flat(),
+    );
   });
 
   it('whose DEL fails: our own part is gone, the error is told, and a second DEL makes it good', async () => {

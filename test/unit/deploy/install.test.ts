@@ -1,6 +1,16 @@
 // The install step and the uninstaller, on folders that stand for a node's.
 import { deepEqual, equal, match, rejects, throws } from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -96,7 +106,7 @@ describe('the uninstaller', () => {
       JSON.stringify({
         version: 1,
         phase: 'adding',
-        attachment: { pod: { podNamespace: 'shop', podName: 'web' }, ifname: 'net1' },
+        attachment: { pod: { podNamespace: 'shop', podName: 'web' }, ifname: 'net1', ipam: { type: 'dhcp' } },
       }),
     );
   });
@@ -119,6 +129,11 @@ describe('the uninstaller', () => {
       await until(
         async () => said.includes('waiting for 1 interfaces of pods; delete or move these: shop/web net1'),
         'it waits for the pod',
+      );
+      appendFileSync(join(root, journal), '\n\n{"phase":"deleting"}\n\n{"phase":"deleting","left":["port","addresses"]}\n');
+      await until(
+        async () => said.includes('shop/web net1, deleted but for its port, addresses (IPAM plugin dhcp)'),
+        'it says what the pod waits for',
       );
       equal(existsSync(join(root, 'opt/cni/bin/smartnic')), true);
       rmSync(join(root, journal));
