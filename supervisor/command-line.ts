@@ -1,4 +1,4 @@
-// How a relay is started: testpmd's arguments for a pair. Pure.
+// The arguments with which testpmd is started for a pair. Pure.
 import { isPciAddress } from '../host/base/pci-address.ts';
 import type { Pair } from '../host/forwarder/forwarder.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
@@ -9,7 +9,7 @@ export type RelaySettings = Pick<TestpmdSettings, 'mainCore' | 'memory' | 'hugep
 export function relayArguments(pair: Pair, { mainCore, memory, hugepages }: RelaySettings, worker: number): readonly string[] {
   const isPci = isPciAddress(pair.device);
   return [
-    // By CPU, so that both may be the same one, as on small machines.
+    // Given by CPU, so that both may be the same one on small machines.
     ...['--lcores', `0@${mainCore},1@${worker}`],
     // Nothing that outlives the process: no files in /dev/hugepages, no shared configuration in /run/dpdk.
     ...(hugepages ? ['--in-memory'] : ['--no-huge', '--no-shconf']),
@@ -18,17 +18,17 @@ export function relayArguments(pair: Pair, { mainCore, memory, hugepages }: Rela
     ...['--vdev', vhostDevice(pair)],
     '--',
     ...['--forward-mode=io', '--nb-cores=1', '--rxq=1', '--txq=1', '--total-num-mbufs=8192'],
-    // Without the vf's port DPDK would go on with the other one alone and relay nothing: it shall end, and say so.
+    // Without the VF's port, DPDK would go on with the other port alone and relay nothing. With this it ends and says so.
     '--nb-ports=2',
-    // Else it waits 9 s for the link of a socket that nobody has made yet.
+    // Otherwise it waits 9 s for the link of a socket that nobody has created yet.
     '--disable-link-check',
-    // With a period it does not read its stdin; the figures themselves are not wanted. The longest that every DPDK takes, 18 hours.
+    // With a period it does not read its stdin. Nobody wants the figures, so this is the longest period that every DPDK accepts: 18 hours.
     '--stats-period=65534',
     ...jumbo(pair.mtu),
   ];
 }
 
-/** The argument by which a relay is known among the machine's processes: nobody else connects to this socket as a forwarder. */
+/** A relay is found among the machine's processes by this argument, because nobody else connects to this socket as a forwarder. */
 export function vhostDevice({ socket }: Pick<Pair, 'socket'>): string {
   return `net_vhost0,iface=${socket},client=1,queues=1`;
 }

@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   const settings = readSettings(process.env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml');
   const log = openLog('info');
   mkdirSync(settings.directory, { recursive: true, mode: 0o700 });
-  // Before any relay is looked at: a second supervisor would start what the first one's are about to be.
+  // This comes before any look at relays. Two supervisors would start the same relays.
   if (!claimFile(join(settings.directory, 'lock')))
     throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
   closeToSymlinks(log);
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   });
 }
 
-/** A container owns its socket's directory; a link in the socket's place would lead a relay to another container's. */
+/** A container owns its socket's directory. A symbolic link in the place of the socket would lead a relay to the socket of another container. */
 function closeToSymlinks(log: Logger): void {
   try {
     forbidSymlinks(socketDirectory);
@@ -63,7 +63,7 @@ async function answer(relays: Relays, request: Request): Promise<Answer> {
   }
 }
 
-/** The section `forwarder` alone: the rest of the node's configuration is the CNI server's. */
+/** Reads the section `forwarder` alone, because the rest of the node's configuration belongs to the CNI server. */
 function readSettings(path: string): TestpmdSettings {
   const value = parseYaml(readText(path), path) ?? {};
   const parsed = z.object({ forwarder: forwarderShape }).safeParse(value);

@@ -1,5 +1,5 @@
-// Processes that are not our children: found by a word of their command line, told apart from later ones with the same number by the
-// time they started. proc_pid_stat(5), proc_pid_cmdline(5)
+// Processes that are not our children. They are found by a word of their command line. Their start time distinguishes them from later
+// processes with the same number. proc_pid_stat(5), proc_pid_cmdline(5)
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listDirectory, readText } from '../host/kernel/sysfs.ts';
 
@@ -20,8 +20,8 @@ export function findProcess(argument: string): Process | undefined {
 }
 
 /**
- * Undefined when there is no such process, or it has ended and only its exit status is left. One whose first thread alone has ended still
- * has all its files open: a killed relay's busy thread may be the last to hear of it. @throws Error as findProcess.
+ * Undefined when there is no such process, or when it has ended and only its exit status is left. A process of which only the first thread
+ * has ended still has all its files open: the busy thread of a killed relay may be the last one to end. @throws Error as findProcess.
  */
 export function processOf(pid: number): Process | undefined {
   const stat = readText(`/proc/${pid}/stat`);

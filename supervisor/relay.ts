@@ -1,5 +1,5 @@
-// One relay: a dpdk-testpmd between a vf and a socket, started again with back-off when it dies. It outlives us; one that runs already
-// is taken over.
+// One relay: a dpdk-testpmd between a VF and a socket. It is started again with back-off when it dies. It outlives us, and we take over one that
+// runs already.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { forwards, lastWords, limitSize } from './relay-log.ts';
 
 export interface Relay {
   readonly pair: Pair;
-  /** The CPU that it forwards on. */
+  /** The CPU on which it forwards. */
   readonly worker: number;
   readonly status: string;
   /** Resolves when it forwards; throws testpmd's last words when it ends before. */
@@ -35,7 +35,7 @@ export interface RelayOptions {
   readonly note: (process: Process & { readonly ready: boolean }) => void;
 }
 
-/** Milliseconds between two looks at a process; until it must forward; and of a life after which a death is the first one again. */
+/** Milliseconds between two looks at a process; until it must forward; and of a life that is long enough for the back-off to start anew. */
 const [glance, patience, longLife] = [100, 30_000, 10_000];
 
 export function superviseRelay(options: RelayOptions): Relay {
@@ -119,7 +119,7 @@ export function superviseRelay(options: RelayOptions): Relay {
   };
 }
 
-/** A session of its own: neither our end nor a signal to our terminal is its own. */
+/** It gets a session of its own, so that neither our end nor a signal to our terminal ends it. */
 function start({ program, args, logFile }: RelayOptions): Process {
   closeSync(openSync(logFile, 'w', 0o600));
   const output = openSync(logFile, 'a');
@@ -134,7 +134,7 @@ function start({ program, args, logFile }: RelayOptions): Process {
     if (child.pid === undefined)
       throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
     const process = processOrKill(child.pid);
-    // It can have ended before one looks: then what it wrote says why.
+    // It may have ended before anybody looked. Then its output says why.
     if (process === undefined) throw new Error(lastWords(logFile));
     return process;
   } finally {

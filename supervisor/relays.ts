@@ -20,7 +20,7 @@ export interface Relays {
 export interface RelaysOptions {
   readonly settings: Omit<TestpmdSettings, 'kind'>;
   readonly log: Logger;
-  /** /proc/sys/kernel/random/boot_id: what ran before this boot is not started again. */
+  /** /proc/sys/kernel/random/boot_id. Relays of an earlier boot are not started again. */
   readonly bootId: string;
 }
 
@@ -63,7 +63,7 @@ export function openRelays({ settings, log, bootId }: RelaysOptions): Relays {
         if (known !== undefined && !isSame(known.pair, pair)) throw taken(known.pair, pair);
         if (known !== undefined) return await known.ready();
         const note = { pair, worker: idlest(settings.workerCores, [...relays.values()]) };
-        // Before the process: whoever comes after us knows of it.
+        // This is written before the process starts, so that our successor knows of it.
         notes.write(note);
         await supervise(note)
           .ready()

@@ -1,4 +1,4 @@
-// The supervisor's unix socket: a line in, a line out. What the lines say is protocol.ts.
+// The supervisor's unix socket: a line in, a line out. host/forwarder/relay-protocol.ts says what the lines mean.
 import { messageOf } from '../host/base/errors.ts';
 import type { Logger } from '../host/base/log.ts';
 import { type Socket, serveSocket } from '../host/files/unix-server.ts';
@@ -11,10 +11,10 @@ export interface ServerOptions {
   readonly answer: (request: Request) => Promise<Answer>;
 }
 
-/** Milliseconds for a request to arrive. */
+/** Milliseconds in which a request must arrive. */
 const patience = 10_000;
 
-/** The socket is 0600 in a 0700 directory; one that is there is a dead supervisor's, since the caller holds the directory's lock. */
+/** The socket has mode 0600, in a directory with mode 0700. An existing socket belongs to a dead supervisor, because the caller holds the directory's lock. */
 export async function serve({ path, log, answer }: ServerOptions): Promise<void> {
   checkSocketPath(path);
   await serveSocket(path, (socket) => {

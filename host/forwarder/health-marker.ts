@@ -12,7 +12,7 @@ import type { Forwarder } from './forwarder.ts';
 
 const marker = 'forwarder';
 
-/** Why no virtio-forwarder port can be served, in the forwarder's words; undefined: the CNI server has said nothing of the kind. */
+/** Why no virtio-forwarder port can be served, in the forwarder's words; undefined: the CNI server has not said that. */
 export function readForwarderTrouble(host: Machine): string | undefined {
   return readText(join(onHost(host, quarantineDir), marker)) || undefined;
 }

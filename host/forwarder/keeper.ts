@@ -1,5 +1,5 @@
-// Keeps a forwarder's pairs: one that restarted gets its pairs back, and pairs of ours that nobody wants go. Is a forwarder itself, in
-// front of the one that relays. Which pairs are wanted is on disk (wanted-pairs.ts).
+// Keeps a forwarder's pairs: a forwarder that restarted gets its pairs back, and pairs of ours that nobody wants are detached. The keeper is
+// a forwarder itself, in front of the one that relays. The wanted pairs are on disk (wanted-pairs.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import { makeLock } from '../base/lock.ts';
@@ -11,7 +11,7 @@ export interface KeeperOptions {
   readonly forwarder: Forwarder;
   readonly wanted: WantedPairs;
   readonly log: Logger;
-  /** Whether a pair that nobody wants is one of ours, by its socket: others may use the forwarder too. */
+  /** Whether a pair that nobody wants is ours, judged by its socket. Others may use the forwarder, too. */
   readonly isOurs: (socket: string) => boolean;
   /** Milliseconds between two looks at what the forwarder has. Default 1000. */
   readonly period?: number;
@@ -95,7 +95,7 @@ function isSame(a: PairName, b: PairName): boolean {
   return a.device === b.device && a.socket === b.socket;
 }
 
-/** The same trouble each second is said once, and its end too. */
+/** Trouble that repeats each second is logged once, and its end is logged once. */
 function sayOnce(log: Logger): (trouble: string | undefined) => void {
   let last: string | undefined;
   return (trouble) => {

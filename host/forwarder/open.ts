@@ -1,4 +1,4 @@
-// The forwarder that the node's configuration names, with the keeping of its pairs where it forgets them.
+// Opens the forwarder that the node's configuration names, behind a keeper if it forgets its pairs.
 import type { Logger } from '../base/log.ts';
 import type { Ovsdb } from '../ovs/ovsdb.ts';
 import type { Forwarder } from './forwarder.ts';

@@ -1,5 +1,5 @@
-// The forwarder `ovs-dpdk`: Open vSwitch's own userspace datapath. The bridge's port is the vhost-user connection itself, no vf is used,
-// and its memory is OVSDB: there is nothing to attach, and nothing to keep.
+// The forwarder `ovs-dpdk`: Open vSwitch's own userspace datapath. The bridge's port is the vhost-user connection itself, and no VF is used.
+// OVSDB remembers it, so there is nothing to attach and nothing to keep.
 import { messageOf } from '../base/errors.ts';
 import { checkSocketPath } from '../files/unix-socket.ts';
 import { vswitchdRunning } from '../ovs/bridge.ts';
@@ -7,13 +7,13 @@ import type { Row } from '../ovs/ovsdb/schema.ts';
 import type { Ovsdb } from '../ovs/ovsdb.ts';
 import type { Attached, Forwarder } from './forwarder.ts';
 
-/** The consumer is the socket's server, so that either side may restart; the other type needs the consumer to restart with it. */
+/** With this type the consumer is the socket's server, so either side may restart. With the other type the consumer would have to restart, too. */
 const type = 'dpdkvhostuserclient';
 
 export function openOvsDpdk(db: Ovsdb): Forwarder {
   const health = async () => {
     try {
-      // Without it, what OVSDB says of DPDK and of ports is what the dead one said last.
+      // While it is down, OVSDB still has what it last said about DPDK and ports.
       if (!(await vswitchdRunning(db))) return `ovs-vswitchd does not answer at ${db.address}; is it running?`;
       await requireDpdk(db);
       return undefined;

@@ -1,5 +1,5 @@
-// What is said on the supervisor's socket: one JSON line asks, one answers, and the connection ends. What arrives is checked strictly:
-// device and socket become words of a DPDK command line, where commas, equals signs and brackets would mean something.
+// The protocol of the supervisor's socket: one JSON line asks, one line answers, and the connection ends. What arrives is checked strictly,
+// because device and socket become words of a DPDK command line, where commas, equals signs and brackets have a meaning.
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { explain } from '../base/explain.ts';

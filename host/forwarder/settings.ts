@@ -1,4 +1,4 @@
-// The section `forwarder:` of the node's configuration: which forwarder the node has. The CNI server and the supervisor read the same.
+// The section `forwarder:` of the node's configuration says which forwarder the node has. The CNI server and the supervisor both read it.
 import { z } from 'zod';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
@@ -17,13 +17,13 @@ const testpmd = z.strictObject({
   /** The supervisor's directory, made 0700; its socket in it is `supervisor.sock`. */
   directory: absolute.default('/run/smartnic/forwarder'),
   program: absolute.default('/usr/bin/dpdk-testpmd'),
-  /** CPU on which all relays do what is not forwarding. */
+  /** The CPU on which all relays do everything but forwarding. */
   mainCore: core.default(0),
   /** CPUs on which relays forward, each busy all the time; a relay gets the one with the fewest. */
   workerCores: z.array(core).min(1).default([1]),
   /** MiB for each relay. */
   memory: z.int().min(64).default(128),
-  /** Without: ordinary memory, slower; a vf then needs an IOMMU. */
+  /** False: ordinary memory, which is slower; a VF then needs an IOMMU. */
   hugepages: z.boolean().default(true),
 });
 
@@ -34,7 +34,7 @@ const names = kinds.map(({ shape }) => shape.kind.value);
 
 export const forwarderShape = z.discriminatedUnion('kind', kinds, { error: `is not one of ${names.join(', ')}` });
 
-/** What may stand in the section `forwarder` of that document, by the kind it names. */
+/** The keys of the section `forwarder` in that document, by the kind that it names. */
 export function forwarderKeys(document: unknown): readonly string[] {
   const named = z.looseObject({ forwarder: z.looseObject({ kind: z.string() }) }).safeParse(document);
   const kind = kinds.find(({ shape }) => shape.kind.value === named.data?.forwarder.kind);

@@ -1,5 +1,5 @@
-// The pairs that the forwarder is to have, on disk: a forwarder forgets them when it restarts, and so does our memory when we do.
-// One file per device, written whole and durable before the forwarder is asked.
+// The pairs that the forwarder should have, on disk, because a forwarder forgets them when it restarts, and so do we.
+// There is one file per device. It is written whole and durably before the forwarder is asked.
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';

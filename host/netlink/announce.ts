@@ -1,23 +1,23 @@
-// Tells the wire of a pod's new addresses, so that switches and neighbours do not go on with what they cached for an older pod.
+// Announces a pod's new addresses, so that switches and neighbours forget what they cached for an older pod.
 import { close, closeSync } from 'node:fs';
 import { bind, SystemError, send, socket } from '../kernel/libc.ts';
 import { inNetns, type Netns } from '../kernel/netns.ts';
 import { gratuitousArp, unsolicitedAdvertisement } from './frames.ts';
 import { parseCidr, parseIp } from './rtnetlink/inet.ts';
 
-/** Whose addresses are announced: a link that is up. */
+/** The link whose addresses are announced. It must be up. */
 export interface Announcement {
   readonly netns: Netns;
   /** The link's index in that namespace. */
   readonly index: number;
   readonly mac: string;
-  /** With or without prefix length: `10.0.0.5/24`, `2001:db8::5`. Not one whose duplicate detection still runs. */
+  /** With or without prefix length: `10.0.0.5/24`, `2001:db8::5`. The duplicate detection of an address must have ended. */
   readonly addresses: readonly string[];
 }
 
 /**
  * Sends one gratuitous ARP or unsolicited neighbour advertisement for each address.
- * @throws SystemError (ENETDOWN when the link is down, ENODEV when there is none), RangeError on addresses that are none.
+ * @throws SystemError (ENETDOWN when the link is down, ENODEV when it does not exist), RangeError for a text that is no address.
  */
 export function announce({ netns, index, mac, addresses }: Announcement): void {
   const frames = addresses.map((address) => frame(mac, address));
@@ -35,7 +35,7 @@ function sendAll(netns: Netns, index: number, frames: readonly Buffer[]): void {
   try {
     for (const bytes of frames) send(fd, bytes);
   } finally {
-    // The kernel waits some 10 ms for its readers when a packet socket is closed: not on this thread, and nobody waits for it.
+    // Closing a packet socket takes the kernel some 10 ms. It happens on another thread, and nobody waits for it.
     close(fd, () => {});
   }
 }
@@ -46,7 +46,7 @@ function frame(mac: string, address: string): Buffer {
   return family === 4 ? gratuitousArp(mac, ip) : unsolicitedAdvertisement(mac, ip);
 }
 
-/** One that sends whole frames and receives none. It stays in the namespace it was made in. */
+/** A socket that sends whole frames and receives none. It stays in the namespace in which it was made. */
 function openPacketSocket(netns: Netns, index: number): number {
   const AF_PACKET = 17;
   const SOCK_RAW = 3;

@@ -25,7 +25,7 @@ export async function findFeatures(ethtool: Family, netdev: string): Promise<Rea
   }
 }
 
-/** The active set is sent without a mask: every bit in it is one that is on. */
+/** The kernel sends the active set without a mask: every bit in it is switched on. */
 function namesOf(active: Buffer): readonly string[] {
   const bits = attributeMap(active).get(bitset.bits) ?? Buffer.alloc(0);
   return decodeAttributes(bits).flatMap(({ type, value }) => {

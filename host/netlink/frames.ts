@@ -1,4 +1,4 @@
-// Ethernet frames by which a host tells its wire that an address is now behind its MAC. Pure; announce.ts sends them.
+// Ethernet frames that tell the neighbours that an address is now behind a MAC. Pure; announce.ts sends them.
 import { parseIp, parseMac } from './rtnetlink/inet.ts';
 
 /**
@@ -13,7 +13,7 @@ export function gratuitousArp(mac: string, ip: string): Buffer {
     Buffer.of(0, 1, 8, 0, 6, 4, 0, 1), // Ethernet, IPv4, their sizes, request
     sender,
     address,
-    Buffer.alloc(6), // who is asked is not known
+    Buffer.alloc(6), // the target's MAC is not known
     address,
   ]);
 }

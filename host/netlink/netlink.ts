@@ -13,7 +13,7 @@ import { protocols } from './wire/socket.ts';
 
 export type { Address, Link, LinkChange, NewAddress, NewRoute, Route, VethPair, VfChange, VfLinkState, VfSettings };
 
-/** How a link is made ready for traffic, at once. */
+/** All that makes a link ready for traffic. */
 export interface LinkConfiguration {
   readonly up?: boolean;
   readonly addresses?: readonly NewAddress[];
@@ -22,26 +22,26 @@ export interface LinkConfiguration {
 
 /**
  * One session with one namespace's rtnetlink. Its requests run one after another, off the main thread.
- * All methods throw NetlinkError with the kernel's errno and words, and RangeError for names and addresses that cannot be.
+ * All methods throw NetlinkError with the kernel's errno and words, and RangeError for impossible names and addresses.
  */
 export interface Netlink extends Disposable {
   links(): Promise<readonly Link[]>;
   link(which: string | number): Promise<Link | undefined>;
   /**
-   * Makes a veth pair, its peer born in its namespace under its final name. Both ends are down, and the host end
-   * gets no IPv6 address by itself. Leaves nothing behind when it throws.
+   * Creates a veth pair. The peer is created inside its namespace, under its final name. Both ends are down, and the host end
+   * gets no IPv6 address by itself. When it throws, nothing is left behind.
    * @returns the host end; `peerIndex` is the peer's index in its namespace.
    */
   createVeth(pair: VethPair): Promise<Link>;
-  /** A veth's other end goes with it. @returns false when it was not there. */
+  /** The other end of a veth pair goes with it. @returns false when the link was not there. */
   deleteLink(which: string | number): Promise<boolean>;
   setLink(index: number, change: LinkChange): Promise<void>;
-  /** The vfs of a pf as its driver keeps them; empty when the link is no pf, or tells nothing. */
+  /** The VFs of a PF as its driver keeps them; empty when the link is no PF, or when its driver tells nothing. */
   vfs(pf: number): Promise<readonly VfSettings[]>;
   setVf(pf: number, vf: number, change: VfChange): Promise<void>;
   addresses(index: number): Promise<readonly Address[]>;
   addAddress(index: number, cidr: string, options?: Omit<NewAddress, 'cidr'>): Promise<void>;
-  /** @returns false when it, or the link, was not there. */
+  /** @returns false when the address or the link was not there. */
   removeAddress(index: number, cidr: string): Promise<boolean>;
   /** The unicast routes of all tables; those that leave by `oif` also where that is one of several ways. The kernel chooses them. */
   routes(filter?: { readonly family?: Family; readonly oif?: number }): Promise<readonly Route[]>;
@@ -112,7 +112,7 @@ export function openNetlink(netns?: Netns): Netlink {
   };
 }
 
-/** What `work` gives, or `absent` when it fails with one of the codes that say that the thing is not there. */
+/** Resolves with what `work` gives, or with `absent` when it fails with one of these codes, which mean that the thing is not there. */
 async function unless<T, A>(codes: readonly string[], absent: A, work: () => Promise<T>): Promise<T | A> {
   try {
     return await work();

@@ -1,4 +1,4 @@
-// Says that links, addresses or routes of our network namespace changed. What changed is for the listener to find out.
+// Tells that links, addresses or routes of our network namespace changed. The listener finds out what changed.
 // Source: linux/rtnetlink.h, RTMGRP_*.
 import { SystemError } from '../kernel/libc.ts';
 import { openSocket, protocols } from './wire/socket.ts';
@@ -6,7 +6,7 @@ import { openSocket, protocols } from './wire/socket.ts';
 /** RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE. */
 const groups = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
-/** How long one wait lasts, in milliseconds, and so how long the end can take: a descriptor is not closed while it is polled. */
+/** Milliseconds of one wait. The end can take as long, because a descriptor is not closed while it is polled. */
 const patience = 1000;
 
 /** Yields once for every batch of notices, until the signal ends it. @throws SystemError when the machine gives no such socket. */
@@ -18,7 +18,7 @@ export async function* readNotices(signal: AbortSignal): AsyncGenerator<'changed
       while (socket.receive() !== undefined) any = true;
     } catch (error) {
       if (!(error instanceof SystemError) || error.code !== 'ENOBUFS') throw error;
-      any = true; // some were dropped, which says as much
+      any = true; // the kernel dropped some notices, so there were some
     }
     if (any) yield 'changed';
     await socket.readable(patience);

@@ -1,5 +1,5 @@
-// Switches off transmit checksum offload of a pod's veth end. A userspace datapath (OVS `netdev`) hands packets on with the checksums
-// they came with, so the pod's kernel must finish them. Source: linux/ethtool_netlink.h (FEATURES_SET), linux/netdev_features.h.
+// Switches off the transmit checksum offload of a pod's veth end. A userspace datapath (OVS `netdev`) forwards packets with the checksums
+// that they came with, so the pod's kernel must complete them. Source: linux/ethtool_netlink.h (FEATURES_SET), linux/netdev_features.h.
 import type { Netns } from '../kernel/netns.ts';
 import { findFeatures } from './ethtool.ts';
 import { nested, text } from './wire/codec.ts';
@@ -7,7 +7,7 @@ import { type Family, findFamily } from './wire/generic.ts';
 import { openSession } from './wire/session.ts';
 import { protocols } from './wire/socket.ts';
 
-/** All that `ethtool -K LINK tx off` means; those that a driver does not have are no error. */
+/** All features that `ethtool -K LINK tx off` switches off. A feature that a driver does not have is no error. */
 const txChecksums = [
   'tx-checksum-ipv4',
   'tx-checksum-ip-generic',

@@ -1,4 +1,4 @@
-// Puts addresses and routes on a pod's interface, and tells the neighbours. Which ones is decided elsewhere.
+// Puts addresses and routes on a pod's interface, and announces them. IPAM decides which ones.
 import { defined } from '../base/defined.ts';
 import { inNetns, openNetns } from '../kernel/netns.ts';
 import { setNetSetting } from '../kernel/sysctl.ts';
@@ -33,7 +33,7 @@ export interface PodIp {
 /** RT_SCOPE_LINK (linux/rtnetlink.h): such a route has no gateway. */
 const scopeLink = 253;
 
-/** Addresses work at once: no duplicate address detection, because IPAM is what keeps them apart. */
+/** The addresses work at once, without duplicate address detection, because IPAM keeps addresses apart. */
 export async function configureIp(host: Netlinks, { netns, ifname, addresses, routes }: PodIp): Promise<void> {
   using pod = openNetns(netns);
   using inside = host.netlink(pod);
@@ -57,7 +57,7 @@ export async function configureIp(host: Netlinks, { netns, ifname, addresses, ro
   announce({ netns: pod, index: link.index, mac: link.mac, addresses: addresses.map(({ address }) => address) });
 }
 
-/** Throws, naming what is missing. Routes are not looked at: a later plugin of the chain may change them (SPEC, CHECK). */
+/** Throws, naming what is missing. It does not check routes, because a later plugin of the chain may change them (SPEC, CHECK). */
 export async function checkIp(host: Netlinks, { netns, ifname, addresses }: Omit<PodIp, 'routes'>): Promise<void> {
   using pod = openNetns(netns);
   using inside = host.netlink(pod);
@@ -68,7 +68,7 @@ export async function checkIp(host: Netlinks, { netns, ifname, addresses }: Omit
   if (missing !== undefined) throw new Error(`${ifname} in ${netns} has lost its address ${missing.address}`);
 }
 
-/** IPv6 has many spellings; the URL parser knows the one of RFC 5952. */
+/** An IPv6 address has many spellings. The URL parser gives the one of RFC 5952. */
 function canonical(cidr: string): string {
   const [address, prefix] = cidr.split('/');
   return cidr.includes(':') ? `${new URL(`http://[${address}]`).hostname}/${prefix}` : cidr;

@@ -1,5 +1,5 @@
-// The kernel's own announcements of devices added, removed, bound and moved. Not udev's: those come later, on another group.
-// The socket hangs in libuv's event loop (koffi's poll), so waiting costs no thread, and a worker or a helper process is not needed.
+// The kernel's own events of devices that are added, removed, bound and moved. udev's events come later, on another group.
+// The socket is polled in libuv's event loop (koffi's poll). So waiting costs no thread, and needs no worker and no helper process.
 // Source: lib/kobject_uevent.c: `ACTION@DEVPATH`, then `KEY=value` entries, each closed by a NUL.
 import { messageOf } from '../base/errors.ts';
 import { SystemError } from '../kernel/libc.ts';
@@ -15,14 +15,14 @@ export interface Uevent {
   readonly values: ReadonlyMap<string, string>;
 }
 
-/** How long one wait lasts, in milliseconds, and so how long the end can take: a descriptor is not closed while it is polled. */
+/** Milliseconds of one wait. The end can take as long, because a descriptor is not closed while it is polled. */
 const patience = 1000;
 const ueventGroup = 1;
 
 /**
- * Events from now on, until the signal ends them. `lost` stands for an unknown number of events that the kernel had to drop, after
- * which only looking at the machine helps. Opening needs no privilege; network devices are announced of our own namespace only.
- * @throws SystemError when the machine gives no such socket.
+ * Yields events from now on, until the signal ends it. `lost` stands for an unknown number of events that the kernel had to drop; after
+ * it, only a look at the machine helps. Opening needs no privilege. Events of network devices come from our own namespace only.
+ * @throws SystemError when the kernel gives no such socket.
  */
 export async function* readUevents(signal: AbortSignal): AsyncGenerator<Uevent | 'lost', void> {
   using socket = openSocket({ protocol: protocols.uevent, groups: ueventGroup });
@@ -48,7 +48,7 @@ function* drain(socket: NetlinkSocket): Generator<Uevent | 'lost', void> {
   }
 }
 
-/** Undefined for what is no kernel event (udev's own messages begin with `libudev`). */
+/** Undefined for a message that is no kernel event (udev's own messages begin with `libudev`). */
 export function parseUevent(datagram: Buffer): Uevent | undefined {
   const [head = '', ...entries] = datagram.toString('utf8').split('\0');
   const at = head.indexOf('@');

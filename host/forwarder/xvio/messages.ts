@@ -15,7 +15,7 @@ export interface PortControlRequest {
   readonly socket?: string;
 }
 
-/** `conditional`: what is there already, or gone already, is not an error to the daemon, as far as it heeds that. */
+/** With `conditional` the daemon does not report as an error what is there already or gone already, as far as it obeys that. */
 export function encodePortControl({ op, device, relay, socket }: PortControlRequest): Buffer {
   return encodeFields([
     [1, operations[op]],

@@ -1,4 +1,4 @@
-// Protocol Buffers on the wire (protobuf.dev, "Encoding"), as much as the forwarder's messages need. Not which fields they have: messages.ts.
+// Protocol Buffers on the wire (protobuf.dev, "Encoding"), as far as the forwarder's messages need it. messages.ts knows their fields.
 
 /** Varints of numbers from 0 to 2^32, and length-delimited fields; undefined is left out. In the order given. */
 export function encodeFields(

@@ -33,7 +33,7 @@ interface Daemon {
   control(request: PortControlRequest): Promise<PortControlResponse>;
 }
 
-/** ADD_SOCK is not idempotent, and its own guard may overlook a vf that is attached: we look first. */
+/** ADD_SOCK is not idempotent, and its own check may overlook a VF that is attached. So we look first. */
 async function attach(daemon: Daemon, pair: Pair): Promise<void> {
   checkSocketPath(pair.socket);
   const device = pair.device.toLowerCase();
@@ -63,7 +63,7 @@ async function detach(daemon: Daemon, { device, socket }: PairName): Promise<voi
   for (const relay of relays.filter((each) => each.device === undefined && each.socket === socket)) await clear(daemon, relay);
 }
 
-/** Takes from a relay what it has. */
+/** Removes from a relay what it has. */
 async function clear(daemon: Daemon, { relay, device, socket }: Relay): Promise<void> {
   const pci = device === undefined ? {} : { device };
   // Without its socket (what a REMOVE_SOCK leaves that failed with 3) a relay can only be named by its number: the daemon would look

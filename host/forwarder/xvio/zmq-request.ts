@@ -1,5 +1,5 @@
 // One question to a ZeroMQ REP socket over a unix socket: the client's side of ZMTP 3.1 without security (rfc.zeromq.org/spec/37).
-// Each question has a connection of its own, so that one that was not answered in time leaves nothing behind that could confuse the next.
+// Each question has a connection of its own. So a question that was not answered in time leaves nothing that could confuse the next one.
 import { connect } from 'node:net';
 import { messageOf, Unavailable } from '../../base/errors.ts';
 
@@ -13,10 +13,10 @@ export interface Question {
   readonly what: string;
 }
 
-/** Nobody listened: the question was not put. */
+/** Nobody listened, so the question was not asked. */
 export class NotListening extends Unavailable {}
 
-/** The answer's body. Throws NotListening, or Unavailable when no answer came: it may have been put then. */
+/** Resolves with the answer's body. Throws NotListening, or Unavailable when no answer came; the question may have arrived then. */
 export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const socket = connect(endpoint.slice('ipc://'.length));

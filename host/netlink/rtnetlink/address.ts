@@ -1,4 +1,4 @@
-// Interface addresses as rtnetlink spells them (linux/if_addr.h). Pure.
+// Interface addresses in rtnetlink's messages (linux/if_addr.h). Pure.
 import { attribute, attributeMap, type Message, readU8, readU32, u32 } from '../wire/codec.ts';
 import { type Family, familyNumber, familyOf, formatIp, type Prefix, parseCidr } from './inet.ts';
 
@@ -79,7 +79,7 @@ export function decodeAddress({ body }: Message): Address | undefined {
   };
 }
 
-/** IPv4 networks with room for one have a broadcast address; the kernel does not work it out by itself. */
+/** IPv4 networks of more than two addresses have a broadcast address. The kernel does not compute it. */
 function broadcastOf({ family, ip, length }: Prefix): Buffer | undefined {
   if (family !== 4 || length > 30) return undefined;
   const bytes = Buffer.alloc(4);

@@ -1,4 +1,4 @@
-// MAC and IP addresses between text and bytes. Pure; says nothing about who has them (address.ts, route.ts).
+// MAC and IP addresses, from text to bytes and back. Pure. address.ts and route.ts say what has them.
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 export type Family = 4 | 6;

@@ -1,4 +1,4 @@
-// Links as rtnetlink spells them (linux/if_link.h, linux/veth.h): records to message bodies and back. Pure.
+// Links in rtnetlink's messages (linux/if_link.h, linux/veth.h): records to message bodies and back. Pure.
 import type { Netns } from '../../kernel/netns.ts';
 import {
   attribute,
@@ -23,14 +23,14 @@ export interface Link {
   readonly mac: string;
   /** Bytes. */
   readonly mtu: number;
-  /** Whether it was set up (IFF_UP); a carrier is another matter. */
+  /** Whether it was set up (IFF_UP). This does not say that it has a carrier. */
   readonly up: boolean;
   /** The driver's kind for software links: `veth`, `bridge`, `openvswitch`; absent for hardware. */
   readonly kind?: string;
   readonly alias?: string;
   /** Index of the bridge or bond it belongs to. */
   readonly master?: number;
-  /** The kernel's number, seen from here, of the namespace that the other end lives in, when that is another one. */
+  /** The number that the kernel gives, from here, to the namespace of the other end, when that is another namespace. */
   readonly linkNetnsid?: number;
   /** A veth's other end: its index in its own namespace. */
   readonly peerIndex?: number;
@@ -38,7 +38,7 @@ export interface Link {
   readonly parent?: string;
 }
 
-/** A veth pair whose peer is born in another namespace. */
+/** A veth pair whose peer is created in another namespace. */
 export interface VethPair {
   /** The host end. */
   readonly name: string;
@@ -109,7 +109,7 @@ export function linkReference(which: string | number): Buffer {
 export function encodeVeth({ name, mac, mtu, peer }: VethPair): Buffer {
   const peerInfo = nested(
     VETH_INFO_PEER,
-    header(0), // IFF_UP in here is refused with ENOTCONN: the host end is not up yet
+    header(0), // with IFF_UP the kernel answers ENOTCONN, because the host end is not up yet
     text(IFLA.name, linkName(peer.name)),
     attribute(IFLA.address, parseMac(peer.mac)),
     u32(IFLA.mtu, peer.mtu),

@@ -1,4 +1,4 @@
-// What rtnetlink is asked here: each request with the words its error will have. Pure; how it is spelled is in link.ts, address.ts, route.ts.
+// The requests to rtnetlink, each with the words of its error. Pure. link.ts, address.ts and route.ts write the bytes.
 
 import type { Request } from '../wire/exchange.ts';
 import { flags } from '../wire/session.ts';

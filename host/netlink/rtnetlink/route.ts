@@ -1,4 +1,4 @@
-// Unicast routes as rtnetlink spells them (linux/rtnetlink.h). Pure.
+// Unicast routes in rtnetlink's messages (linux/rtnetlink.h). Pure.
 import { attribute, attributeMap, type Message, nested, optional, readU8, readU32, u32 } from '../wire/codec.ts';
 import { type Family, familyNumber, familyOf, formatIp, type Prefix, parseCidr, parseIp } from './inet.ts';
 

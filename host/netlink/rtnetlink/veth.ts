@@ -1,4 +1,4 @@
-// A veth pair, made whole or not at all.
+// Creates a veth pair completely or not at all.
 import type { Message } from '../wire/codec.ts';
 import { explained, NetlinkError } from '../wire/error.ts';
 import type { Session } from '../wire/session.ts';
@@ -18,7 +18,7 @@ export async function createVeth(session: Session, pair: VethPair): Promise<Link
   return alias === undefined ? link : { ...link, alias };
 }
 
-/** The message that creates a link cannot say this: the kernel overlooks an alias there and refuses address generation modes. */
+/** The message that creates a link can't do this: there the kernel ignores an alias and refuses an address generation mode. */
 async function finish(session: Session, index: number, change: LinkChange): Promise<void> {
   try {
     await session.request(changeLink(index, { ...change, ipv6AddressGeneration: 'none' }));
@@ -38,14 +38,14 @@ async function make(session: Session, pair: VethPair): Promise<Link> {
   }
 }
 
-/** The kernel echoes what it made; those before 6.2 are asked. */
+/** The kernel echoes what it created. Kernels before 6.2 don't, so they are asked. */
 async function madeLink(session: Session, { name }: VethPair, echoed: readonly Message[]): Promise<Link> {
   const made = echoed.find((message) => message.type === linkTypes.new) ?? (await session.request(findLink(name)))[0];
   if (!made) throw new Error(`the veth "${name}" was made, but the kernel does not show it`);
   return decodeLink(made);
 }
 
-/** The kernel says only that some name exists. */
+/** The kernel only says that one of the names exists. */
 async function whichIsTaken(session: Session, { name, peer }: VethPair): Promise<string> {
   const host = await session.request(findLink(name)).catch(() => []);
   return host.length > 0 ? `there is already a link "${name}"` : `there is already a link "${peer.name}" in ${peer.netns.path}`;

@@ -1,15 +1,15 @@
-// A vf's attributes as its pf's driver keeps them (IFLA_VFINFO_LIST, linux/if_link.h): records to message bodies and back. Pure.
+// The attributes of a VF as its PF's driver keeps them (IFLA_VFINFO_LIST, linux/if_link.h): records to message bodies and back. Pure.
 import { attribute, attributeMap, decodeAttributes, type Message, nested, readU32, u32 } from '../wire/codec.ts';
 import { formatMac, parseMac } from './inet.ts';
 
 const vfLinkStates = ['auto', 'enable', 'disable'] as const;
 export type VfLinkState = (typeof vfLinkStates)[number];
 
-/** What the pf's driver says of one vf. Absent members: it says nothing of that. */
+/** What the PF's driver says about one VF. A member is absent when the driver says nothing about it. */
 export interface VfSettings {
   /** N of the pf's virtfnN. */
   readonly index: number;
-  /** The MAC that the pf gives (or has learned from) the vf; all zeros: none. */
+  /** The MAC that the PF gives to the VF or has learned from it; all zeros: none. */
   readonly mac: string;
   readonly vlan: VfVlan;
   readonly rate: VfRate;
@@ -19,7 +19,7 @@ export interface VfSettings {
 }
 
 export interface VfVlan {
-  /** 0: frames go out as the vf made them. */
+  /** 0: frames leave as the VF made them. */
   readonly id: number;
   /** Priority 0-7 of the frames in that VLAN. */
   readonly qos: number;
@@ -41,7 +41,7 @@ const IFLA_VF_INFO = 1;
 const VF = { mac: 1, vlan: 2, spoofchk: 4, linkState: 5, rate: 6, trust: 9, vlanList: 12 } as const;
 const VF_VLAN_INFO = 1;
 const headerSize = 16;
-/** As the kernel writes "the driver does not say" into a yes-or-no attribute. */
+/** The kernel writes this into a yes-or-no attribute when the driver does not tell. */
 const untold = 0xffffffff;
 const ETH_P_8021AD = 0x88a8;
 
@@ -89,7 +89,7 @@ function decodeVlan(vf: ReadonlyMap<number, Buffer>): VfVlan {
   return { id: readU32(value, 4), qos: readU32(value, 8), ...(stacked ? { protocol: '802.1ad' } : {}) };
 }
 
-/** Each attribute by itself, so that a driver's refusal is about one thing. @throws RangeError for a MAC that cannot be. */
+/** Each attribute is a request of its own, so that a driver's refusal is about one thing. @throws RangeError for an impossible MAC. */
 export function encodeVfChange(pf: number, vf: number, change: VfChange): Buffer {
   const { mac, vlan, rate, linkState, spoofchk, trust } = change;
   const info = [
@@ -111,7 +111,7 @@ function encodeMac(vf: number, mac: string): Buffer {
   return attribute(VF.mac, value);
 }
 
-/** With an outer tag only the list can say it; without one the older attribute is what every driver knows. */
+/** Only the list can hold an outer tag. Without one, the older attribute is used, which every driver knows. */
 function encodeVlan(vf: number, { id, qos, protocol }: VfVlan): Buffer {
   if (protocol === undefined) return numbers(VF.vlan, vf, id, qos);
   const value = Buffer.alloc(16);
