@@ -4,7 +4,7 @@ import { openLog } from '../host/base/log.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { listenForEnd } from '../host/program/end-signals.ts';
-import { keepServing, verdict } from '../host/program/http.ts';
+import { keepServing, serveProbes, verdict } from '../host/program/http.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { startPlugin } from './plugin.ts';
@@ -21,7 +21,7 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
   const log = openLog(logLevel);
   const host = { root, log };
   const questions = openKernelQuestions({ root, netlink: openNetlink });
-  const { POD_NAME: name, POD_NAMESPACE: namespace } = process.env;
+  const { POD_NAME: name, POD_NAMESPACE: namespace, SMARTNIC_PROBE_SOCKET: probes } = process.env;
   const ownPod = name !== undefined && namespace !== undefined ? { ownPod: { name, namespace } } : {};
   const plugin = await startPlugin({
     host,
@@ -36,6 +36,7 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
     '/healthz': () => verdict(livenessProblems(plugin.status, performance.now())),
     '/readyz': () => verdict(readinessProblems(plugin.status)),
   };
+  if (probes !== undefined) await serveProbes(probes, pages);
   void keepServing({ hostname, port }, pages, { signal: ending.signal, log });
   async function stop(signal: string): Promise<void> {
     log.info({ signal }, 'stopping: ending the streams; pods keep their devices');
@@ -51,5 +52,5 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
 
 main().catch((error: unknown) => {
   process.stderr.write(`smartnic-device-plugin: ${messageOf(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 });

@@ -77,8 +77,8 @@ const groups = [
 ];
 const programs = groups.flatMap((group) => Object.keys(group));
 
-/** In C: what the runtime starts, and what the servers send where the kernel may keep them. */
-const compiled = ['smartnic', 'smartnic-errand'];
+/** In C: what the runtime starts, what the servers send where the kernel may keep them, and what kubelet asks them with. */
+const compiled = ['smartnic', 'smartnic-errand', 'smartnic-probe'];
 
 mkdirSync(dist, { recursive: true });
 for (const name of compiled)

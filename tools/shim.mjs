@@ -1,5 +1,5 @@
 // Compiles the shim. Plain Node, so that a build needs nothing but a C compiler: node tools/shim.mjs [OUTPUT] [COMPILER FLAGS...]
-// OUTPUT is dist/smartnic at the top of the checkout unless given; an output called smartnic-errand is that program (host/program/errand.c).
+// OUTPUT is dist/smartnic at the top of the checkout unless given. Its name says which program it is, if it is another one of `sources`.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
@@ -7,7 +7,8 @@ import { basename, dirname, resolve } from 'node:path';
 const here = import.meta.dirname;
 const top = resolve(here, '..');
 const [output = resolve(top, 'dist/smartnic'), ...flags] = process.argv.slice(2);
-const source = basename(output) === 'smartnic-errand' ? 'host/program/errand.c' : 'cni/shim/smartnic.c';
+const sources = { 'smartnic-errand': 'host/program/errand.c', 'smartnic-probe': 'host/program/probe.c' };
+const source = sources[basename(output)] ?? 'cni/shim/smartnic.c';
 const { version } = JSON.parse(readFileSync(resolve(top, 'package.json'), 'utf8'));
 
 const compiler = ['musl-gcc', 'gcc'].find(isThere);

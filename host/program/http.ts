@@ -1,5 +1,7 @@
 // /metrics, /healthz and /readyz of a resident process. The answers are short texts with a line for each problem.
+import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -23,8 +25,30 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return port === undefined || Number(port) > 65_535 ? undefined : { hostname: host || bare || '::', port: Number(port) };
 }
 
+/**
+ * Serves kubelet's probes, which smartnic-probe makes, on a unix socket of this container's own: what answers there is this very process. On
+ * the node's ports it may be our predecessor's, in an upgrade, or a stranger's. @throws Error that says why it can't be served.
+ */
+export async function serveProbes(path: string, pages: Pages): Promise<Server> {
+  try {
+    rmSync(path, { force: true }); // of this container's last life
+    return await listen(path, pages);
+  } catch (cause) {
+    const remedy = 'SMARTNIC_PROBE_SOCKET names it, in a folder that this container alone has';
+    throw new Error(`cannot serve probes on ${path}: ${messageOf(cause)}; ${remedy}`, { cause });
+  }
+}
+
 /** Resolves when it listens. Port 0: any. @throws Error naming the address. */
 export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Promise<Server> {
+  try {
+    return await listen({ host: hostname, port }, pages);
+  } catch (cause) {
+    throw new Error(`cannot serve metrics on ${hostname}:${port}: ${messageOf(cause)}; choose another address`, { cause });
+  }
+}
+
+async function listen(where: string | ListenOptions, pages: Pages): Promise<Server> {
   const server = createServer(async (request, response) => {
     const { status, type, body } = await answer(pages, request.method, request.url);
     response
@@ -33,22 +57,16 @@ export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Pro
   });
   // A scraper that sends nothing must not hold a connection for ever.
   server.requestTimeout = 10_000;
-  await new Promise<void>((resolve, reject) => {
-    const fail = (cause: Error) => {
-      const text = `cannot serve metrics on ${hostname}:${port}: ${cause.message}; choose another address`;
-      reject(new Error(text, { cause }));
-    };
-    server.once('error', fail);
-    server.listen(port, hostname, () => {
-      server.off('error', fail);
-      resolve();
-    });
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(where, resolve);
+  await promise;
+  server.off('error', reject);
   return server;
 }
 
-/** Milliseconds until an address that somebody else has is tried again. */
-const pause = 1000;
+/** Milliseconds until an address that somebody else has is tried again, and how many tries make one line in the log. */
+const [pause, silence] = [1000, 60];
 
 /**
  * Serves until `signal`. Resolves at once. It does not give up when somebody else has the address: pods need us more than anybody
@@ -64,7 +82,8 @@ export async function keepServing(endpoint: Endpoint, pages: Pages, { signal, lo
       });
       return log.info(endpoint, 'serving /metrics, /healthz and /readyz');
     } catch (error) {
-      if (tries === 1) log.error({ error: messageOf(error) }, 'tried again every second');
+      if (tries % silence === 1)
+        log.error({ error: messageOf(error), tries }, 'nobody can scrape this process; tried again every second');
       await sleep(pause, undefined, { signal, ref: false }).catch(() => {});
     }
   }
