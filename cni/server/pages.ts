@@ -1,20 +1,26 @@
 // The pages of the CNI server: /metrics, /healthz, /readyz.
-
-import { findSocketIdentity } from '../../host/files/unix-socket.ts';
-import { type Endpoint, keepServing, verdict } from '../../host/program/http.ts';
+import type { Logger } from '../../host/base/log.ts';
+import { type Endpoint, keepServing, type Pages, verdict } from '../../host/program/http.ts';
 import type { Meter } from './metrics.ts';
-import { livenessProblems, type NodeState, readinessProblems } from './readiness.ts';
 
-/** Call it when the CNI socket is there. Resolves at once; the result ends it. */
-export function servePages(endpoint: Endpoint, state: NodeState, meter: Meter): () => void {
-  const { settings, host } = state.context;
-  const born = findSocketIdentity(settings.socket);
+/** What keeps the server from living and from being ready, in words; another answer in each state that the server comes to. */
+export interface Health {
+  live: () => readonly string[];
+  ready: () => Promise<readonly string[]>;
+}
+
+export function healthPages(health: Health): Pages {
+  return { '/healthz': () => verdict(health.live()), '/readyz': async () => verdict(await health.ready()) };
+}
+
+/** On TCP. Resolves at once; the result ends it. */
+export function servePages(
+  endpoint: Endpoint,
+  health: Health,
+  { meter, log }: { readonly meter: Meter; readonly log: Logger },
+): () => void {
   const ending = new AbortController();
-  const pages = {
-    '/metrics': async () => ({ status: 200, type: meter.contentType, body: await meter.text() }),
-    '/healthz': () => verdict(livenessProblems(state, born)),
-    '/readyz': async () => verdict(await readinessProblems(state)),
-  };
-  void keepServing(endpoint, pages, { signal: ending.signal, log: host.log });
+  const metrics = async () => ({ status: 200, type: meter.contentType, body: await meter.text() });
+  void keepServing(endpoint, { '/metrics': metrics, ...healthPages(health) }, { signal: ending.signal, log });
   return () => ending.abort();
 }

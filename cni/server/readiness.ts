@@ -3,8 +3,11 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { within } from '../../host/base/within.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import type { Forwarder } from '../../host/forwarder/forwarder.ts';
+import type { Pods } from '../../host/kube/pods.ts';
 import type { Ovsdb } from '../../host/ovs/ovsdb.ts';
 import type { Context } from '../attachment/context.ts';
+import type { Settings } from '../attachment/settings.ts';
 
 /** What metrics and probes look at. */
 export interface NodeState {
@@ -14,8 +17,10 @@ export interface NodeState {
 }
 
 /** Why it should be restarted; empty: it lives. `born`: the socket's identity when it was made. */
-export function livenessProblems({ context }: NodeState, born: string | undefined): readonly string[] {
-  const { socket, ovsdb } = context.settings;
+export function livenessProblems(
+  { socket, ovsdb }: Pick<Settings, 'socket' | 'ovsdb'>,
+  born: string | undefined,
+): readonly string[] {
   const folder = ovsdb.startsWith('unix:') ? dirname(ovsdb.slice('unix:'.length)) : undefined;
   return [
     ...(findSocketIdentity(socket) === born
@@ -33,11 +38,16 @@ function isRemoved(folder: string): boolean {
   return statSync(folder, { throwIfNoEntry: false })?.nlink === 0;
 }
 
+/** What an ADD needs of others. */
+export interface Needs {
+  /** The node's own. */
+  readonly database: Pick<Ovsdb, 'problem'>;
+  readonly pods: Pick<Pods, 'problem'>;
+  readonly forwarder?: Pick<Forwarder, 'health'> | undefined;
+}
+
 /** Why an ADD could fail; empty: it need not. Nothing is asked of ovs-vswitchd: that would make it look at all its ports each time. */
-export async function readinessProblems({ context }: NodeState): Promise<readonly string[]> {
-  const { host, pods, settings } = context;
-  const forwarder = host.forwarder && (await within(2000, host.forwarder.health(), () => 'it has not answered within 2 s'));
-  return [host.ovsdb(settings.ovsdb).problem, pods.problem(), forwarder && `forwarder: ${forwarder}`].filter(
-    (problem) => problem !== undefined,
-  );
+export async function readinessProblems({ database, pods, forwarder }: Needs): Promise<readonly string[]> {
+  const relays = forwarder && (await within(2000, forwarder.health(), () => 'it has not answered within 2 s'));
+  return [database.problem, pods.problem(), relays && `forwarder: ${relays}`].filter((problem) => problem !== undefined);
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeLock } from '../../host/base/lock.ts';
 import { type Logger, openLog } from '../../host/base/log.ts';
 import { claimFile } from '../../host/files/file-lock.ts';
+import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
 import { tellHealth } from '../../host/forwarder/health-marker.ts';
 import { openForwarder } from '../../host/forwarder/open.ts';
@@ -12,7 +13,7 @@ import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
 import { listenForEnd } from '../../host/program/end-signals.ts';
-import { parseEndpoint } from '../../host/program/http.ts';
+import { parseEndpoint, serveProbes } from '../../host/program/http.ts';
 import { run } from '../../host/program/run.ts';
 import type { Context } from '../attachment/context.ts';
 import { openJournal } from '../attachment/journal.ts';
@@ -23,7 +24,8 @@ import { sweep } from '../teardown/sweep.ts';
 import { openDatabases } from './databases.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
-import type { NodeState } from './readiness.ts';
+import { type Health, healthPages, servePages } from './pages.ts';
+import { livenessProblems, type NodeState, readinessProblems } from './readiness.ts';
 import { answerOperator } from './served.ts';
 import { serve } from './socket.ts';
 import { stopServing } from './stop.ts';
@@ -37,14 +39,20 @@ const turn = 50;
 export async function runServer(settings: Settings): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
-  await claimState(settings, log);
   const sweeper = { now: () => {} };
   const databases = openDatabases({ settings, log, onBack: () => sweeper.now() });
+  const pods = await openPods(settings, log);
+  const needs = { database: databases.get(settings.ovsdb), pods };
+  const health: Health = { live: () => [], ready: () => readinessProblems(needs) };
+  const probes = process.env['SMARTNIC_PROBE_SOCKET'];
+  if (probes !== undefined) await serveProbes(probes, healthPages(health));
+  await claimState(settings, log);
+  health.live = () => ['the server is starting'];
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const forwarder =
     settings.forwarder &&
     (await openForwarder(settings.forwarder, {
-      ...{ log, bootId, db: databases.get(settings.ovsdb), sockets: socketDirectory },
+      ...{ log, bootId, db: needs.database, sockets: socketDirectory },
       directory: join(settings.stateDir, 'forwarder'),
     }));
   const telling = tellHealth({ directory: join(settings.stateDir, 'quarantine'), forwarder, log });
@@ -57,11 +65,10 @@ export async function runServer(settings: Settings): Promise<void> {
     ...(forwarder && { forwarder }),
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
-  const pods = await openPods(settings, log);
   const journal = await openJournal(settings.stateDir);
   const findLoss = makeFindLoss({ host, pods, settings, journal, bootId });
   const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
-  const { meter, pages } = await openPages({ context, databases: databases.all });
+  const { meter, pages } = await openPages({ context, databases: databases.all }, health);
   const sweepOnce = async () => {
     const report = await sweep(context);
     meter?.swept(report);
@@ -79,6 +86,9 @@ export async function runServer(settings: Settings): Promise<void> {
   };
   const tick = setInterval(sweeper.now, slowTick);
   const server = await serve({ path: settings.socket, log, answer: answerAll });
+  const born = findSocketIdentity(settings.socket);
+  health.live = () => livenessProblems(settings, born);
+  health.ready = () => readinessProblems({ ...needs, forwarder });
   const closePages = pages();
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping: finishing what runs');
@@ -103,13 +113,16 @@ async function claimState({ stateDir, standby }: Settings, log: Logger): Promise
   while (!claimFile(lock)) await sleep(turn);
 }
 
-/** Their libraries are only loaded where they are wanted. `pages`: serves them; its result ends that. */
-async function openPages(state: NodeState): Promise<{ readonly meter?: Meter; readonly pages: () => () => void }> {
+/** Their library is only loaded where it is wanted. `pages`: serves them; its result ends that. */
+async function openPages(
+  state: NodeState,
+  health: Health,
+): Promise<{ readonly meter?: Meter; readonly pages: () => () => void }> {
   const endpoint = parseEndpoint(state.context.settings.metrics);
   if (endpoint === undefined) return { pages: () => () => {} };
-  const [{ makeMeter }, { servePages }] = await Promise.all([import('./metrics.ts'), import('./pages.ts')]);
+  const { makeMeter } = await import('./metrics.ts');
   const meter = makeMeter(state);
-  return { meter, pages: () => servePages(endpoint, state, meter) };
+  return { meter, pages: () => servePages(endpoint, health, { meter, log: state.context.host.log }) };
 }
 
 /** Runs `work` at once, or once more after the run that is under way. */

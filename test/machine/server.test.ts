@@ -6,11 +6,15 @@ import { createConnection, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { run, start as startProgram } from '../../tools/program.ts';
 import { type CrashNode, startCrashNode, writeIpam } from '../support/crash.ts';
 import { forAllTests } from '../support/for-all-tests.ts';
 import type { CniAnswer, CniCall, TestNode } from '../support/node.ts';
 import { start } from '../support/shim.ts';
 import { until } from '../support/until.ts';
+
+const top = join(import.meta.dirname, '../..');
+const smartnicProbe = join(top, 'dist/smartnic-probe');
 
 describe('the CNI server', () => {
   let crash: CrashNode;
@@ -89,6 +93,39 @@ describe('the CNI server', () => {
     assert.equal((await added).exit, 0);
     assert.equal((await coming).exit, 0);
     await second;
+  });
+
+  it('tells kubelet of itself while it stands by: that it could go on, or why it could not', async () => {
+    const socket = (name: string) => join(node.dir, `probe-${name}.sock`);
+    const probe = async (name: string, page: string) => {
+      const { exitCode, stdout } = await run(smartnicProbe, [socket(name), page], { reject: false });
+      return `${exitCode} ${stdout}`;
+    };
+    const config = join(node.dir, 'broken.yaml');
+    await writeFile(config, '{ ovsdb: "unix:/nowhere/db.sock", kubernetes: { disabled: true } }');
+    const env = { ...process.env, SMARTNIC_CONFIG: config, SMARTNIC_STATE_DIR: node.stateDir, SMARTNIC_STANDBY: 'true' };
+    const more = { SMARTNIC_PROBE_SOCKET: socket('broken') };
+    const broken = startProgram(process.execPath, [join(top, 'cni/main.ts')], {
+      env: { ...env, ...more },
+      reject: false,
+      stdio: 'ignore',
+      cleanup: true,
+    });
+    try {
+      await until(async () => (await probe('broken', '/healthz')) === '0 ok', 'the broken one stands by');
+      assert.match(await probe('broken', '/readyz'), /^1 OVSDB server unix:\/nowhere\/db\.sock/);
+    } finally {
+      broken.kill();
+      await broken;
+    }
+    const first = node.server;
+    const second = node.startServer({ SMARTNIC_STANDBY: 'true', SMARTNIC_PROBE_SOCKET: socket('good') });
+    await until(async () => (await probe('good', '/readyz')) === '0 ok', 'the good one stands by');
+    await first.stop();
+    await second;
+    assert.deepEqual([await probe('good', '/readyz'), await probe('good', '/healthz')], ['0 ok', '0 ok']);
+    await rm(node.socket);
+    assert.match(await probe('good', '/healthz'), /^1 the socket .*cni\.sock was removed or replaced/);
   });
 
   it('finishes what runs when it is stopped; what comes then waits for the next one', async () => {

@@ -1,8 +1,8 @@
-// The numbers and the verdict on readiness that need no machine: requests, sweeps, a forwarder that is well, ill or silent.
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
+// The numbers that need no machine: requests, sweeps, a forwarder that is well, ill or silent.
+import { deepEqual, ok } from 'node:assert/strict';
 import type { Context } from '../../../../cni/attachment/context.ts';
 import { type Meter, makeMeter } from '../../../../cni/server/metrics.ts';
-import { type NodeState, readinessProblems } from '../../../../cni/server/readiness.ts';
+import type { NodeState } from '../../../../cni/server/readiness.ts';
 import type { Attached, Forwarder } from '../../../../host/forwarder/forwarder.ts';
 
 const pair: Attached = { device: '0000:03:01.0', socket: '/run/smartnic/vhost/0000:03:01.0/vhost.sock', status: 'up' };
@@ -85,30 +85,4 @@ describe("the CNI server's metrics", () => {
         expected.map((line) => `smartnic_cni_forwarder_${line}`),
       );
     });
-});
-
-describe('readiness of the CNI server', () => {
-  it('is there when all is well', async () => deepEqual(await readinessProblems(state({ health: async () => undefined })), []));
-
-  it('names all that could fail an ADD', async () => {
-    const ill = state(
-      { health: async () => 'relay of 0000:03:01.0: down' },
-      "the pods of node n can't be watched",
-      'OVSDB server …',
-    );
-    deepEqual(await readinessProblems(ill), [
-      'OVSDB server …',
-      "the pods of node n can't be watched",
-      'forwarder: relay of 0000:03:01.0: down',
-    ]);
-  });
-
-  it('does not wait for a forwarder that says nothing', async () => {
-    const began = performance.now();
-    const silent = state({ health: () => new Promise(() => {}) });
-    const [problem = '', ...others] = await readinessProblems(silent);
-    match(problem, /^forwarder: it has not answered within 2 s$/);
-    equal(others.length, 0);
-    ok(performance.now() - began < 10_000);
-  });
 });
