@@ -44,7 +44,9 @@ for (const name of kustomizations()) {
     });
 
     it('starts programs that the image has', () => {
-      const bundles = [...read('tools/bundle.mjs').matchAll(/^ {2}'(smartnic-[a-z-]+)':/gm)].map(([, entry]) => `${entry}.mjs`);
+      const bundles = [...read('tools/bundle.mjs').matchAll(/^ +\{? ?'(smartnic-[a-z-]+)':/gm)].map(
+        ([, entry]) => `${entry}.mjs`,
+      );
       for (const { args } of pods.flatMap(containersOf)) ok(bundles.includes(programOf(args)), args.join(' '));
     });
 
@@ -122,16 +124,15 @@ describe('the DaemonSet', () => {
   const cni = named(pod, 'cni');
   const settings = parseSettings('', '/etc/smartnic/config.yaml');
 
-  it('probes the device plugin where it answers', () => {
-    const { hostname, port } = parseOptions(plugin.args.slice(1));
-    for (const { httpGet } of [plugin.livenessProbe, plugin.readinessProbe])
-      deepEqual([httpGet.host, httpGet.port], [hostname, port]);
-  });
-
-  it('probes the CNI server where it answers', () => {
-    for (const { httpGet } of [cni.startupProbe, cni.livenessProbe, cni.readinessProbe])
-      equal(`${httpGet.host}:${httpGet.port}`, settings.metrics);
-  });
+  for (const container of [plugin, cni])
+    it(`asks the very process in the container ${container.name}, by a socket that no other pod has`, () => {
+      const { value: socket } = container.env.find(({ name }: Manifest) => name === 'SMARTNIC_PROBE_SOCKET');
+      const pages = { startupProbe: '/healthz', livenessProbe: '/healthz', readinessProbe: '/readyz' };
+      for (const [probe, page] of Object.entries(pages))
+        deepEqual(container[probe].exec.command, ['smartnic-probe', socket, page]);
+      const { name } = container.volumeMounts.find(({ mountPath }: Manifest) => mountPath === dirname(socket));
+      deepEqual(pod.volumes.find((volume: Manifest) => volume.name === name)?.emptyDir, { medium: 'Memory', sizeLimit: '1Mi' });
+    });
 
   it('mounts what the device plugin reads and writes, as its guide lists it', () => {
     const { config, kubeletDir } = parseOptions([]);

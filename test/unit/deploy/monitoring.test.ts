@@ -86,7 +86,7 @@ describe('components/monitoring', () => {
     equal(parseOptions(plugin.args.slice(1)).hostname, '::');
     deepEqual(
       cni.env.map(({ name }: Manifest) => name),
-      ['SMARTNIC_METRICS', 'NODE_NAME', 'SMARTNIC_STANDBY'],
+      ['SMARTNIC_METRICS', 'NODE_NAME', 'SMARTNIC_STANDBY', 'SMARTNIC_PROBE_SOCKET'],
     );
     match(plugin.image, /smartnic/);
     const { data } = all.find(({ metadata }) => metadata.name === 'smartnic-dashboard');
