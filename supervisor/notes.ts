@@ -1,9 +1,10 @@
 // What the supervisor remembers of its relays: a file for each device, with the pair and the process, so that the next supervisor takes a
 // relay over instead of starting it twice.
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
+import { replace } from '../host/files/durable.ts';
 import { pairShape } from '../host/forwarder/relay-protocol.ts';
 import { readText } from '../host/kernel/sysfs.ts';
 
@@ -50,8 +51,7 @@ export function openNotes(directory: string, bootId: string): Notes {
     write: ({ pair, worker, process }) => {
       const path = pathOf(pair.device);
       try {
-        writeFileSync(`${path}.new`, JSON.stringify({ version: 1, bootId, pair, worker, process }), { mode: 0o600 });
-        renameSync(`${path}.new`, path);
+        replace(path, JSON.stringify({ version: 1, bootId, pair, worker, process }), 0o600);
       } catch (error) {
         throw new Error(`${path} can't be written: ${messageOf(error)}; is there room on its disk?`, { cause: error });
       }

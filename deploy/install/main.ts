@@ -33,7 +33,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (values.help) return void process.stdout.write(usage);
   const [command, ...rest] = positionals;
   if (rest.length > 0) throw new Error(`${command} does not take "${rest[0]}"`);
-  if (command === 'install') return install(values);
+  if (command === 'install') return await install(values);
   if (command !== 'uninstall' && command !== 'left') throw new Error(`unknown command "${command ?? ''}"\n${usage}`);
   if (values.root === undefined)
     throw new Error(`${command} needs --root, the folder below which the node's folders are mounted`);
@@ -49,13 +49,13 @@ interface Install {
   readonly 'conf-dir'?: string | undefined;
 }
 
-function install({ 'bin-dir': binDir, conflist, 'conf-dir': confDir }: Install): void {
+async function install({ 'bin-dir': binDir, conflist, 'conf-dir': confDir }: Install): Promise<void> {
   if (binDir === undefined) throw new Error('install needs --bin-dir, the folder where the runtime looks for executables');
   if ((conflist === undefined) !== (confDir === undefined)) throw new Error('--conflist and --conf-dir go together');
-  say(putFile({ from: executable, folder: binDir, name: 'smartnic', mode: 0o755 }));
+  say(await putFile({ from: executable, folder: binDir, name: 'smartnic', mode: 0o755 }));
   // Last: a runtime that finds it begins to call the executable.
   if (conflist !== undefined && confDir !== undefined)
-    say(putFile({ from: conflist, folder: confDir, name: '10-smartnic.conflist', mode: 0o644 }));
+    say(await putFile({ from: conflist, folder: confDir, name: '10-smartnic.conflist', mode: 0o644 }));
 }
 
 function say(text: string): void {

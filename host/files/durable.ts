@@ -1,5 +1,5 @@
-// Writes that are on the disk, the file's name included, when the call returns.
-import { closeSync, fdatasync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// Files that are written whole, or not at all. Besides `replace`, they are on the disk, with their names, when the call returns.
+import { closeSync, fchmodSync, fdatasync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -17,12 +17,11 @@ export async function createDurably(path: string, text: string): Promise<void> {
 }
 
 /** By rename: a reader sees the old text or the new one, also after a crash. One call at a time for the same path. */
-export async function replaceDurably(path: string, text: string): Promise<void> {
-  const draft = join(dirname(path), `.${basename(path)}.new`);
+export async function replaceDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  const draft = draftOf(path);
   try {
     using open = new DisposableStack();
-    const file = open.adopt(openSync(draft, 'w', 0o600), closeSync);
-    writeWhole(file, text);
+    const file = writeDraft(open, draft, content, mode);
     await syncData(file);
     renameSync(draft, path);
   } catch (error) {
@@ -32,9 +31,35 @@ export async function replaceDurably(path: string, text: string): Promise<void> 
   await syncName(path);
 }
 
+/** As replaceDurably, but a power loss may take it back: for what is made anew after a boot. */
+export function replace(path: string, content: string, mode: number): void {
+  const draft = draftOf(path);
+  try {
+    using open = new DisposableStack();
+    writeDraft(open, draft, content, mode);
+    renameSync(draft, path);
+  } catch (error) {
+    discard(draft);
+    throw error;
+  }
+}
+
+/** Its name begins with a dot, so that who reads the directory takes it for none of the files. */
+function draftOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.new`);
+}
+
+function writeDraft(open: DisposableStack, draft: string, content: string | Uint8Array, mode: number): number {
+  const file = open.adopt(openSync(draft, 'w', mode), closeSync);
+  // Whatever our umask is, and whatever an earlier draft had.
+  fchmodSync(file, mode);
+  writeWhole(file, content);
+  return file;
+}
+
 /** A disk that is almost full takes a part of a text without an error from write(2); writeFileSync goes on until it has one. */
-function writeWhole(file: number, text: string): void {
-  writeFileSync(file, text);
+function writeWhole(file: number, content: string | Uint8Array): void {
+  writeFileSync(file, content);
 }
 
 /** Without the directory's own sync the file's name may be lost though its content is safe (fsync(2), notes). */

@@ -1,9 +1,10 @@
 // Small files of ours in a directory that others use as well. They are written whole, only when they differ, and removed when they are no
 // longer wanted. An index beside them lists which files are ours, so that a restart neither forgets one nor touches the file of somebody else.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import { readText } from '../kernel/sysfs.ts';
+import { replace } from './durable.ts';
 
 export interface FileChanges {
   readonly written: readonly string[];
@@ -40,6 +41,9 @@ export function openOwnFiles(directory: string): OwnFiles {
   };
 }
 
+/** Others read them. */
+const mode = 0o644;
+
 function readOwn(directory: string): ReadonlyMap<string, string> {
   const names = (readText(join(directory, ownIndex)) ?? '').split('\n').filter((name) => name !== '' && !name.includes('/'));
   return new Map(names.map((name) => [name, `${textOf(join(directory, name))}\n`]));
@@ -60,13 +64,13 @@ function sync(directory: string, wanted: ReadonlyMap<string, string>, before: Re
   if (written.length === 0 && removed.length === 0) return { written, removed };
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   // The index is written first. A crash after it leaves names without files, but never a file that the index does not know.
-  replace(directory, ownIndex, [...new Set([...before.keys(), ...wanted.keys()])].join('\n'));
+  replace(join(directory, ownIndex), [...new Set([...before.keys(), ...wanted.keys()])].join('\n'), mode);
   const failures = [
-    ...attemptEach(written, (name) => replace(directory, name, wanted.get(name) ?? '')),
+    ...attemptEach(written, (name) => replace(join(directory, name), wanted.get(name) ?? '', mode)),
     ...attemptEach(removed, (name) => rmSync(join(directory, name), { force: true })),
   ];
   if (failures.length > 0) throw new Error(failures.join('; '));
-  if (removed.length > 0) replace(directory, ownIndex, [...wanted.keys()].join('\n'));
+  if (removed.length > 0) replace(join(directory, ownIndex), [...wanted.keys()].join('\n'), mode);
   return { written, removed };
 }
 
@@ -80,11 +84,4 @@ function attemptEach(names: readonly string[], act: (name: string) => void): rea
       return [messageOf(error)];
     }
   });
-}
-
-/** By rename: a reader sees the old text or the new one. */
-function replace(directory: string, name: string, text: string): void {
-  const draft = join(directory, `.${name}.new`);
-  writeFileSync(draft, text, { mode: 0o644 });
-  renameSync(draft, join(directory, name));
 }

@@ -1,8 +1,9 @@
 // The pairs that the forwarder should have, on disk, because a forwarder forgets them when it restarts, and so do we.
 // There is one file per device. It is written whole and durably before the forwarder is asked.
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceDurably } from '../files/durable.ts';
 import type { Pair } from './forwarder.ts';
 
 export interface WantedPairs {
@@ -41,7 +42,9 @@ export async function openWantedPairs({ directory, bootId }: WantedPairsOptions)
     list: () => [...pairs.values()],
     find: (device) => pairs.get(device),
     async put(wanted) {
-      await replaceDurably(directory, fileName(wanted.device), JSON.stringify({ version: 1, bootId, pair: wanted }));
+      // It may have been removed while we run.
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await replaceDurably(join(directory, fileName(wanted.device)), JSON.stringify({ version: 1, bootId, pair: wanted }));
       pairs.set(wanted.device, wanted);
     },
     async remove(device) {
@@ -64,18 +67,4 @@ function parseJson(content: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function replaceDurably(directory: string, name: string, content: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const draft = join(directory, `.${name}.new`);
-  {
-    await using file = await open(draft, 'w', 0o600);
-    await file.writeFile(content);
-    await file.datasync();
-  }
-  await rename(draft, join(directory, name));
-  // Without this the file's name may be lost though its content is safe (fsync(2), notes).
-  await using entries = await open(directory, 'r');
-  await entries.sync();
 }

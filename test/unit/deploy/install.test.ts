@@ -1,5 +1,5 @@
 // The install step and the uninstaller, on folders that stand for a node's.
-import { deepEqual, equal, match, rejects, throws } from 'node:assert/strict';
+import { deepEqual, equal, match, rejects } from 'node:assert/strict';
 import {
   appendFileSync,
   existsSync,
@@ -42,20 +42,20 @@ describe('the install step', () => {
     writeFileSync(from, 'another');
     writeFileSync(join(dir, '.smartnic.new'), 'of an install that was cut short');
     try {
-      match(putFile({ from, folder: dir, name: 'smartnic', mode: 0o755 }), /is installed, 7 bytes$/);
+      match(await putFile({ from, folder: dir, name: 'smartnic', mode: 0o755 }), /is installed, 7 bytes$/);
     } finally {
       running.kill();
     }
     const { ino } = statSync(path);
-    match(putFile({ from, folder: dir, name: 'smartnic', mode: 0o755 }), /is up to date$/);
+    match(await putFile({ from, folder: dir, name: 'smartnic', mode: 0o755 }), /is up to date$/);
     equal(statSync(path).ino, ino);
     deepEqual(readdirSync(dir).sort(), ['new', 'smartnic']);
   });
 
-  it('names the file and the remedy when it may not', () => {
+  it('names the file and the remedy when it may not', async () => {
     const folder = join(dir, 'nowhere');
-    throws(
-      () => putFile({ from: program, folder, name: 'smartnic', mode: 0o755 }),
+    await rejects(
+      putFile({ from: program, folder, name: 'smartnic', mode: 0o755 }),
       /install .*\/nowhere\/smartnic: .*is the node's folder mounted there/,
     );
   });

@@ -126,7 +126,7 @@ describe('supervised relays', () => {
   });
 
   it('go on when their note can not be written, and are noted as soon as it can', async () => {
-    const draft = join(directory, 'relays/a.json.new');
+    const draft = join(directory, 'relays/.a.json.new');
     await behave(`echo x >> $0.starts; sleep 0.3; ${forwards}`);
     const relays = supervisor();
     const attaching = relays.attach(pair('a'));
@@ -148,7 +148,7 @@ describe('supervised relays', () => {
 
   it('are not started at all when nothing can be noted', async () => {
     const relays = supervisor();
-    await mkdir(join(directory, 'relays/a.json.new'));
+    await mkdir(join(directory, 'relays/.a.json.new'));
     await assert.rejects(relays.attach(pair('a')), /relays\/a\.json can't be written: EISDIR.*is there room on its disk/);
     assert.equal(processOf('a'), undefined);
   });
