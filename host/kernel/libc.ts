@@ -132,18 +132,51 @@ export interface Received {
 
 /** Receives one datagram into `buffer` without waiting; undefined when there is none. */
 export function receive(fd: number, buffer: Bytes): Received | undefined {
-  const MSG_TRUNC = 0x20;
-  const MSG_DONTWAIT = 0x40;
-  const from = Buffer.alloc(128);
-  const fromSize = Buffer.alloc(4);
-  fromSize.writeUInt32LE(from.length);
+  const [from, fromSize] = sender();
   for (;;) {
-    const size = recvfromRaw(fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC, from, fromSize);
-    if (size >= 0) return { size, from: from.subarray(0, fromSize.readUInt32LE()) };
-    const errno = koffi.errno();
-    if (errnoName(errno) === 'EAGAIN') return undefined;
-    if (errnoName(errno) !== 'EINTR') throw new SystemError('receive', errno);
+    const size = recvfromRaw(fd, buffer, buffer.length, receiveFlags, from, fromSize);
+    const received = judge(size, from, fromSize);
+    if (received !== 'interrupted') return received;
   }
+}
+
+/** The same from libuv's thread pool, where the kernel may work inside the call. */
+export function receiveInPool(fd: number, buffer: Bytes): Promise<Received | undefined> {
+  const [from, fromSize] = sender();
+  const { promise, resolve, reject } = Promise.withResolvers<Received | undefined>();
+  const attempt = () => {
+    recvfromRaw.async(fd, buffer, buffer.length, receiveFlags, from, fromSize, (failure, size) => {
+      try {
+        if (failure) throw failure;
+        const received = judge(size, from, fromSize);
+        if (received === 'interrupted') attempt();
+        else resolve(received);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  };
+  attempt();
+  return promise;
+}
+
+/** MSG_DONTWAIT and MSG_TRUNC. */
+const receiveFlags = 0x40 | 0x20;
+
+function sender(): readonly [address: Buffer, size: Buffer] {
+  const [from, fromSize] = [Buffer.alloc(128), Buffer.alloc(4)];
+  fromSize.writeUInt32LE(from.length);
+  return [from, fromSize];
+}
+
+/** Right behind the call, whose errno is still there. */
+function judge(size: number, from: Buffer, fromSize: Buffer): Received | 'interrupted' | undefined {
+  if (size >= 0) return { size, from: from.subarray(0, fromSize.readUInt32LE()) };
+  const errno = koffi.errno();
+  const code = errnoName(errno);
+  if (code === 'EAGAIN') return undefined;
+  if (code === 'EINTR') return 'interrupted';
+  throw new SystemError('receive', errno);
 }
 
 /** Resolves true as soon as something can be received, false after `timeout` milliseconds. Holds no thread. */

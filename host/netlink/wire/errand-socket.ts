@@ -9,15 +9,17 @@ const limit = 5000;
 /** In our own network namespace. `send` throws Unavailable when the kernel does not answer, and at once while it still keeps that question. */
 export function openErrandSocket(protocol: (typeof protocols)[keyof typeof protocols]): NetlinkSocket {
   let answers: Buffer | undefined;
+  const receive = () => {
+    const all = answers;
+    answers = undefined;
+    return all;
+  };
   return {
     send: async (input, attempt) => {
       answers = await goErrand({ attempt, verb: 'netlink', object: String(protocol), input, question: attempt, limit });
     },
-    receive: () => {
-      const all = answers;
-      answers = undefined;
-      return all;
-    },
+    receive,
+    receiveMore: async () => receive(),
     readable: async () => answers !== undefined,
     [Symbol.dispose]: () => {},
   };

@@ -48,7 +48,7 @@ export async function exchange(socket: NetlinkSocket, numbered: readonly Numbere
   let interrupted = false;
   let failure: NetlinkError | undefined;
   while (pending.size > 0) {
-    for (const message of decodeMessages(await receive(socket, attempt))) {
+    for (const message of decodeMessages(await receive(socket, attempt, kind))) {
       const request = pending.get(message.seq);
       if (!request) continue; // a late answer to a request that was given up
       interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
@@ -93,10 +93,10 @@ async function sendAll(socket: NetlinkSocket, numbered: readonly Numbered[], kin
   }
 }
 
-async function receive(socket: NetlinkSocket, attempt: string): Promise<Buffer> {
+async function receive(socket: NetlinkSocket, attempt: string, kind: number): Promise<Buffer> {
   try {
     for (;;) {
-      const datagram = socket.receive();
+      const datagram = kind === NLM_F_DUMP ? await socket.receiveMore(attempt) : socket.receive();
       if (datagram) return datagram;
       if (!(await socket.readable(patience))) throw new Error(`${attempt}: no answer from the kernel within ${patience} ms`);
     }

@@ -87,15 +87,17 @@ describe('a round over a netlink socket', () => {
 function scripted(...steps: readonly (readonly Buffer[] | number)[]) {
   const sent: Buffer[] = [];
   const left = [...steps];
+  const receive = () => {
+    const step = left.shift();
+    if (typeof step === 'number') throw new SystemError('receive', step);
+    return step && Buffer.concat(step);
+  };
   const socket = {
     sent,
     left: () => left.length,
     send: async (datagram) => void sent.push(datagram),
-    receive: () => {
-      const step = left.shift();
-      if (typeof step === 'number') throw new SystemError('receive', step);
-      return step && Buffer.concat(step);
-    },
+    receive,
+    receiveMore: async () => receive(),
     readable: async () => false,
     [Symbol.dispose]: () => undefined,
   } satisfies NetlinkSocket & { sent: Buffer[]; left: () => number };
