@@ -5,10 +5,11 @@ import { offers } from '../../vnic/index.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
-/** Worst first. The first two are found by comparing, not here. */
+/** Worst first. The first three are found by comparing, not here. */
 export const reasons = [
   'pf-gone',
   'vf-gone',
+  'flapping',
   'unreadable',
   'quarantined',
   'iommu-group-shared',

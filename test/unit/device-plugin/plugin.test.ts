@@ -56,6 +56,29 @@ describe('the device plugin', () => {
     }
   });
 
+  it('does not make kubelet write its checkpoint all the time for a vf that flaps', async () => {
+    await start([pf], both.replace('[direct, virtio-forwarder]', 'direct'));
+    const { kubelet, tree } = machine;
+    await kubelet.untilOffered(direct, 4);
+    const [first] = vfs;
+    if (first === undefined) throw new Error('the tree has four vfs');
+    const before = kubelet.messages;
+    for (let time = 0; time < 30; time++) {
+      tree.removeVf(pf, first);
+      machine.ring();
+      await sleep(50);
+      tree.addVf(pf, first);
+      machine.ring();
+      await sleep(50);
+    }
+    ok(kubelet.messages - before <= 5, `${kubelet.messages - before} lists within 3 s`);
+    await kubelet.untilOffered(direct, 4, 3);
+    deepEqual(
+      machine.plugin.status.findings.map(({ reason }) => reason),
+      ['flapping'],
+    );
+  });
+
   it('keeps the resource of a pf that goes away, with nothing in it', async () => {
     await start([pf], both);
     await machine.kubelet.untilOffered(direct, 4);
@@ -207,8 +230,8 @@ describe('the device plugin', () => {
 
     it('a count of vfs that is no number keeps nothing back', async () => {
       await start([pf], both);
-      machine.tree.write(`/sys/bus/pci/devices/${pf.address}/sriov_numvfs`, 'many');
-      await offeredBut([], 4, /sriov_numvfs holds "many" where a number was expected/);
+      machine.tree.write(`/sys/bus/pci/devices/${pf.address}/sriov_totalvfs`, 'many');
+      await offeredBut([], 4, /sriov_totalvfs holds "many" where a number was expected/);
     });
 
     it('a vf stays as it was, unhealthy, until it goes or can be read; one that a pod has stays healthy', async () => {
