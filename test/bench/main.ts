@@ -8,11 +8,13 @@ import { run as direct } from './direct.ts';
 import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
+import { run as spawn } from './spawn.ts';
 import { run as virtioForwarder } from './virtio-forwarder.ts';
 import '../../tools/path.ts';
 
 const benches: Readonly<Record<string, Bench>> = {
   shim,
+  spawn,
   normal,
   'virtio-forwarder': virtioForwarder,
   'device-plugin': devicePlugin,

@@ -1,4 +1,5 @@
 // Protocol Buffers on the wire (protobuf.dev, "Encoding"), as far as the forwarder's messages need it. messages.ts knows their fields.
+// protobufjs, which comes with gRPC, could do this in place of these lines. It takes 100 ms to load and 4 MB, or 0.4 MB where gRPC is loaded already.
 
 /** Varints of numbers from 0 to 2^32, and length-delimited fields; undefined is left out. In the order given. */
 export function encodeFields(
