@@ -2,7 +2,7 @@
 // generation), so that a late DEL of an old pod can tell that it is somebody else's by now.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { messageOf } from '../../host/base/errors.ts';
+import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { replaceDurably } from '../../host/files/durable.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
@@ -20,14 +20,22 @@ export interface Ownership {
 type Owners = Pick<Context, 'settings' | 'lock' | 'host'>;
 type Owned = Pick<Attachment, 'id' | 'reserved'>;
 
-/** @param id - of what is reserved. */
+/** @param id - of what is reserved. @throws Unavailable when its file can't be read or is not understood: then nobody gets it, and nothing is done to it. */
 export function findOwnership({ settings }: Pick<Context, 'settings'>, id: string): Ownership {
-  const value = parse(readText(fileOf(settings.stateDir, id)));
-  const [generation, owner] = [value['generation'], value['owner']];
-  return { generation: typeof generation === 'number' ? generation : 0, ...(typeof owner === 'string' ? { owner } : {}) };
+  const path = fileOf(settings.stateDir, id);
+  try {
+    const text = readText(path);
+    return text === undefined ? { generation: 0 } : parse(text);
+  } catch (error) {
+    throw new Unavailable(
+      `${path}, which says whose ${id} is, is not understood and is left alone: ${messageOf(error)}; a newer smartnic may have written it: run that ` +
+        'version again, or remove the file once no pod has it',
+      { cause: error },
+    );
+  }
 }
 
-/** Whether what was reserved for it is still its own; an attachment without has nothing to lose. */
+/** Whether what was reserved for it is still its own; an attachment without has nothing to lose. @throws Unavailable as findOwnership. */
 export function owns(context: Pick<Context, 'settings'>, { id, reserved }: Owned): boolean {
   if (reserved === undefined) return true;
   const { owner, generation } = findOwnership(context, reserved.id);
@@ -89,13 +97,12 @@ function directoryOf(stateDir: string): string {
   return join(stateDir, 'owners');
 }
 
-function parse(text: string | undefined): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text ?? '{}');
-    return isRecord(value) ? value : {};
-  } catch {
-    return {}; // written by rename only, so this is not a crash; no owner is the careful reading
-  }
+function parse(text: string): Ownership {
+  const value: unknown = JSON.parse(text);
+  const { generation, owner, ...more } = isRecord(value) ? value : {};
+  if (typeof generation !== 'number' || !['string', 'undefined'].includes(typeof owner) || Object.keys(more).length > 0)
+    throw new Error(`it holds ${text.slice(0, 200)}`);
+  return { generation, ...(typeof owner === 'string' ? { owner } : {}) };
 }
 
 async function write(stateDir: string, id: string, ownership: Ownership): Promise<void> {

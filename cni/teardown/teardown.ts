@@ -80,7 +80,7 @@ async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt
   const tries = async (part: Part, work: Promise<void>) =>
     await work.catch((error: unknown) => void failures.push({ part, error }));
   // What hooks would undo is the newer owner's by then.
-  const hooked = owns(context, attachment);
+  const hooked = isOwner(context, attachment);
   if (hooked) await tries('hooks', callHooks(context, 'before-unplug', attachment));
   const giveBack = () => tries('addresses', releaseAddresses(context.host, attachment, ipam));
   // The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case.
@@ -97,6 +97,16 @@ async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt
   if (hooked) await tries('hooks', callHooks(context, 'after-unplug', attachment));
   await tries('device-info', removeInfo(context.host, attachment));
   return failures;
+}
+
+/** Who owns it is not to be found out: then it is left alone, and removing the cable says why. */
+function isOwner(context: Context, attachment: Attachment): boolean {
+  try {
+    return owns(context, attachment);
+  } catch (error) {
+    if (error instanceof Unavailable) return false;
+    throw error;
+  }
 }
 
 async function removeInfo(host: Host, attachment: Attachment): Promise<void> {

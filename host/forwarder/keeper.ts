@@ -1,4 +1,4 @@
-// Keeps a forwarder's pairs: a forwarder that restarted gets its pairs back, and pairs of ours that nobody wants are detached. The keeper is
+// Keeps a forwarder's pairs: a forwarder that restarted gets its pairs back, and pairs that were given up are detached. The keeper is
 // a forwarder itself, in front of the one that relays. The wanted pairs are on disk (wanted-pairs.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
@@ -23,6 +23,12 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
   const lock = makeLock();
   const say = sayOnce(log);
   let trouble: string | undefined;
+  /** Devices whose pairs were given up, but which the forwarder may still have. */
+  const givenUp = new Set(wanted.outdated.map(({ device }) => device));
+  /** Pairs that nothing here knows, as they were last seen: their pods may live, with our directory lost or not understood. */
+  let orphans: readonly PairName[] = [];
+  for (const path of wanted.strange)
+    log.error({ path }, 'a wanted pair is not understood; it and what it stands for are left alone');
 
   const restore = async (pair: Pair) => {
     await lock(pair.device, async () => {
@@ -34,14 +40,25 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
   };
   const drop = async (pair: PairName) => {
     await lock(pair.device, async () => {
-      if (wanted.find(pair.device) !== undefined || ended.signal.aborted) return;
+      if (!givenUp.has(pair.device) || ended.signal.aborted) return;
       await forwarder.detach(pair);
-      log.info(pair, 'the forwarder had a pair of ours that nobody wants');
+      givenUp.delete(pair.device);
+      log.info(pair, 'the forwarder still had a pair that was given up');
     });
+  };
+  const notice = (found: readonly PairName[]) => {
+    for (const { device, socket } of found.filter((each) => !orphans.some((known) => isSame(known, each))))
+      log.warn(
+        { device, socket },
+        'the forwarder has a pair that nothing here knows; it is left alone until its device has a new owner',
+      );
+    orphans = found;
   };
   const reconcile = async () => {
     const has = await forwarder.attached();
-    const strays = has.filter(({ device, socket }) => isOurs(socket) && wanted.find(device) === undefined);
+    const unwanted = has.filter(({ device, socket }) => isOurs(socket) && wanted.find(device) === undefined);
+    const strays = unwanted.filter(({ device }) => givenUp.has(device));
+    notice(unwanted.filter(({ device }) => !givenUp.has(device)));
     const missing = wanted.list().filter((pair) => !has.some((each) => isSame(each, pair)));
     const failures: string[] = [];
     // One after the other: so do forwarders, and each question has a time of its own.
@@ -63,11 +80,16 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
     attach: (pair) =>
       lock(pair.device, async () => {
         const before = wanted.find(pair.device);
+        // Who attaches owns the device: what the forwarder has of it was somebody's who is gone.
+        const orphan = orphans.find(({ device }) => device === pair.device);
         await wanted.put(pair);
+        givenUp.delete(pair.device);
         try {
+          if (orphan !== undefined && before === undefined) await forwarder.detach(orphan);
           if (before !== undefined && !isSame(before, pair)) await forwarder.detach(before);
           await forwarder.attach(pair);
         } catch (error) {
+          givenUp.add(pair.device);
           await wanted.remove(pair.device);
           throw error;
         }
@@ -76,10 +98,12 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
     // again after our restart; then the attachment's journal entry, which could not be removed either, has it detached once more.
     detach: (pair) =>
       lock(pair.device, async () => {
+        givenUp.add(pair.device);
         await wanted
           .remove(pair.device)
           .catch((error: unknown) => log.error({ ...pair, error: messageOf(error) }, 'a pair can not be forgotten'));
         await forwarder.detach(pair);
+        givenUp.delete(pair.device);
       }),
     attached: async (): Promise<readonly Attached[]> => await forwarder.attached(),
     health: async () => (await forwarder.health()) ?? trouble,

@@ -10,9 +10,13 @@ export interface WantedPairs {
   /** In memory: what the disk has. */
   list(): readonly Pair[];
   find(device: string): Pair | undefined;
-  /** Durable when it resolves. Replaces what was wanted of the device. */
+  /** Of an earlier boot, as they were found at the start: their pods are gone. */
+  readonly outdated: readonly Pair[];
+  /** Paths of files that a newer version wrote, or nobody knows who. They are left alone. */
+  readonly strange: readonly string[];
+  /** Durable when it resolves. Replaces what was wanted of the device. @throws Error where a strange file has the device's name. */
   put(pair: Pair): Promise<void>;
-  /** Not there is fine. */
+  /** Not there is fine; a strange one stays. */
   remove(device: string): Promise<void>;
 }
 
@@ -27,21 +31,32 @@ const text = z.string().min(1);
 const pair = z.strictObject({ device: text, socket: text, mac: text, mtu: z.int().positive() });
 const record = z.strictObject({ version: z.literal(1), bootId: text, pair });
 
-/** Reads what is there; a file that is no record (a crash before its rename, a stranger's) and one of another boot are removed. */
+/** Reads what is there. Drafts of a crash before its rename and records of another boot are removed. */
 export async function openWantedPairs({ directory, bootId }: WantedPairsOptions): Promise<WantedPairs> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const pairs = new Map<string, Pair>();
+  const outdated: Pair[] = [];
+  const strange: string[] = [];
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
-    const found = record.safeParse(parseJson(await readFile(path, 'utf8')));
-    const wanted = found.success && found.data.bootId === bootId && name === fileName(found.data.pair.device);
-    if (wanted) pairs.set(found.data.pair.device, found.data.pair);
-    else await unlink(path);
+    const found = record.safeParse(await readJson(path));
+    const { data } = found;
+    if (isDraft(name)) await unlink(path);
+    else if (data === undefined || name !== fileName(data.pair.device)) strange.push(path);
+    else if (data.bootId === bootId) pairs.set(data.pair.device, data.pair);
+    else {
+      outdated.push(data.pair);
+      await unlink(path);
+    }
   }
+  const isStrange = (device: string) => strange.includes(join(directory, fileName(device)));
   return {
     list: () => [...pairs.values()],
     find: (device) => pairs.get(device),
+    outdated,
+    strange,
     async put(wanted) {
+      if (isStrange(wanted.device)) throw notUnderstood(join(directory, fileName(wanted.device)));
       // It may have been removed while we run.
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await replaceDurably(join(directory, fileName(wanted.device)), JSON.stringify({ version: 1, bootId, pair: wanted }));
@@ -49,6 +64,7 @@ export async function openWantedPairs({ directory, bootId }: WantedPairsOptions)
     },
     async remove(device) {
       pairs.delete(device);
+      if (isStrange(device)) return;
       await unlink(join(directory, fileName(device))).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });
@@ -61,9 +77,21 @@ function fileName(device: string): string {
   return `${device}.json`;
 }
 
-function parseJson(content: string): unknown {
+function isDraft(name: string): boolean {
+  return name.startsWith('.') && name.endsWith('.new');
+}
+
+function notUnderstood(path: string): Error {
+  return new Error(
+    `${path}, which says what the forwarder relays, is not understood and is left alone; a newer smartnic may have written it: run that version again, or ` +
+      'remove the file and restart the CNI server',
+  );
+}
+
+/** Undefined: it can't be read, or is no JSON. */
+async function readJson(path: string): Promise<unknown> {
   try {
-    return JSON.parse(content);
+    return JSON.parse(await readFile(path, 'utf8'));
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 // The forwarder xvio against a stand-in of its daemon that speaks real ZeroMQ, and the keeping of its pairs.
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openLog } from '../../host/base/log.ts';
 import type { Forwarder, Pair } from '../../host/forwarder/forwarder.ts';
 import { keepPairs } from '../../host/forwarder/keeper.ts';
@@ -131,6 +132,12 @@ describe('the pairs of a forwarder', () => {
   const keep = async (bootId = 'boot 1') =>
     keepPairs({ forwarder: openXvio(daemon), wanted: await openWantedPairs({ directory: dir, bootId }), log, isOurs });
 
+  const sockets = () =>
+    daemon
+      .pairs()
+      .map(([socket]) => String(socket))
+      .sort();
+
   it('are all back within 5 s when the daemon restarts with 60 of them', async () => {
     await using keeper = await keep();
     const pairs = Array.from({ length: 60 }, (_, at) => pair(at));
@@ -169,13 +176,37 @@ describe('the pairs of a forwarder', () => {
     assert.deepEqual(await readdir(dir), []);
   });
 
-  it('go when nobody wants them, but a pair that is not ours stays', async () => {
-    const stranger = openXvio(daemon);
-    await stranger.attach(pair(1));
-    await stranger.attach({ ...pair(2), socket: '/run/somebody.sock' });
-    await using _keeper = await keep();
-    await until(async () => daemon.pairs().length === 1, 'the daemon has 1 pairs');
-    assert.equal(daemon.pairs()[0]?.[0], '/run/somebody.sock');
+  it('stay when the directory of what is wanted is lost, until their device has a new owner', async () => {
+    {
+      await using keeper = await keep();
+      await keeper.attach(pair(1));
+      await keeper.attach(pair(2));
+    }
+    await openXvio(daemon).attach({ ...pair(3), socket: '/run/somebody.sock' });
+    await rm(dir, { recursive: true });
+    await using keeper = await keep();
+    await sleep(2500);
+    assert.equal(daemon.pairs().length, 3);
+    await keeper.attach(pair(1));
+    await keeper.detach(pair(1));
+    assert.deepEqual(sockets(), ['/run/somebody.sock', pair(2).socket].sort());
+  });
+
+  it('whose files are not understood are left alone, and the files too', async () => {
+    const files = {
+      [`${pair(1).device}.json`]: JSON.stringify({ version: 2, bootId: 'boot 1', pair: pair(1) }),
+      [`${pair(2).device}.json`]: 'torn',
+      notes: 'hello',
+    };
+    await openXvio(daemon).attach(pair(1));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
+    await using keeper = await keep();
+    for (const each of [pair(1), pair(2)]) await assert.rejects(keeper.attach(each), /is not understood and is left alone/);
+    await keeper.attach(pair(3));
+    await keeper.detach(pair(3));
+    await sleep(1500);
+    assert.deepEqual(sockets(), [pair(1).socket]);
+    for (const [name, text] of Object.entries(files)) assert.equal(await readFile(join(dir, name), 'utf8'), text);
   });
 
   it('stay detached when they were given up while the daemon was away', async () => {
@@ -201,7 +232,7 @@ describe('the pairs of a forwarder', () => {
     await writeFile(join(dir, 'notes'), 'hello');
     await using keeper = await keep();
     await keeper.attach(pair(1));
-    assert.deepEqual(await readdir(dir), [`${pair(1).device}.json`]);
+    assert.deepEqual((await readdir(dir)).sort(), [`${pair(1).device}.json`, 'notes']);
   });
 
   it('make the forwarder unhealthy as long as one is missing', async () => {

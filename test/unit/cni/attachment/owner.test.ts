@@ -1,6 +1,6 @@
 // What is reserved has one owner: the generation, and the late DEL.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asLastWork, findOwnership, owns, takeOwnership } from '../../../../cni/attachment/owner.ts';
@@ -95,10 +95,21 @@ describe('the owner of a VF', () => {
     assert.deepEqual(readdirSync(stateDir), []);
   });
 
-  it('is nobody when the file is damaged, rather than anybody', async () => {
+  it('is not known when the file is not understood: nobody gets it, nothing is done to it, and the file stays', async () => {
+    const path = join(stateDir, 'owners', `${address}.json`);
     await take('a');
-    writeFileSync(join(stateDir, 'owners', `${address}.json`), '{"gener');
-    assert.equal(owns(context, owned('a', 1)), false);
+    for (const text of ['{"gener', '', '[]', '{"generation":"1"}', '{"generation":1,"owner":"a","shared":true}']) {
+      writeFileSync(path, text);
+      const unknown = {
+        name: 'Unavailable',
+        message: /0000:41:10\.0\.json, which says whose .* is not understood and is left alone/,
+      };
+      assert.throws(() => owns(context, owned('a', 1)), unknown);
+      await assert.rejects(take('b', 'a'), unknown);
+      await assert.rejects(take('b'), unknown);
+      await assert.rejects(last('a', 1), unknown);
+      assert.equal(readFileSync(path, 'utf8'), text);
+    }
   });
 });
 
