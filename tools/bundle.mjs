@@ -62,18 +62,21 @@ const httpAlone = {
 };
 
 /**
- * Programs of one group share files. A file that two of them use comes whole, with all that any of them needs of it. So the device plugin is a
- * group of its own: the vnic types' files would bring the plugging code into it. That costs 0.9 MB on the disk.
+ * Programs of one group share files. A file that two of them use comes whole, with all that any of them needs of it. So the device plugin is not
+ * in the group of those that plug: the vnic types' files would bring the plugging code into it. That costs 1 MB on the disk. Beside others it
+ * is several files, and takes 1.5 MB less memory than as one big file.
  */
 const groups = [
   {
     'smartnic-cni': 'cni/main.ts',
-    'smartnic-forwarder': 'supervisor/main.ts',
     /** `smartnic COMMAND` for a person; the name without an ending is the runtime's executable. */
     smartnic: 'operator/main.ts',
+  },
+  {
+    'smartnic-device-plugin': 'device-plugin/main.ts',
+    'smartnic-forwarder': 'supervisor/main.ts',
     'smartnic-install': 'deploy/install/main.ts',
   },
-  { 'smartnic-device-plugin': 'device-plugin/main.ts' },
 ];
 const programs = groups.flatMap((group) => Object.keys(group));
 
