@@ -15,12 +15,14 @@ export interface Shipped {
   readonly writable: readonly string[];
   /** Default: those of the manifest. */
   readonly rights?: readonly string[];
+  /** A folder that stands for the machine's /sys/bus/pci. */
+  readonly pci?: string;
   /** False: as in a manifest that lacks the mount of the node's /proc/sys/net. */
   readonly procSysNet?: boolean;
 }
 
 /** A program and its arguments, behind which the server's own come. */
-export function asShipped({ writable, rights = capabilities, procSysNet = true }: Shipped): readonly string[] {
+export function asShipped({ writable, rights = capabilities, pci, procSysNet = true }: Shipped): readonly string[] {
   const set = ['-all', ...rights.map((name) => `+${name.toLowerCase()}`)].join(',');
   const confine = ['setpriv', '--bounding-set', set, '--inh-caps', '-all', '--no-new-privs'];
   return [
@@ -30,7 +32,7 @@ export function asShipped({ writable, rights = capabilities, procSysNet = true }
     'slave',
     'sh',
     '-euc',
-    mounts([...writable, ...ofNode()], procSysNet),
+    mounts([...writable, ...ofNode()], { pci, procSysNet }),
     'sh',
     ...confine,
   ];
@@ -47,7 +49,10 @@ function ofNode(): readonly string[] {
 }
 
 /** A bind mount of a folder on itself stays writable when the file system around it becomes read-only. */
-function mounts(folders: readonly string[], procSysNet: boolean): string {
+function mounts(
+  folders: readonly string[],
+  { pci, procSysNet }: { readonly pci: string | undefined; readonly procSysNet: boolean },
+): string {
   return [
     'mount -t tmpfs none /mnt',
     'mkdir -p /mnt/proc/sys/net',
@@ -57,6 +62,7 @@ function mounts(folders: readonly string[], procSysNet: boolean): string {
     // Kubelet would make all of them. What lies in /run is gone with the machine; nothing else is made here that stays.
     ...folders.map((folder) => (folder.startsWith('/run/') ? `mkdir -p ${folder}` : ':')),
     ...folders.map((folder) => `[ ! -d ${folder} ] || mount --rbind ${folder} ${folder}`),
+    ...(pci === undefined ? [] : [`mount --bind ${pci} /sys/bus/pci`]),
     'mount -o remount,bind,ro /',
     'exec "$@"',
   ].join('\n');
