@@ -71,7 +71,7 @@ async function endsWithin(child: PromiseLike<unknown>, seconds: number): Promise
 export class HungError extends Error {
   override readonly name = 'HungError';
   constructor(command: readonly string[], seconds: number) {
-    super(`hung, and was killed after ${seconds} s: ${command.join(' ')}`);
+    super(`hung, and was killed after ${Math.round(seconds * 10) / 10} s: ${command.join(' ')}`);
   }
 }
 

@@ -36,6 +36,8 @@ async function buildForeign(named: string): Promise<void> {
   if (named !== 'linux/arm64')
     throw new Error(`--platform ${named}: here, linux/${arch === 'x64' ? 'amd64' : arch} and linux/arm64 can be built`);
   say(`${named} is emulated here`);
+  const setup = [join(top, 'tools/setup.mjs'), 'foreign'];
+  await run(process.execPath, setup, { stdio: ['ignore', 'inherit', 'inherit'], seconds: 1800 });
   process.exitCode = await runEmulated('arm64');
 }
 
