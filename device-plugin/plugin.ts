@@ -86,7 +86,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
 
   const kubelet = await openKubelet({ host, ...options.kubelet, changed: holdingsChanged });
   const inventory = followInventory({ host, ask, ...options.inventory, allocated: () => new Set(heldNow().keys()), seen });
-  const source = followConfig({ log, ...options.config, objections, changed: configChanged });
+  const source = followConfig({ host, ...options.config, objections, changed: configChanged });
   const quarantine = watchDirectories([onHost(host, quarantineDir)], 30_000, stepSoon);
   running = true;
   state = { ...state, held: heldNow() };

@@ -8,12 +8,14 @@ import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { type AskKernel, type Nics, scanNics } from '../host/nic/nics.ts';
 import { parseConfig } from '../inventory/config/config.ts';
+import { lastGoodFile, readLastGood } from '../inventory/config/last-good.ts';
 import type { Sockets } from '../inventory/config/numa.ts';
 import type { Config } from '../inventory/config/pool.ts';
 import { readConfigText } from '../inventory/config/source.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import type { Finding } from '../inventory/health/health.ts';
-import { nextOffer, nothingOffered } from '../inventory/next-offer.ts';
+import { type Known, nextOffer, nothingOffered } from '../inventory/next-offer.ts';
+import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 
 export interface View {
@@ -50,23 +52,51 @@ export async function readView({ host, ask, config: file, kubeletDir }: ViewOpti
   const nics = await scanNics(host, { ask, allocated: new Set(held.keys()) });
   const sockets = readSockets(host, ({ words }) => problems.push(words));
   problems.push(...nics.unread);
-  const config = readConfig(file, problems);
+  const known = { nics, sockets, held };
+  const config = inForce(host, file, known, problems);
   if (config === undefined) return { nics, sockets, resources: [], findings: [], holders, problems };
   const facts = readFacts(host, config.pools, await probeForwarders(host, config.pools));
-  const { resources, findings, conflicts } = nextOffer(nothingOffered, { config, nics, sockets, held, facts, now: 0 });
+  const { resources, findings, conflicts } = nextOffer(nothingOffered, { config, ...known, facts, now: 0 });
   problems.push(...config.warnings, ...conflicts, ...facts.unread);
   return { nics, sockets, config, resources, findings, holders, problems };
 }
 
-function readConfig(file: string, problems: string[]): Config | undefined {
+/** The present configuration, or the last good one where the plugin refuses the present one. */
+function inForce(
+  host: Pick<Host, 'root'>,
+  file: string,
+  { nics, sockets, held }: Pick<Known, 'nics' | 'sockets' | 'held'>,
+  problems: string[],
+): Config | undefined {
+  const present = readConfigText(file);
+  const text = 'text' in present ? present.text : undefined;
+  const [config, why] = parsed(file, present);
+  const last = lastGood(host, file, problems);
+  const conflicts = config?.overlap === 'error' ? makeOffer(config, { vfs: nics.vfs, sockets, held }).conflicts : [];
+  if (last === undefined || last === text || (config !== undefined && conflicts.length === 0)) {
+    problems.push(...why);
+    return config;
+  }
+  problems.push(...why, ...conflicts, `${file} is refused: what is shown here is offered by the last good one, ${lastGoodFile}`);
+  return parsed(lastGoodFile, { text: last })[0];
+}
+
+function lastGood(host: Pick<Host, 'root'>, file: string, problems: string[]): string | undefined {
   try {
-    const text = readConfigText(file);
-    if ('text' in text) return parseConfig(file, text.text);
-    problems.push(text.problem);
+    return readLastGood(host, file);
   } catch (error) {
     problems.push(messageOf(error));
+    return undefined;
   }
-  return undefined;
+}
+
+function parsed(file: string, text: ReturnType<typeof readConfigText>): readonly [Config | undefined, readonly string[]] {
+  if ('problem' in text) return [undefined, [text.problem]];
+  try {
+    return [parseConfig(file, text.text), []];
+  } catch (error) {
+    return [undefined, [messageOf(error)]];
+  }
 }
 
 interface Holders {

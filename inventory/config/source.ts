@@ -2,12 +2,13 @@
 // Its directory is watched, because editors and ConfigMap mounts replace the file (kubelet swaps the link `..data` next to it).
 import { dirname } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
-import type { Logger } from '../../host/base/log.ts';
 import { stampOf } from '../../host/files/stamp.ts';
 import { watchDirectories } from '../../host/files/watch-directories.ts';
+import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { parseConfig } from './config.ts';
 import { ConfigError } from './error.ts';
+import { readLastGood, removeLastGood, writeLastGood } from './last-good.ts';
 import type { Config } from './pool.ts';
 
 export interface ConfigState {
@@ -20,8 +21,8 @@ export interface ConfigState {
 }
 
 export interface ConfigSourceOptions {
+  readonly host: Pick<Host, 'root' | 'log'>;
   readonly file: string;
-  readonly log: Logger;
   /**
    * Milliseconds without a change of the file before it is read: one that is being written is not read half. One that never comes to rest
    * is read after ten times that. Default 100.
@@ -39,8 +40,13 @@ export interface ConfigSource {
   close(): void;
 }
 
-/** Reads the file now, then follows it. `changed` is called for every text that differs from the last, the first one included. */
-export function followConfig({ file, log, settle = 100, tick = 30_000, objections, changed }: ConfigSourceOptions): ConfigSource {
+/**
+ * Reads the file now, then follows it. `changed` is called for every text that differs from the last, the first one included. If the first
+ * one is refused, the last good one of an earlier plugin is in force; if it is missing, none is.
+ */
+export function followConfig(options: ConfigSourceOptions): ConfigSource {
+  const { host, file, settle = 100, tick = 30_000, objections, changed } = options;
+  const { log } = host;
   let state: ConfigState = { problems: [], generation: 0 };
   let seen: string | undefined;
   let settling: NodeJS.Timeout | undefined;
@@ -70,20 +76,43 @@ export function followConfig({ file, log, settle = 100, tick = 30_000, objection
     const text = readConfigText(file);
     const key = JSON.stringify(text);
     if (key === seen) return;
-    seen = key;
     try {
       const config = accept(text);
       state = { config, problems: [], generation: state.generation + 1 };
+      if ('text' in text) keep(() => writeLastGood(host, file, text.text));
       log.info({ file, generation: state.generation, pools: config.pools.map((pool) => pool.name) }, 'configuration taken over');
       for (const warning of config.warnings) log.warn({ file }, warning);
     } catch (error) {
+      const isFirst = seen === undefined;
+      if (isFirst && 'problem' in text) keep(() => removeLastGood(host));
+      else if (isFirst) state = { ...state, ...recall() };
       state = { ...state, problems: error instanceof ConfigError ? error.problems : [`${file}: ${messageOf(error)}`] };
       const inForce = state.config
         ? `the last good one (number ${state.generation}) stays in force`
         : 'there is none, so nothing is offered';
       log.error({ file, problems: state.problems }, `configuration refused; ${inForce}`);
     }
+    seen = key;
     changed(state);
+  }
+
+  /** Nothing hangs on it but what is shown, and what a later plugin begins with. */
+  function keep(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'the last good configuration is not kept for a later start');
+    }
+  }
+
+  function recall(): Pick<ConfigState, 'config'> {
+    try {
+      const text = readLastGood(host, file);
+      return text === undefined ? {} : { config: parseConfig(file, text) };
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'the last good configuration can not be taken over');
+      return {};
+    }
   }
 
   function accept(text: FileText): Config {

@@ -9,6 +9,7 @@ import { socketDirectory } from '../../../host/forwarder/forwarder.ts';
 import { supervisorSocket } from '../../../host/forwarder/settings.ts';
 import { quarantineDir } from '../../../host/nic/quarantine.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';
+import { lastGoodFile } from '../../../inventory/config/last-good.ts';
 import { deviceInfoDir } from '../../../inventory/files/device-info.ts';
 import { parseNetworkConfig } from '../../../network/keys.ts';
 import { imageName, nodeVersion } from '../../../tools/image/names.ts';
@@ -137,7 +138,15 @@ describe('the DaemonSet', () => {
   it('mounts what the device plugin reads and writes, as its guide lists it', () => {
     const { config, kubeletDir } = parseOptions([]);
     const directories = ['plugins_registry', 'device-plugins', 'pod-resources'].map((each) => `${kubeletDir}/${each}`);
-    for (const path of [dirname(config), deviceInfoDir, quarantineDir, socketDirectory, '/sys', ...directories])
+    for (const path of [
+      dirname(config),
+      dirname(lastGoodFile),
+      deviceInfoDir,
+      quarantineDir,
+      socketDirectory,
+      '/sys',
+      ...directories,
+    ])
       ok(isMounted(plugin, path), path);
     const guide = read('docs/device-plugin.md').split('## Host paths')[1]?.split('\n## ')[0] ?? '';
     for (const { mountPath } of plugin.volumeMounts) ok(normalGuide(guide).includes(`\`${mountPath}`), mountPath);

@@ -19,8 +19,7 @@ describe('the configuration in force', () => {
   let source: ConfigSource;
 
   function follow(): void {
-    const log = openLog('silent');
-    const options = { file, log, settle, tick: 60_000, objections: () => [] };
+    const options = { host: { root: directory, log: openLog('silent') }, file, settle, tick: 60_000, objections: () => [] };
     source = followConfig({ ...options, changed: (state) => states.push(state) });
   }
   const names = () => source.state.config?.pools.map(({ name }) => name).join();
@@ -33,6 +32,24 @@ describe('the configuration in force', () => {
   afterEach(() => {
     source.close();
     rmSync(directory, { recursive: true });
+  });
+
+  it('is the last good one of before where the plugin starts with one that is refused, and none where it is missing', () => {
+    writeFileSync(file, pools('a'));
+    follow();
+    source.close();
+    writeFileSync(file, 'pools: [');
+    follow();
+    equal(names(), 'a');
+    ok(source.state.problems.length > 0);
+    source.close();
+    rmSync(file);
+    follow();
+    equal(names(), undefined);
+    source.close();
+    writeFileSync(file, 'pools: [');
+    follow();
+    equal(names(), undefined);
   });
 
   it('is the changed one soon after the change, though another file beside it is written all the time', async () => {

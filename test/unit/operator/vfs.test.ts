@@ -74,6 +74,31 @@ describe('for a person', () => {
     );
   });
 
+  it('both show what the last good configuration offers while the present one is refused', async () => {
+    const shown = showVfs(await view())
+      .split('\n')
+      .slice(0, -1);
+    for (const refused of ['pools: [', text.replace('drivers: [iavf]', 'vendors: ["15b3"]')]) {
+      machine.configure(refused);
+      await machine.kubelet.until('it is refused', () => machine.plugin.status.config.problems.length > 0);
+      const lines = showVfs(await view()).split('\n');
+      deepEqual(lines.slice(0, shown.length), shown);
+      match(
+        lines.at(-2) ?? '',
+        /^! .*pools\.yaml is refused: what is shown here is offered by the last good one, \/run\/smartnic/,
+      );
+      match(explainVf(await view(), '0000:3b:01.2'), /pool fast \(line 2\): offered as/);
+      machine.configure(text);
+      await machine.kubelet.until('it is accepted', () => machine.plugin.status.config.problems.length === 0);
+    }
+    deepEqual(
+      showVfs(await view())
+        .split('\n')
+        .slice(0, -1),
+      shown,
+    );
+  });
+
   it('both work, and say so, without a configuration', async () => {
     const shown = showVfs(await view('etc/none.yaml'));
     match(shown, /0000:41:10\.0 .* not offered/);
