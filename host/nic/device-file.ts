@@ -1,5 +1,5 @@
-// Those files of a PCI function in sysfs that the kernel may keep their reader or writer in: each waits until the function's driver has
-// started or let go, and a driver lets go when its user does. So an errand goes, one at a time for each function.
+// Files of a PCI function in sysfs in which the kernel may hold a reader or writer: each access waits until the function's driver has started
+// or let go, and a driver lets go only when its user does. So a process of its own (an errand) does it, one at a time for each function.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
@@ -8,28 +8,28 @@ import { onHost } from '../kernel/sysfs.ts';
 import { type Errand, goErrand } from '../program/errand.ts';
 
 export interface DeviceFile {
-  /** Of the function that the file is about, whose errands go one at a time. */
+  /** The PCI address of the file's function. Its errands go one at a time. */
   readonly address: string;
-  /** As the machine sees it. It is never made: one that is missing says that the kernel has no such thing. */
+  /** The path as the machine sees it. The file is never created: when it is missing, the kernel has no such thing. */
   readonly path: string;
 }
 
-/** Milliseconds for the kernel. Most drivers let go in less than one second. */
+/** Milliseconds that the kernel gets. Most drivers let go in less than one second. */
 const patience = 10_000;
-/** In memory, so that a full disk keeps no driver from being changed. Both an old server and a new one see it. */
+/** In memory, so that a driver can be changed even when the disk is full. An old server and its successor both see it. */
 const notes = '/run/smartnic/errands';
 
-/** @throws SystemError when the kernel refuses; Unavailable when it does not answer, or an earlier errand to this function is still out. */
+/** @throws SystemError when the kernel refuses; Unavailable when it does not answer, or when an earlier errand to this function has not ended. */
 export async function writeDeviceFile(host: Machine, file: DeviceFile, text: string, attempt?: string): Promise<void> {
   await go(host, file, { attempt: attempt ?? `write ${JSON.stringify(text)} to ${file.path}`, verb: 'write', input: text });
 }
 
-/** Its text without white space around it. @throws as writeDeviceFile. */
+/** Resolves with the file's text, without white space around it. @throws like writeDeviceFile. */
 export async function readDeviceFile(host: Machine, file: DeviceFile): Promise<string> {
   return (await go(host, file, { attempt: `read ${file.path}`, verb: 'read' })).toString().trim();
 }
 
-/** Opens it for reading and writing, and closes it. @throws as writeDeviceFile. */
+/** Opens the file for reading and writing, and closes it. @throws like writeDeviceFile. */
 export async function openDeviceFile(host: Machine, file: DeviceFile): Promise<void> {
   await go(host, file, { attempt: `open ${file.path}`, verb: 'open' });
 }

@@ -1,4 +1,4 @@
-// What devlink says of a NIC's switch: its mode, its ports. Reads only. Source: linux/devlink.h, Documentation/networking/devlink/.
+// What devlink says about a NIC's switch: its mode and its ports. It only reads. Source: linux/devlink.h, Documentation/networking/devlink/.
 
 import { readText, readU8, readU16, readU32, text } from '../netlink/wire/codec.ts';
 import { NetlinkError } from '../netlink/wire/error.ts';
@@ -24,8 +24,8 @@ const flavours = { physical: 0, pciPf: 3, pciVf: 4, pciSf: 7 } as const;
 const modes: Readonly<Record<number, EswitchMode>> = { 0: 'legacy', 1: 'switchdev' };
 
 /**
- * The mode of a pf's switch; undefined when its driver has none to tell, or when we may not ask: the kernel answers this one question
- * only to CAP_NET_ADMIN.
+ * The mode of a PF's switch. Undefined when its driver does not tell it, or when we may not ask: the kernel answers this question only to
+ * processes with CAP_NET_ADMIN.
  * @param pf - PCI address. @throws NetlinkError
  */
 export async function findEswitchMode(devlink: Family, pf: string): Promise<EswitchMode | undefined> {
@@ -47,18 +47,18 @@ function handleOf(pf: string): readonly Buffer[] {
   return [text(attributes.busName, 'pci'), text(attributes.devName, pf)];
 }
 
-/** No such devlink device (ENODEV), no eswitch (EOPNOTSUPP), not allowed (EPERM), mode being changed (EBUSY). */
+/** No such devlink device (ENODEV), no eswitch (EOPNOTSUPP), not allowed (EPERM), the mode is being changed (EBUSY). */
 const untold: ReadonlySet<string> = new Set(['ENODEV', 'EOPNOTSUPP', 'EPERM', 'EBUSY']);
 
 /**
- * All ports of all PCI devices that have a netdev in our namespace and a flavour that matters. Each device's driver is asked, so that one
- * that is busy (firmware that is being flashed) holds up the whole list. @throws NetlinkError
+ * All ports of all PCI devices that have a netdev in our namespace and a flavour that matters. The kernel asks each device's driver, so a
+ * device that is busy (its firmware is being flashed) delays the whole list. @throws NetlinkError
  */
 export async function listPorts(devlink: Family): Promise<readonly SwitchPort[]> {
   return await portsOf(devlink, { attempt: 'list devlink ports', attributes: [] });
 }
 
-/** Of one PF's device. Kernels before 6.6 give all of them. */
+/** The ports of one PF's device. Kernels before 6.6 list those of all devices. */
 export async function listPortsOf(devlink: Family, pf: string): Promise<readonly SwitchPort[]> {
   return await portsOf(devlink, { attempt: `list devlink ports of ${pf}`, attributes: handleOf(pf) });
 }
@@ -68,7 +68,7 @@ async function portsOf(devlink: Family, question: Pick<Command, 'attempt' | 'att
   return answers.flatMap((answer) => parsePort(answer) ?? []);
 }
 
-/** @returns undefined for a port that stands for nothing a vf could need. */
+/** @returns undefined for a port that no VF could need. */
 function parsePort(answer: Answer): SwitchPort | undefined {
   const [bus, parent, netdev] = [attributes.busName, attributes.devName, attributes.netdevName].map((type) =>
     textOf(answer, type),

@@ -1,5 +1,5 @@
-// Which driver a PCI function is bound to, and binding it to another one. Source: Documentation/ABI/testing/sysfs-bus-pci (driver_override,
-// unbind, drivers_probe). Every step is done over again without harm, so that work that a crash cut short can be finished.
+// Which driver a PCI function is bound to, and how to bind it to another one. Every step can be repeated without harm, so that work which
+// a crash interrupted can be finished. Source: Documentation/ABI/testing/sysfs-bus-pci (driver_override, unbind, drivers_probe).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from '../base/errors.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
@@ -9,18 +9,18 @@ import { openDeviceFile, readDeviceFile, writeDeviceFile } from './device-file.t
 
 /** What a function is bound to. */
 export interface Binding {
-  /** Absent: to none. */
+  /** Absent: no driver. */
   readonly driver?: string;
-  /** The one driver that may take it; absent: whichever fits. */
+  /** The only driver that may take the function; absent: any driver that fits. */
   readonly override?: string;
 }
 
 const devices = '/sys/bus/pci/devices';
 const drivers = '/sys/bus/pci/drivers';
-/** Milliseconds in which a driver that has taken a device, or let it go, may be found to have done so. */
+/** Milliseconds until a driver must have taken a device, or let it go. */
 const settling = 3000;
 
-/** Its driver alone, which the kernel says at once; undefined when there is no such function (any more). */
+/** Only the driver's name, which the kernel tells at once. Undefined when the function does not exist (any more). */
 export function findBinding(host: Machine, address: string): Omit<Binding, 'override'> | undefined {
   const folder = onHost(host, `${devices}/${address}`);
   if (!existsOnHost(folder)) return undefined;
@@ -29,8 +29,8 @@ export function findBinding(host: Machine, address: string): Omit<Binding, 'over
 }
 
 /**
- * Undefined when there is no such function (any more). Unavailable while the kernel is busy with it: what overrides its driver is told
- * only between two drivers.
+ * Undefined when the function does not exist (any more). @throws Unavailable while the kernel is busy with it, because the kernel tells the
+ * override only when no driver is starting or letting go.
  */
 export async function readBinding(host: Machine, address: string): Promise<Binding | undefined> {
   const binding = findBinding(host, address);
@@ -48,7 +48,7 @@ function overrideOf(address: string) {
 
 const gone: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV']);
 
-/** Binds the function to that driver alone. @throws Error when the driver is not loaded or does not take it; Unavailable while it is in use. */
+/** Binds the function to that driver and no other. @throws Error when the driver is not loaded or refuses; Unavailable while it is in use. */
 export async function bindDriver(host: Machine & Stepping, address: string, driver: string): Promise<void> {
   const now = findBinding(host, address);
   if (now === undefined) throw new Error(`bind ${address} to ${driver}: there is no such PCI device`);
@@ -56,7 +56,7 @@ export async function bindDriver(host: Machine & Stepping, address: string, driv
   if (!existsOnHost(onHost(host, `${drivers}/${driver}`))) {
     throw new Error(`bind ${address} to ${driver}: the kernel has no such driver loaded; modprobe ${driver}`);
   }
-  // First the override: between unbinding and probing another driver could take it.
+  // The override comes first. Otherwise another driver could take the function between unbinding and probing.
   await writeDeviceFile(host, overrideOf(address), driver);
   host.step('driver override set');
   await unbind(host, address);
@@ -70,10 +70,10 @@ export async function bindDriver(host: Machine & Stepping, address: string, driv
   );
 }
 
-/** Back to how it was. A function that is gone needs nothing. @throws as bindDriver. */
+/** Restores an earlier binding. A function that is gone needs nothing. @throws like bindDriver. */
 export async function restoreBinding(host: Machine & Stepping, address: string, { driver, override }: Binding): Promise<void> {
   if (findBinding(host, address) === undefined) return;
-  // With sriov_drivers_autoprobe off a driver only takes what is meant for it alone, hence the override for the time of binding.
+  // With sriov_drivers_autoprobe off, a driver takes only functions that are overridden to it. So the override is set while binding.
   if (driver === undefined) await unbind(host, address);
   else await bindDriver(host, address, driver);
   if ((await readBinding(host, address))?.override !== override) {
@@ -81,7 +81,7 @@ export async function restoreBinding(host: Machine & Stepping, address: string, 
   }
 }
 
-/** Lets the function's driver start anew, with what it is told at its start. */
+/** Restarts the function's driver, which reads its settings again at its start. */
 export async function rebind(host: Machine & Stepping, address: string): Promise<void> {
   const before = await readBinding(host, address);
   if (before?.driver === undefined) throw new Error(`bind ${address} anew: it is bound to no driver`);
@@ -106,7 +106,7 @@ async function unbind(host: Machine & Stepping, address: string): Promise<void> 
   host.step('driver unbound');
 }
 
-/** vfio lets go only when its user does, and the write would wait for that. A group can be opened once, so opening it tells. */
+/** vfio lets go only when its user does, and a write would wait for that. A group can be opened only once, so opening it shows its use. */
 async function requireUnused(host: Machine, address: string, driver: string): Promise<void> {
   const group = driver.endsWith('vfio-pci') ? findLinkName(onHost(host, `${devices}/${address}/iommu_group`)) : undefined;
   if (group === undefined) return;
@@ -119,7 +119,7 @@ async function requireUnused(host: Machine, address: string, driver: string): Pr
   });
 }
 
-/** A driver may finish in the background. */
+/** A driver may finish in the background, so this looks again and again. */
 async function until(holds: () => boolean, problem: () => string): Promise<void> {
   for (const end = performance.now() + settling; !holds(); await sleep(10)) {
     if (performance.now() > end) throw new Error(problem());

@@ -1,4 +1,5 @@
-// Why a vf that nobody allocated is not free: the host itself works with it. Judged per vf; what the whole machine says is read once per scan.
+// Why a VF that nobody allocated is not free: the host itself works with it. This file judges one VF. What concerns the whole machine is
+// read once per scan.
 import type { Machine } from '../base/machine.ts';
 import { findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
 import type { PciVf } from './pci.ts';
@@ -6,11 +7,11 @@ import type { Use } from './use.ts';
 
 /** How the machine uses its netdevs and its vfio groups. */
 export interface HostUse extends Use {
-  /** By device file, `/dev/vfio/42`: who has it open, `qemu-kvm (pid 77)`. */
+  /** By device file, such as `/dev/vfio/42`: the processes that have it open, such as `qemu-kvm (pid 77)`. */
   readonly vfioHolders: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Reasons in words; empty when the vf is free. */
+/** Reasons in words; empty when the VF is free. */
 export function inUse(host: Machine, vf: PciVf, use: HostUse): readonly string[] {
   const reasons = vf.netdevs.flatMap((netdev) => netdevReasons(host, netdev, use));
   if (vf.netdevElsewhere) reasons.push('its netdev is in another network namespace');
@@ -35,7 +36,7 @@ function netdevReasons(host: Machine, netdev: string, { addresses, routes }: Hos
   ];
 }
 
-/** The openvswitch module makes its port's master `ovs-system`, whatever the bridge is called. */
+/** The openvswitch module calls its ports' master `ovs-system`, whatever the bridge is called. */
 function memberOf(host: Machine, master: string): string {
   if (master === 'ovs-system') return 'Open vSwitch';
   const inside = listDirectory(onHost(host, `/sys/class/net/${master}`));

@@ -1,5 +1,5 @@
-// Asks the kernel's network side what sysfs does not know: eswitch modes, devlink ports, offloads, addresses and routes, vfio's users.
-// A question that it does not answer is said, and the last answer stands in for the new one.
+// Asks the kernel's network side what sysfs does not know: eswitch modes, devlink ports, offloads, addresses, routes, and who uses vfio.
+// A question that the kernel does not answer is reported, and the last answer is used in its place.
 
 import { messageOf } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
@@ -19,16 +19,16 @@ import type { EswitchMode } from './vf.ts';
 
 export interface KernelQuestions extends Disposable {
   readonly ask: AskKernel;
-  /** Processes whose open files we were not allowed to see at the last look; more than 0: a vf in use by vfio may be overlooked. */
+  /** The number of processes whose open files we could not see at the last look. If it is above 0, a VF in use by vfio may be overlooked. */
   readonly hidden: number;
 }
 
-/** Milliseconds for which an answer about vfio's users is good: finding them means a look at every descriptor of the machine. */
+/** Milliseconds for which an answer about vfio's users is used again. To find them, every descriptor of the machine must be looked at. */
 const holdersAge = 30_000;
 
 export interface QuestionOptions extends Machine {
   readonly netlink: () => UseNetlink & Disposable;
-  /** Generic netlink; a test has its own. `devlink` has one for itself: a driver may keep its questions for minutes. */
+  /** Generic netlink; a test passes its own. `devlink` has a session for itself, because a driver may hold up its questions for minutes. */
   readonly generic?: Session;
   readonly devlink?: Session;
 }
@@ -81,7 +81,7 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
       }
       return {
         eswitchModes,
-        // The list may be an old one.
+        // The list may be an old one, so netdevs that are gone are taken out.
         ports: ports.filter(({ netdev }) => unread.length === 0 || existsOnHost(onHost(host, `/sys/class/net/${netdev}`))),
         hwTcOffload,
         ...(await use(pfs, report)),
@@ -100,7 +100,7 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
   };
 }
 
-/** Undefined: not told. */
+/** Undefined: the kernel does not tell. */
 async function findOffload(ethtool: Family, netdev: string): Promise<boolean | undefined> {
   const features = await findFeatures(ethtool, netdev);
   return features?.has('hw-tc-offload');

@@ -1,5 +1,5 @@
-// Puts together what sysfs, devlink, ethtool and rtnetlink say into the machine's pfs and vfs. No maker has a row here: every one met so
-// far tells the same things in the same places.
+// Composes what sysfs, devlink, ethtool and rtnetlink say into the machine's PFs and VFs. There are no rows for makers here: every maker met
+// so far tells the same things in the same places.
 import { defined } from '../base/defined.ts';
 import type { Machine } from '../base/machine.ts';
 import { inTurns, type Steps } from '../base/turns.ts';
@@ -12,7 +12,7 @@ import { readSwitchPortsInTurns } from './switch-ports.ts';
 import type { EswitchMode, Pf, Vf } from './vf.ts';
 
 export interface Nics {
-  /** By address. */
+  /** Sorted by address. */
   readonly pfs: readonly Pf[];
   readonly vfs: readonly Vf[];
   /** What could not be read, in words. */
@@ -21,28 +21,28 @@ export interface Nics {
 
 /** What only the kernel's network side can say. */
 export interface KernelFacts extends HostUse {
-  /** By the pf's PCI address; absent: not told. */
+  /** By the PF's PCI address; absent: the kernel does not tell. */
   readonly eswitchModes: ReadonlyMap<string, EswitchMode>;
   /** devlink's ports. */
   readonly ports: readonly SwitchPort[];
-  /** By netdev; absent: not told. */
+  /** By netdev; absent: the kernel does not tell. */
   readonly hwTcOffload: ReadonlyMap<string, boolean>;
-  /** What the kernel did not answer; the last answer stands in for it where there was one. */
+  /** The questions that the kernel did not answer. The last answer is used in their place, if there was one. */
   readonly unread: readonly Unread[];
 }
 
-/** Asks the kernel about these pfs, whose uplinks are the netdevs of that name. */
+/** Asks the kernel about these PFs. `uplinks` are the netdevs of their wires. */
 export type AskKernel = (pfs: readonly PciPf[], uplinks: readonly string[]) => Promise<KernelFacts>;
 
 export interface ScanOptions {
   readonly ask: AskKernel;
-  /** Addresses of the vfs that kubelet gave to a pod: how they are used is no concern of ours. */
+  /** The addresses of the VFs that kubelet gave to a pod. Their use is not reported as use by the host. */
   readonly allocated: ReadonlySet<string>;
-  /** The last scan: a function that can't be read stays as it was there, as long as it is on the machine. */
+  /** The last scan. A function that can't be read keeps its state from there, as long as it is on the machine. */
   readonly before?: Nics | undefined;
 }
 
-/** Reads the whole machine once; what can't be read is said. @throws Error when the machine can't list its PCI devices. */
+/** Reads the whole machine once, and reports what can't be read. @throws Error when the machine can't list its PCI devices. */
 export async function scanNics(host: Machine, { ask, allocated, before }: ScanOptions): Promise<Nics> {
   const unread: Unread[] = [];
   const report: Report = (one) => void unread.push(one);
@@ -55,7 +55,7 @@ export async function scanNics(host: Machine, { ask, allocated, before }: ScanOp
   );
   unread.push(...facts.unread);
   const ports = mergePorts(seen, facts.ports);
-  const byIndex = Map.groupBy(ports, (port) => (port.name.kind === 'vf' ? port.name.vf : undefined)); // else vfs times ports are compared
+  const byIndex = Map.groupBy(ports, (port) => (port.name.kind === 'vf' ? port.name.vf : undefined)); // saves comparing every VF with every port
   const composed = pfs.map((pf) => composePf(host, pf, ports, facts, report));
   const vfs = await inTurns(vfSteps());
   return { ...keepUnread(host, { pfs: composed, vfs }, before, unread), unread: [...new Set(unread.map(({ words }) => words))] };
@@ -74,7 +74,7 @@ export async function scanNics(host: Machine, { ask, allocated, before }: ScanOp
   }
 }
 
-/** Marks the vfs that could not be read, or whose pf could not. Those that are missing for that come from the scan before. */
+/** Marks the VFs that could not be read, and those of a PF that could not be read. The missing ones come from the last scan. */
 function keepUnread(
   host: Machine,
   { pfs, vfs }: Pick<Nics, 'pfs' | 'vfs'>,
@@ -101,7 +101,7 @@ function sorted<T extends Pf | Vf>(all: readonly T[]): readonly T[] {
   return [...all].sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
-/** devlink's word on a netdev replaces the parsed name; the switch id only sysfs has. */
+/** devlink's word about a netdev replaces the parsed name. Only sysfs has the switch id. */
 export function mergePorts(seen: readonly SwitchPort[], told: readonly SwitchPort[]): readonly SwitchPort[] {
   const byNetdev = new Map(seen.map((port) => [port.netdev, port]));
   for (const port of told) byNetdev.set(port.netdev, { ...byNetdev.get(port.netdev), ...port });
@@ -126,7 +126,7 @@ function composePf(host: Machine, pf: PciPf, ports: readonly SwitchPort[], facts
   };
 }
 
-/** In switchdev mode the representors are netdevs of the pf as well: the uplink is the one that is a physical port, or none of the switch. */
+/** In switchdev mode the representors are netdevs of the PF, too. The uplink is the netdev that is a physical port, or no port of the switch. */
 export function findUplink(pf: Pick<PciPf, 'address' | 'netdevs'>, ports: readonly SwitchPort[]): string | undefined {
   const own = ports.filter((port) => port.parent === pf.address);
   const physical = own
@@ -134,7 +134,7 @@ export function findUplink(pf: Pick<PciPf, 'address' | 'netdevs'>, ports: readon
       port.name.kind === 'physical' ? [{ netdev: port.netdev, port: port.name.port, split: port.name.split ?? 0 }] : [],
     )
     .sort((a, b) => a.port - b.port || a.split - b.split);
-  // An nfp card shows its physical ports and, besides them, `pf0` and `n0`: none of those is the wire.
+  // An nfp card has the netdevs `pf0` and `n0` besides its physical ports. Neither of the two is the wire.
   return physical[0]?.netdev ?? pf.netdevs.find((netdev) => own.every((port) => port.netdev !== netdev)) ?? onlyOne(pf.netdevs);
 }
 
@@ -142,7 +142,7 @@ function onlyOne(netdevs: readonly string[]): string | undefined {
   return netdevs.length === 1 ? netdevs[0] : undefined;
 }
 
-/** Where devlink has no word on it (or none for us): vf representors prove switchdev, and without a switch there is only legacy. */
+/** Used when devlink does not tell the mode, or not to us. Representors of VFs prove switchdev. Without a switch the mode can only be legacy. */
 function guessMode(pf: PciPf, ports: readonly SwitchPort[], switchId: string | undefined): EswitchMode | undefined {
   const shown = ports.some(
     (port) => isLocalVf(port) && (port.parent === pf.address || (switchId !== undefined && port.switchId === switchId)),

@@ -1,5 +1,5 @@
-// Reads the SR-IOV functions of the machine from /sys/bus/pci/devices and /sys/kernel/iommu_groups: what they are and what they are
-// bound to. Not what the kernel's network side says of them (host/nic/nics.ts puts both together).
+// Reads the SR-IOV functions of the machine from /sys/bus/pci/devices and /sys/kernel/iommu_groups: what they are and which driver they have.
+// What the kernel's network side says about them is added by host/nic/nics.ts.
 
 import type { Machine } from '../base/machine.ts';
 import { isPciAddress, type PciAddress } from '../base/pci-address.ts';
@@ -15,9 +15,9 @@ export interface PciFunction {
   readonly device: string;
   /** Absent: bound to no driver. */
   readonly driver?: string;
-  /** Absent: the machine says -1 or nothing. */
+  /** Absent: the machine says -1 or does not say it. */
   readonly numaNode?: number;
-  /** Netdevs of the function in our network namespace. In switchdev mode a pf's representors are among them. */
+  /** Netdevs of the function in our network namespace. In switchdev mode a PF's representors are among them. */
   readonly netdevs: readonly string[];
   /** It has a netdev, but in a network namespace other than ours. */
   readonly netdevElsewhere: boolean;
@@ -26,24 +26,24 @@ export interface PciFunction {
 export interface PciVf extends PciFunction {
   readonly index: number;
   readonly iommuGroup?: IommuGroup;
-  /** `vfio3` of /dev/vfio/devices/vfio3. */
+  /** For example `vfio3`, of /dev/vfio/devices/vfio3. */
   readonly vfioDevice?: string;
 }
 
 export interface PciPf extends PciFunction {
   readonly numVfs: number;
   readonly totalVfs: number;
-  /** By index. */
+  /** Sorted by index. */
   readonly vfs: readonly PciVf[];
 }
 
-/** A folder for each PCI function. */
+/** It has a folder for each PCI function. */
 export const devices = '/sys/bus/pci/devices';
 const groups = '/sys/kernel/iommu_groups';
 
 /**
- * All network pfs that can have vfs, with those they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci.
- * A function that can't be read is reported and missing. @throws Error when the machine can't list its devices.
+ * All network PFs that can have VFs, with the VFs that they have now, sorted by address. Source: Documentation/ABI/testing/sysfs-bus-pci.
+ * A function that can't be read is reported and left out. @throws Error when the machine can't list its devices.
  */
 export function readPfs(host: Machine, report: Report): Promise<readonly PciPf[]> {
   return inTurns(pfSteps(host, report));
@@ -79,8 +79,8 @@ function* pfSteps(host: Machine, report: Report): Steps<readonly PciPf[]> {
 }
 
 /**
- * One vf and its pf, without reading the rest of the machine; undefined when there is no vf at that address.
- * @throws Error naming what can't be read of the vf; what can't be read of others does not matter.
+ * Finds one VF and its PF without reading the rest of the machine. Undefined when there is no VF at that address.
+ * @throws Error naming what can't be read of the VF. What can't be read of other functions does not matter.
  */
 export function findVf(host: Machine, address: string): { readonly vf: PciVf; readonly pf: PciFunction } | undefined {
   const folder = onHost(host, devices);
@@ -103,7 +103,7 @@ interface VfLink {
   readonly address: string;
 }
 
-/** Undefined: it is no network pf. */
+/** Undefined: the function is no network PF. */
 function findVfLinks(path: string): readonly VfLink[] | undefined {
   const isPf = existsOnHost(`${path}/sriov_totalvfs`) && (readText(`${path}/class`) ?? '').startsWith('0x02');
   return isPf ? readVfLinks(path) : undefined;
@@ -120,8 +120,8 @@ function readVfLinks(path: string): readonly VfLink[] {
 }
 
 /**
- * Undefined when the function goes away while it is read. Its VFs are counted and not read from `sriov_numvfs`: the kernel tells that only when
- * all of them are made or removed, which takes as long as a user keeps one of them.
+ * Undefined when the function goes away while it is read. Its VFs are counted here, because reading `sriov_numvfs` waits while VFs are being
+ * created or removed, and a removal lasts as long as a user keeps one of them.
  */
 function readPf(path: string, address: string, numVfs: number, report: Report): Omit<PciPf, 'vfs'> | undefined {
   const common = readFunction(path, address);
@@ -146,7 +146,7 @@ function readFunction(path: string, address: string): PciFunction | undefined {
   if (vendor === undefined || device === undefined || !isPciAddress(address)) return undefined;
   const driver = /^DRIVER=(.+)$/m.exec(uevent ?? '')?.[1];
   const numaNode = readInteger(`${path}/numa_node`) ?? -1;
-  // Its folder `net` is there as long as it has a netdev anywhere; sysfs lists only those of our own namespace in it.
+  // The function's folder `net` exists as long as it has a netdev anywhere. sysfs lists only the netdevs of our own namespace in it.
   const netdevs = driver === undefined || isVfio(driver) ? undefined : findDirectory(`${path}/net`);
   return {
     address,
@@ -164,7 +164,7 @@ function isVfio(driver: string | undefined): boolean {
   return driver?.endsWith('vfio-pci') ?? false;
 }
 
-/** Groups by the PCI address of their members. Each device's own link is read: cheaper than a listing per group. */
+/** Groups by the PCI address of their members. It reads each device's own link, which is cheaper than listing each group. */
 function* iommuSteps(host: Machine, addresses: readonly string[], report: Report): Steps<ReadonlyMap<string, IommuGroup>> {
   const folder = onHost(host, devices);
   const named = onHost(host, groups);
@@ -177,10 +177,10 @@ function* iommuSteps(host: Machine, addresses: readonly string[], report: Report
   const byAddress = new Map<string, IommuGroup>();
   for (const [id, all] of members) {
     yield;
-    // A bridge may share the group: vfio takes its ports for harmless (vfio_dev_driver_allowed), and nobody can be given one.
+    // A bridge may be in the group. vfio takes bridges for harmless (vfio_dev_driver_allowed), and no pod can get one.
     const isBridge = (address: string) => (readText(`${folder}/${address}/class`) ?? '').startsWith('0x06');
     const ends = all.length > 1 ? all.filter((address) => readOr(report, { address }, () => isBridge(address)) !== true) : all;
-    // Only vfio names a group, and only this one. Looking first is cheaper than a read that fails, and most have no name.
+    // vfio is the only one that names groups, and it has only this name. Most groups have none, and looking is cheaper than a read that fails.
     const name = `${named}/${id}/name`;
     for (const address of all) {
       const noiommu = readOr(report, { address }, () => existsOnHost(name) && readText(name) === 'vfio-noiommu');

@@ -1,5 +1,5 @@
-// Vfs that were put aside, as marker files named by PCI address: the CNI side writes one when a vf can't be put back as it was, the device
-// plugin reads them and does not offer the vf. Whatever else is in the directory is left alone.
+// VFs that were put aside, as marker files named by PCI address. The CNI side writes a marker when it can't put a VF back as it was. The
+// device plugin reads the markers and does not offer those VFs. Other files in the directory are left alone.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import { isPciAddress } from '../base/pci-address.ts';
 import type { Report } from '../base/unread.ts';
 import { listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 
-/** As the machine sees it. A file's text is the reason, for people. */
+/** The path as the machine sees it. The text of a marker is the reason, for people. */
 export const quarantineDir = '/var/lib/smartnic/quarantine';
 
-/** By PCI address: why. A marker that can't be read is one all the same, and reported. @throws Error when the directory can't be listed. */
+/** The reasons by PCI address. A marker that can't be read counts all the same, and is reported. @throws Error when the directory can't be listed. */
 export function readQuarantine(host: Machine, report: Report = () => {}): ReadonlyMap<string, string> {
   const names = listDirectory(onHost(host, quarantineDir));
   const addresses = names.filter(isPciAddress);
@@ -24,7 +24,7 @@ export function readQuarantine(host: Machine, report: Report = () => {}): Readon
   );
 }
 
-/** Why one vf was put aside; undefined: it was not. */
+/** Why the VF was put aside; undefined: it was not. */
 export function findQuarantine(host: Machine, address: string, report: Report = () => {}): string | undefined {
   const path = markerOf(host, address);
   try {
@@ -37,13 +37,13 @@ export function findQuarantine(host: Machine, address: string, report: Report = 
   }
 }
 
-/** Durable enough: after a power loss the vf is as new. */
+/** The write is durable enough, because after a power loss the VF is as new. */
 export function quarantine(host: Machine, address: string, reason: string): void {
   mkdirSync(onHost(host, quarantineDir), { recursive: true, mode: 0o755 });
   writeFileSync(markerOf(host, address), `${ours}${reason.replaceAll('\n', ' ')}\n`);
 }
 
-/** Takes away a marker of ours; one that a person made stays. */
+/** Removes our own marker. A marker that a person made stays. */
 export function endQuarantine(host: Machine, address: string): void {
   if (findQuarantine(host, address)?.startsWith(ours)) rmSync(markerOf(host, address), { force: true });
 }

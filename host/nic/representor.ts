@@ -1,5 +1,5 @@
-// Which netdev stands for a vf on its pf's switch. Pure: told by devlink's port attributes or by phys_port_name, never by the netdev's
-// name (udev and the probe order decide that). host/nic/switch-ports.ts reads what is judged here.
+// Which netdev is a VF's port on its PF's switch. Pure. It judges by devlink's port attributes or by phys_port_name, and never by the
+// netdev's name, which depends on udev and the probe order. host/nic/switch-ports.ts reads what is judged here.
 
 /**
  * What a port of a NIC's switch says it is. `controller` 0 (or absent) is this machine; others are the hosts that a DPU serves.
@@ -18,19 +18,19 @@ export interface SwitchPort {
   readonly netdev: string;
   /** `phys_switch_id`, hex. Absent where only devlink knows the port. */
   readonly switchId?: string;
-  /** PCI address of the device the netdev belongs to: the pf's for a representor; absent for drivers that give none. */
+  /** PCI address of the device to which the netdev belongs: the PF's for a representor. Absent for drivers that don't tell it. */
   readonly parent?: string;
   readonly name: PortName;
-  /** True when devlink said it (its flavour and numbers), which outranks any phys_port_name. */
+  /** True when devlink told the name (by flavour and numbers). It counts more than any phys_port_name. */
   readonly devlink: boolean;
 }
 
-/** What is known of the vf that is looked for. */
+/** What is known about the VF. */
 export interface RepresentorOf {
-  /** PCI address of the pf. */
+  /** PCI address of the PF. */
   readonly pf: string;
   readonly switchId?: string;
-  /** N of the pf's virtfnN. */
+  /** N of the PF's virtfnN. */
   readonly index: number;
 }
 
@@ -43,7 +43,7 @@ export function parsePortName(text: string): PortName {
   return { kind: 'other', text };
 }
 
-/** The representor of a vf among all switch ports of the machine; undefined when there is none or more than one fits equally. */
+/** The representor of a VF among all switch ports of the machine. Undefined when no port fits, or when more than one fits equally. */
 export function findRepresentor(vf: RepresentorOf, ports: readonly SwitchPort[]): string | undefined {
   const fits = ports.filter((port) => isVfPort(port, vf.index) && sameSwitch(port, vf));
   const told = fits.filter((port) => port.devlink);
@@ -52,7 +52,7 @@ export function findRepresentor(vf: RepresentorOf, ports: readonly SwitchPort[])
   return only(own, vf) ?? only(own.length > 0 ? [] : candidates.filter((port) => pfNumber(port) !== undefined), vf);
 }
 
-/** Whether the port is a representor of a vf of this machine (any vf). */
+/** Whether the port is a representor of a VF of this machine (any VF). */
 export function isLocalVf(port: SwitchPort): boolean {
   return port.name.kind === 'vf' && (port.name.controller ?? 0) === 0;
 }
@@ -66,11 +66,11 @@ function sameSwitch(port: SwitchPort, { switchId, pf }: RepresentorOf): boolean 
   return port.switchId === switchId;
 }
 
-/** One candidate is the answer unless its pf number speaks against it; of several, the one that carries the pf's PCI function. */
+/** A single candidate is the answer unless its PF number contradicts. Among several, it is the one whose PF number is the PF's PCI function. */
 function only(candidates: readonly SwitchPort[], vf: RepresentorOf): string | undefined {
   const pfFunction = Number.parseInt(vf.pf.slice(-1), 16);
   const first = candidates[0];
-  // A card whose pfs are numbered otherwise than their PCI functions still has the right parent: then the single candidate is right.
+  // On some cards the PFs' numbers differ from their PCI functions. There, too, the parent is right, so a single candidate with it is taken.
   if (candidates.length === 1 && first?.parent === vf.pf) return first.netdev;
   const numbered = candidates.filter((port) => pfNumber(port) === pfFunction);
   return numbered.length === 1 ? numbered[0]?.netdev : undefined;

@@ -1,4 +1,4 @@
-// Reads every netdev that is a port of some NIC's switch from /sys/class/net. What they mean is host/nic/representor.ts' business.
+// Reads every netdev that is a port of some NIC's switch from /sys/class/net. host/nic/representor.ts says what they mean.
 
 import type { Machine } from '../base/machine.ts';
 import { atOnce, inTurns, type Steps } from '../base/turns.ts';
@@ -7,14 +7,14 @@ import { findLinkName, listDirectory, onHost, readText } from '../kernel/sysfs.t
 import { parsePortName, type SwitchPort } from './representor.ts';
 
 /**
- * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst). One that can't be read is reported and missing.
- * @param vfs - the vfs' own netdevs, which are left out unread: they are no switch ports and there are many of them.
+ * Netdevs with a `phys_switch_id` (source: Documentation/networking/switchdev.rst). A netdev that can't be read is reported and left out.
+ * @param vfs - the VFs' own netdevs. They are not read, because they are no switch ports and there are many of them.
  */
 export function readSwitchPorts(host: Machine, vfs: ReadonlySet<string>, report: Report): readonly SwitchPort[] {
   return atOnce(portSteps(host, vfs, report));
 }
 
-/** As readSwitchPorts, but lets others run in between. */
+/** Does the same as readSwitchPorts, but lets other work run in between. */
 export function readSwitchPortsInTurns(host: Machine, vfs: ReadonlySet<string>, report: Report): Promise<readonly SwitchPort[]> {
   return inTurns(portSteps(host, vfs, report));
 }
@@ -31,7 +31,7 @@ function* portSteps(host: Machine, vfs: ReadonlySet<string>, report: Report): St
 }
 
 function readPort(folder: string, netdev: string): SwitchPort | undefined {
-  const switchId = readText(`${folder}/phys_switch_id`); // e.g. `00154d1234ab`; EOPNOTSUPP on a netdev of no switch
+  const switchId = readText(`${folder}/phys_switch_id`); // e.g. `00154d1234ab`; a netdev that is on no switch gives EOPNOTSUPP
   if (switchId === undefined || switchId === '') return undefined;
   const parent = findLinkName(`${folder}/device`);
   const name = parsePortName(readText(`${folder}/phys_port_name`) ?? '');

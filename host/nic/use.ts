@@ -1,5 +1,5 @@
-// How the host uses the netdevs of its vfs: which addresses they have, and routes. What the kernel puts on every IPv6 link by itself is
-// not use. What follows from it is in-use.ts' business.
+// How the host uses the netdevs of its VFs: their addresses and routes. The addresses that the kernel gives to every IPv6 link by itself
+// don't count as use. in-use.ts draws the conclusions.
 import { messageOf } from '../base/errors.ts';
 import type { Unread } from '../base/unread.ts';
 import type { Link, Netlink, Route } from '../netlink/netlink.ts';
@@ -9,16 +9,16 @@ import type { PciPf, PciVf } from './pci.ts';
 export interface Use {
   /** By netdev: `10.0.0.5/24`. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. Of one that has an address they are not asked: it is in use as it is. */
+  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. A netdev with an address is not asked for routes, because the address already proves its use. */
   readonly routes: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What is asked of rtnetlink. */
+/** The questions to rtnetlink. */
 export type UseNetlink = Pick<Netlink, 'links' | 'addresses' | 'routes'>;
 
 type AskUse = (pfs: readonly PciPf[], report: (unread: Unread) => void) => Promise<Use>;
 
-/** Asks again and again. A netdev that can't be asked for stays as it was; one that never could makes its vf unread. */
+/** Asks repeatedly. A netdev that can't be asked about keeps its last answer. If it never had one, its VF counts as unread. */
 export function askUse(netlink: UseNetlink): AskUse {
   const routesOf = makeRouteQuestion(netlink);
   let last: Use & { readonly netdevs: ReadonlySet<string> } = {
@@ -70,12 +70,12 @@ interface Known {
   readonly until: number;
 }
 
-/** Milliseconds: an answer is good for a hundred times the time that it took, but no longer than this. */
+/** Milliseconds. An answer is used for a hundred times as long as it took, but no longer than this. */
 const longest = 300_000;
 
 /**
- * Of each netdev by itself: the kernel goes through all its routes for that, but tells only those that matter. A router may have hundreds
- * of thousands of them, which takes 20 ms.
+ * Asks about each netdev by itself. For each question the kernel walks through all its routes, but it sends only those that matter. A router
+ * may have hundreds of thousands of routes; then a question takes 20 ms.
  */
 function makeRouteQuestion(netlink: UseNetlink) {
   let known: ReadonlyMap<string, Known> = new Map();

@@ -1,5 +1,5 @@
-// A vf's own netdev on its way into a pod and back. It goes through a namespace of its own, where it can't collide with anybody's name,
-// udev does not see it, and the pod sees it only when it is complete.
+// Moves a VF's own netdev into a pod and back. On its way it passes through a namespace made for this, where no name can collide and udev
+// does not see it. So the pod sees the netdev only when it is complete.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -21,16 +21,16 @@ export interface NetdevState {
 }
 
 export interface Move {
-  /** PCI address of the vf. */
+  /** PCI address of the VF. */
   readonly address: string;
   readonly to: Netns;
   readonly as: Omit<NetdevState, 'up'>;
 }
 
-/** Milliseconds for the kernel to give back the hardware of a namespace that ended, and for a driver to make its netdev. */
+/** Milliseconds in which the kernel must give back the hardware of a namespace that ended, or a driver must create its netdev. */
 const patience = 5000;
 
-/** The vf's netdev in our own namespace. */
+/** The VF's netdev in our own namespace. */
 export async function findNetdev(host: Moving, address: string): Promise<Link | undefined> {
   const name = findVf(host, address)?.vf.netdevs[0];
   if (name === undefined) return undefined;
@@ -38,7 +38,7 @@ export async function findNetdev(host: Moving, address: string): Promise<Link | 
   return await here.link(name);
 }
 
-/** Leaves it down, complete, in the other namespace. @throws when the name is taken there, or it can't have that MAC or MTU. */
+/** Moves the netdev, complete but down, to the other namespace. @throws when the name is taken there, or when it refuses the MAC or MTU. */
 export async function moveNetdev(host: Moving, { address, to, as }: Move): Promise<void> {
   using there = host.netlink(to);
   if ((await there.link(as.name)) !== undefined) {
@@ -64,7 +64,7 @@ export async function moveNetdev(host: Moving, { address, to, as }: Move): Promi
   }
 }
 
-/** The vf's netdev in a pod's namespace, whatever the pod calls it now. */
+/** The VF's netdev in a pod's namespace, even if the pod has renamed it. */
 export async function findNetdevIn(inside: Netlink, address: string, name: string): Promise<Link | undefined> {
   const links = await inside.links();
   const told = links.find(({ parent }) => parent === address);
@@ -73,8 +73,8 @@ export async function findNetdevIn(inside: Netlink, address: string, name: strin
 }
 
 /**
- * Has the netdev in our own namespace again, with its old name, MAC and MTU, wherever it is now. A vf that is gone has none.
- * @param netns - path of the namespace that it was moved to; may be gone. @throws when it does not come back, naming why.
+ * Brings the netdev back to our own namespace from wherever it is, with its old name, MAC and MTU. A VF that is gone needs nothing.
+ * @param netns - path of the namespace to which it was moved; may be gone. @throws when it does not come back, naming why.
  */
 export async function bringHome(
   host: Moving,
@@ -86,12 +86,12 @@ export async function bringHome(
   for (const end = performance.now() + patience; (await findNetdev(host, address)) === undefined; await sleep(20)) {
     if (findVf(host, address) === undefined) return;
     if (performance.now() < end) continue;
-    // It is in a namespace that we can't see any more. Its driver's new start makes a new one in the machine's.
+    // The netdev is in a namespace that we can't see any more. When its driver restarts, it creates a new one in the machine's namespace.
     await rebind(host, address);
     host.log.warn({ address }, 'the netdev of the VF was nowhere to be found: its driver made a new one');
   }
   host.step('netdev back');
-  // A MAC that its driver once chose by chance can't always be given back: then it has another such one, which is as good.
+  // A MAC that the driver once chose at random can't always be given back. Then it has chosen another random one, which serves as well.
   await takeMac(host, address, before.mac).catch((error: unknown) =>
     host.log.warn({ address, error: messageOf(error) }, 'the old MAC'),
   );
@@ -105,8 +105,8 @@ export async function bringHome(
 }
 
 /**
- * When the drivers of two vfs start anew at the same time, the kernel may give each the other's name: then both wait under a name that
- * nobody else has, until theirs is free.
+ * When the drivers of two VFs restart at the same time, the kernel may give each of them the other's name. So a netdev waits under a name
+ * that no other netdev has, until its own name is free.
  */
 async function giveName(here: Netlink, index: number, { address, name }: { address: string; name: string }): Promise<void> {
   for (const end = performance.now() + patience; ; await sleep(20)) {
@@ -119,7 +119,7 @@ async function giveName(here: Netlink, index: number, { address, name }: { addre
   }
 }
 
-/** @example ownName('0000:42:10.0') gives 'sn0000421000': a netdev's name has at most 15 bytes. */
+/** A netdev's name has at most 15 bytes. @example ownName('0000:42:10.0') gives 'sn0000421000'. */
 function ownName(address: string): string {
   return `sn${address.replace(/[:.]/g, '')}`;
 }
@@ -133,13 +133,13 @@ async function fetch(
   using inside = host.netlink(pod);
   using own = ownNetns();
   const netdev = await findNetdevIn(inside, address, ifname);
-  // Not under the pod's name for it, nor under the old one, which another netdev may have just now.
+  // It gets a name of its own, because another netdev may have the pod's name or the old name now.
   if (netdev !== undefined) await inside.setLink(netdev.index, { up: false, netns: own, name: ownName(address) });
 }
 
 /**
- * By the netdev itself where its driver lets it; else the driver starts anew and takes the MAC that the pf gave: igbvf learns of that one
- * only at its start, and igb refuses any other.
+ * The netdev takes the MAC itself if its driver allows it. Otherwise the driver restarts and takes the MAC that the PF gave: igbvf reads that
+ * MAC only at its start, and igb refuses any other.
  */
 async function takeMac(host: Moving, address: string, mac: string): Promise<void> {
   const netdev = await requireNetdev(host, address);
@@ -155,7 +155,7 @@ async function takeMac(host: Moving, address: string, mac: string): Promise<void
   }
 }
 
-/** False when the driver refuses. Some take it late. */
+/** False when the driver refuses. Some drivers take the MAC late. */
 async function setMac(netlink: Netlink, index: number, mac: string): Promise<boolean> {
   try {
     await netlink.setLink(index, { up: false, mac });
@@ -177,7 +177,7 @@ async function requireNetdev(host: Moving, address: string): Promise<Link> {
   );
 }
 
-/** By no name: udev may have given it another one a moment ago. */
+/** This does not search by name, because udev may have renamed the netdev a moment ago. */
 async function onlyHardware(between: Netlink): Promise<Link> {
   const link = (await between.links()).find(({ kind, name }) => kind === undefined && name !== 'lo');
   if (link === undefined) throw new Error('it is not where it was moved to');
@@ -192,6 +192,6 @@ function openIfThere(path: string): Netns | undefined {
   try {
     return path === '' ? undefined : openNetns(path);
   } catch {
-    return undefined; // gone, with everything in it given back by the kernel
+    return undefined; // the namespace is gone, and the kernel has given back everything in it
   }
 }

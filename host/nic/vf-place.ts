@@ -1,5 +1,5 @@
-// Where one vf sits: its pf, the pf's uplink, and the netdev that stands for it on the pf's switch. Read when a pod is plugged; the whole
-// machine is host/nic/nics.ts' business.
+// Where one VF is: its PF, the PF's uplink, and the VF's representor on the PF's switch. This is read when a pod is plugged.
+// host/nic/nics.ts reads the whole machine.
 import { defined } from '../base/defined.ts';
 import type { Machine } from '../base/machine.ts';
 import { findFamily } from '../netlink/wire/generic.ts';
@@ -14,16 +14,16 @@ import type { EswitchMode } from './vf.ts';
 
 export interface VfPlace {
   readonly vf: PciVf;
-  /** PCI address of its pf. */
+  /** PCI address of its PF. */
   readonly pf: string;
-  /** The pf's own netdev; absent when it has none here. */
+  /** The PF's own netdev; absent when it has none here. */
   readonly uplink?: string;
-  /** Absent: not told, as by NICs that have no switch to speak of. */
+  /** Absent: the kernel does not tell, as for NICs without a real switch. */
   readonly eswitchMode?: EswitchMode;
   readonly representor?: string;
 }
 
-/** Undefined when there is no vf at that address. @throws NetlinkError, and Error naming what can't be read of it */
+/** Undefined when there is no VF at that address. @throws NetlinkError; Error naming what can't be read about the VF. */
 export async function locateVf(host: Machine, address: string): Promise<VfPlace | undefined> {
   const found = findVf(host, address);
   if (found === undefined) return undefined;
@@ -35,7 +35,7 @@ export async function locateVf(host: Machine, address: string): Promise<VfPlace 
   const own = ports.filter(({ parent }) => parent === pf.address);
   const switchId = (own.find(({ netdev }) => netdev === uplink) ?? own[0])?.switchId;
   const representor = findRepresentor({ pf: pf.address, index: vf.index, ...defined({ switchId }) }, ports);
-  // It may be the one netdev that can't be read.
+  // The netdev that can't be read may be the representor.
   if (representor === undefined && unread.length > 0)
     throw new Error(`look for the representor of VF ${address}: ${unread.join('; ')}`);
   return { vf, pf: pf.address, ...defined({ uplink, eswitchMode, representor }) };
@@ -51,7 +51,7 @@ async function askDevlink(pf: string, seen: readonly SwitchPort[]): Promise<Swit
   const devlink = await findFamily(session, 'devlink');
   if (devlink === undefined) return { ports: seen };
   const eswitchMode = await findEswitchMode(devlink, pf);
-  // Listing all ports of a big NIC takes its time, and only one with a switch has any that matter.
+  // Listing all ports of a big NIC takes long, and only a NIC in switchdev mode has ports that matter.
   const told = eswitchMode === 'switchdev' ? await listPortsOf(devlink, pf) : [];
   return { ports: mergePorts(seen, told), ...defined({ eswitchMode }) };
 }

@@ -1,4 +1,4 @@
-// Sets a vf's attributes through its pf, and puts them back. What nobody asked for is not touched: many NICs have only some of them.
+// Sets a VF's attributes through its PF, and restores them. Attributes that nobody asked for stay untouched, because many NICs have only some.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defined } from '../base/defined.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
@@ -13,18 +13,18 @@ export type { VfChange, VfSettings };
 type Key = keyof VfChange;
 type Kernel = Machine & Netlinks;
 
-/** Trust first, because drivers allow more to a trusted vf; the MAC before what may depend on it. */
+/** Trust comes first, because drivers allow more to a trusted VF. The MAC comes before the attributes that may depend on it. */
 const order = ['trust', 'spoofchk', 'mac', 'vlan', 'rate', 'linkState'] as const satisfies readonly Key[];
 
 /** Some drivers take a MAC late: 20 looks, 100 ms apart. */
 const [looks, pause] = [20, 100];
 
-/** What the pf's driver says of the vf; undefined when it says nothing, or the vf or its pf's netdev is not there. @throws NetlinkError */
+/** What the PF's driver says about the VF. Undefined when it says nothing, or when the VF or its PF's netdev is missing. @throws NetlinkError */
 export async function findVfSettings(host: Kernel, address: string): Promise<VfSettings | undefined> {
   return await withPf(host, address, undefined, (pf) => pf.read());
 }
 
-/** @throws Error naming the attribute, the pf and what its driver said. */
+/** @throws Error naming the attribute, the PF and what its driver said. */
 export async function changeVf(host: Kernel & Stepping, address: string, change: VfChange): Promise<void> {
   const keys = order.filter((key) => change[key] !== undefined);
   if (keys.length === 0) return;
@@ -36,7 +36,7 @@ export async function changeVf(host: Kernel & Stepping, address: string, change:
   });
 }
 
-/** Puts those attributes back that differ from how they were. A vf that is gone has none. @throws as changeVf. */
+/** Restores the attributes that differ from how they were. A VF that is gone needs nothing. @throws like changeVf. */
 export async function restoreVf(host: Kernel & Stepping, address: string, before: VfChange): Promise<void> {
   await withPf(host, address, undefined, async (pf) => {
     const now = await pf.read();
@@ -49,7 +49,7 @@ export async function restoreVf(host: Kernel & Stepping, address: string, before
   });
 }
 
-/** Of all that a pf says of a vf, what a change would overwrite. */
+/** The part of `now`, as the PF tells it, that `change` would overwrite. */
 export function overwritten(now: VfSettings, change: VfChange): VfChange {
   const keys = order.filter((key) => change[key] !== undefined);
   return defined(Object.fromEntries(keys.map((key) => [key, now[key]])) as { [K in Key]: VfSettings[K] | undefined });

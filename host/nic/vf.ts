@@ -1,4 +1,4 @@
-// What a physical function (pf) and a virtual function (vf) of a NIC are, as read from the machine. Records only; host/nic/pci.ts reads them.
+// The records of a NIC's physical functions (PF) and virtual functions (VF). host/nic/pci.ts reads them from the machine.
 import type { PciAddress } from '../base/pci-address.ts';
 
 export type EswitchMode = 'legacy' | 'switchdev';
@@ -6,15 +6,15 @@ export type EswitchMode = 'legacy' | 'switchdev';
 export interface IommuGroup {
   /** Number below /sys/kernel/iommu_groups, e.g. `42`. */
   readonly id: number;
-  /** The group's name is `vfio-noiommu`: its device node is /dev/vfio/noiommu-<id>. */
+  /** True when the group is named `vfio-noiommu`. Then its device node is /dev/vfio/noiommu-<id>. */
   readonly noiommu: boolean;
-  /** PCI addresses of all devices in it, the vf's own included. More than one: it can't be given away alone. */
+  /** PCI addresses of all devices in the group, the VF's own included. If there are others, the VF can't be given away alone. */
   readonly members: readonly string[];
 }
 
 export interface Pf {
   readonly address: PciAddress;
-  /** Its uplink netdev; absent when it has none (bound to vfio-pci, in another namespace). */
+  /** Its uplink netdev; absent when it has none (it is bound to vfio-pci, or the netdev is in another namespace). */
   readonly netdev?: string;
   /** Four hex digits, lower-case, without 0x. */
   readonly vendor: string;
@@ -34,24 +34,24 @@ export interface Vf {
   /** The device id that kubelet sees. */
   readonly address: PciAddress;
   readonly pf: Pf;
-  /** N of the pf's virtfnN. */
+  /** N of the PF's virtfnN. */
   readonly index: number;
   readonly vendor: string;
   readonly device: string;
-  /** Absent: bound to no driver. */
+  /** Absent: no driver. */
   readonly driver?: string;
-  /** Absent: no IOMMU. */
+  /** Absent: the machine has no IOMMU. */
   readonly iommuGroup?: IommuGroup;
-  /** The vf's character device `/dev/vfio/devices/vfioN` where the kernel has one, e.g. `vfio3`. */
+  /** The name of the VF's character device below /dev/vfio/devices, e.g. `vfio3`. Absent where the kernel has none. */
   readonly vfioDevice?: string;
-  /** Absent: the machine says -1 or nothing. */
+  /** Absent: the machine says -1 or does not say it. */
   readonly numaNode?: number;
   readonly netdev?: string;
   readonly linkType?: string;
-  /** The netdev that stands for this vf on the pf's switch. */
+  /** The VF's netdev on the PF's switch. */
   readonly representor?: string;
-  /** Why the host itself uses it, in words; empty: it can be offered. */
+  /** Why the host itself uses the VF, in words. If empty, the VF can be offered. */
   readonly inUse: readonly string[];
-  /** What of it could not be read at the last look, in words; the rest is as it was before. */
+  /** What could not be read at the last look, in words. The rest is then from the look before. */
   readonly unread?: string;
 }
