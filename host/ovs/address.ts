@@ -1,4 +1,4 @@
-// An OVSDB server's address as a key of a configuration, checked when it is read.
+// The configuration key for an OVSDB server's address. It is checked when the configuration is read.
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { parseOvsdbAddress } from './ovsdb/address.ts';

@@ -1,4 +1,4 @@
-// Bridges and ports of Open vSwitch as verbs. Only rows that are asked for are written: no flows, no controllers.
+// Creates, finds and removes bridges and ports of Open vSwitch. It writes only the rows that are asked for, and no flows and no controllers.
 import { messageOf, Unavailable } from '../base/errors.ts';
 import { TransactionError } from './ovsdb/operations.ts';
 import type { Row } from './ovsdb/schema.ts';
@@ -25,11 +25,11 @@ export interface Bridge {
 export interface BridgePort {
   readonly bridge: string;
   readonly name: string;
-  /** Of the interface. */
+  /** The interface's external_ids. */
   readonly externalIds: Readonly<Record<string, string>>;
-  /** Absent: not looked at by ovs-vswitchd yet; -1: it could not. */
+  /** Absent: ovs-vswitchd has not looked at the port yet. -1: it could not take the port. */
   readonly ofport?: number;
-  /** ovs-vswitchd's words. */
+  /** The error in ovs-vswitchd's words. */
   readonly error?: string;
   readonly vlan?: number;
   readonly trunk: readonly number[];
@@ -42,7 +42,7 @@ export interface CreateBridgeOptions {
   readonly timeoutMs?: number;
 }
 
-/** Milliseconds for ovs-vswitchd to take a port; it needs some 150 for one among 1000. */
+/** Milliseconds in which ovs-vswitchd must take a port. Among 1000 ports it needs about 120 (docs/performance.md). */
 const patience = 10_000;
 
 export async function findBridge(db: Ovsdb, name: string): Promise<Bridge | undefined> {
@@ -53,8 +53,8 @@ export async function findBridge(db: Ovsdb, name: string): Promise<Bridge | unde
 }
 
 /**
- * Makes a bridge and waits for its local port, or removes it again. One that somebody else makes at the same time is as good. Throws
- * when a port has that name already, Unavailable as addPort does.
+ * Creates a bridge and waits for its local port. When that port does not come, the bridge is removed again. A bridge that somebody else
+ * creates at the same time serves as well. Throws when a port has that name already, and Unavailable like addPort.
  */
 export async function createBridge(db: Ovsdb, name: string, options: CreateBridgeOptions = {}): Promise<void> {
   const { datapathType = '', timeoutMs = patience } = options;
@@ -74,9 +74,9 @@ export async function createBridge(db: Ovsdb, name: string, options: CreateBridg
 }
 
 /**
- * Adds a port and waits until ovs-vswitchd has taken it; when it has not, the port is removed again. Throws with ovs-vswitchd's own
- * words (no such device), when there is no such bridge or the name is taken, and Unavailable when ovsdb-server or ovs-vswitchd does
- * not answer within `timeoutMs` (default 10 000).
+ * Adds a port and waits until ovs-vswitchd has taken it. When it has not, the port is removed again. Throws ovs-vswitchd's own words (no such
+ * device). Also throws when the bridge is missing or the name is taken, and Unavailable when ovsdb-server or ovs-vswitchd does not answer
+ * within `timeoutMs` (default 10 000).
  */
 export async function addPort(db: Ovsdb, port: NewPort & { readonly timeoutMs?: number }): Promise<{ readonly ofport: number }> {
   const what = `port ${port.name} of bridge ${port.bridge}`;
@@ -104,7 +104,7 @@ export async function findPorts(db: Ovsdb, match: Readonly<Record<string, string
   return found;
 }
 
-/** Removes ports from whatever bridge they are in, in one transaction, without waiting for ovs-vswitchd; gives those that were there. */
+/** Removes ports from their bridges in one transaction and does not wait for ovs-vswitchd. Resolves with the names that were there. */
 export async function removePorts(db: Ovsdb, names: readonly string[]): Promise<readonly string[]> {
   const replica = await db.replica();
   const there = [...new Set(names)].filter((name) => replica.port(name) !== undefined);
@@ -114,9 +114,9 @@ export async function removePorts(db: Ovsdb, names: readonly string[]): Promise<
 }
 
 /**
- * Whether ovs-vswitchd serves this database: it has to take over a configuration number, as for ovs-vsctl. That makes it look at
- * its whole configuration, so ask every few seconds at most. (Asking for its lock `ovs_vswitchd` would be cheaper, but one who asks
- * while it is starting gets it, and then it complains and holds back its bridges.) Unavailable when the database does not answer.
+ * Whether ovs-vswitchd serves this database. Like ovs-vsctl, it asks ovs-vswitchd to take over a configuration number. For that ovs-vswitchd
+ * looks at its whole configuration, so ask every few seconds at most. (Asking for the lock `ovs_vswitchd` would be cheaper. But whoever asks
+ * while ovs-vswitchd starts gets the lock, and ovs-vswitchd then holds back its bridges.) Unavailable when the database does not answer.
  */
 export async function vswitchdRunning(db: Ovsdb, options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
   const [, selected] = await db.transact(nextConfigOperations());
@@ -130,7 +130,7 @@ export async function vswitchdRunning(db: Ovsdb, options: { readonly timeoutMs?:
   }
 }
 
-/** Waits for ovs-vswitchd's verdict on the interface `name`. */
+/** Waits until ovs-vswitchd has taken or refused the interface `name`. */
 async function ofportOf(db: Ovsdb, name: string, what: string, timeout: number): Promise<number> {
   const look = (replica: Replica) => {
     const row = replica.interface(name);
@@ -145,7 +145,7 @@ async function ofportOf(db: Ovsdb, name: string, what: string, timeout: number):
   });
 }
 
-/** The attempt's value, or its error after `remove`; when that fails too, the error says both. */
+/** Resolves with the attempt's value. When it fails, calls `remove` and throws its error; when `remove` fails too, the error names both. */
 async function orRemove<T>(attempt: Promise<T>, remove: () => Promise<unknown>): Promise<T> {
   try {
     return await attempt;

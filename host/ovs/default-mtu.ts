@@ -1,13 +1,14 @@
-// The MTU that a bridge's ports get where the network names none. It must not depend on the pods that happen to be there: Open vSwitch lowers
-// the MTU of the bridge's own interface to that of its smallest port.
+// The MTU that a bridge's ports get where the network names none. It must not depend on the pods that are on the bridge now, because Open
+// vSwitch lowers the MTU of the bridge's own interface to that of its smallest port.
 import type { Json } from './ovsdb/connection.ts';
 import { map, type Operation } from './ovsdb/operations.ts';
 import { type Row, readRow, record } from './ovsdb/schema.ts';
 import type { Ovsdb } from './ovsdb.ts';
 
 /**
- * Bytes: what an admin asked for the bridge (`mtu_request` of its interface), else that of its smallest uplink; undefined: neither is there.
- * @param owner - of interfaces that are no uplinks.
+ * The MTU in bytes that an admin requested for the bridge (`mtu_request` of its interface), or else the MTU of its smallest uplink. Undefined
+ * when there is neither.
+ * @param owner - the external_ids' `owner` of our own interfaces, which are no uplinks.
  */
 export async function findDefaultMtu(db: Ovsdb, name: string, owner: string): Promise<number | undefined> {
   const asked = (await db.replica()).interface(name)?.mtu_request;
@@ -26,7 +27,7 @@ export async function findDefaultMtu(db: Ovsdb, name: string, owner: string): Pr
   return mtus.length === 0 ? undefined : Math.min(...mtus);
 }
 
-/** Uplinks are not in the replica. Netdevs of others, and the ports of ovs-cni, which marks its ports and not its interfaces. */
+/** Uplinks are not in the replica. So this selects the netdevs of others, and ovs-cni's ports, which carry the mark on Port, not on Interface. */
 function lookups(owner: string): readonly Operation[] {
   const columns = ['_uuid', 'name', 'mtu', 'external_ids'];
   return [
@@ -48,14 +49,14 @@ function lookups(owner: string): readonly Operation[] {
   ];
 }
 
-/** Who plugs a pod's or VM's interface says so on it: Neutron, OVN and their like. */
+/** Whoever plugs the interface of a pod or VM marks it with one of these keys: Neutron, OVN and the like. */
 function isPlugged({ external_ids }: Row<'Interface'>): boolean {
   return ['iface-id', 'attached-mac', 'contIface'].some((key) => external_ids.has(key));
 }
 
 function readInterface(row: { readonly [column: string]: Json }): Row<'Interface'> {
   const { _uuid: uuid } = row;
-  // readRow has just checked every column; those that were not asked for have their defaults.
+  // readRow has just checked every column. Columns that were not selected have their defaults.
   return readRow('Interface', Array.isArray(uuid) ? String(uuid[1]) : '', row) as unknown as Row<'Interface'>;
 }
 

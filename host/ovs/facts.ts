@@ -1,17 +1,17 @@
-// What Open vSwitch is and how it is set up, for who diagnoses it. Read once; who plugs ports uses the replica.
+// What Open vSwitch is and how it is configured, for a diagnosis. It is read once. Plugging uses the replica instead.
 
 import type { Json } from './ovsdb/connection.ts';
 import { record } from './ovsdb/schema.ts';
 import type { Ovsdb } from './ovsdb.ts';
 
 export interface OvsFacts {
-  /** e.g. `3.1.0`, as ovs-ctl notes it at the start; empty where it did not. */
+  /** For example `3.1.0`, as ovs-ctl writes it at the start. Empty where ovs-ctl has not written it. */
   readonly version: string;
   readonly otherConfig: Readonly<Record<string, string>>;
   readonly bridges: readonly { readonly name: string; readonly datapathType: string }[];
 }
 
-/** Unavailable when OVSDB does not answer. */
+/** Throws Unavailable when OVSDB does not answer. */
 export async function readOvsFacts(db: Ovsdb): Promise<OvsFacts> {
   const [settings, bridges] = await db.transact([
     { op: 'select', table: 'Open_vSwitch', where: [], columns: ['ovs_version', 'other_config'] },

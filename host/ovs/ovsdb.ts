@@ -1,5 +1,5 @@
-// The database of Open vSwitch: transactions and a replica over one connection that comes back by itself. It starts no program.
-// What a bridge or a port is made of is in bridge.ts.
+// The database of Open vSwitch: transactions and a replica over one connection that reconnects by itself. It starts no program.
+// bridge.ts knows the rows of a bridge or a port.
 
 import { backOff } from '../base/back-off.ts';
 import { Unavailable } from '../base/errors.ts';
@@ -17,22 +17,22 @@ export type { Replica } from './ovsdb/replica.ts';
 
 export interface Ovsdb extends AsyncDisposable {
   readonly address: string;
-  /** Why there is no connection now; undefined: there is one. */
+  /** Why there is no connection now. Undefined while there is one. */
   readonly problem: string | undefined;
   /**
-   * One transaction on the database Open_vSwitch: all of it or nothing; a result per operation. Its changes are in the replica when
-   * it resolves. Throws TransactionError (refused), or Unavailable: not connected in time, or not answered in time, or the connection
-   * broke with the answer outstanding, and then it may or may not have been done.
+   * Does one transaction on the database Open_vSwitch, completely or not at all, and resolves with one result per operation. By then the replica
+   * has its changes. Throws TransactionError when the server refuses. Throws Unavailable when there is no connection or no answer in time, or when
+   * the connection breaks before the answer. In the last two cases the transaction may have been done.
    */
   transact(operations: readonly Operation[]): Promise<readonly Json[]>;
-  /** The replica, as soon as it is complete. Unavailable when not connected in time. */
+  /** Resolves with the replica as soon as it is complete. Throws Unavailable when there is no connection in time. */
   replica(): Promise<Replica>;
   /**
-   * Waits until `look` finds something in the replica, now or after a change, also across reconnects. What `look` throws is thrown.
-   * Unavailable, saying `what` was waited for, after `timeout` milliseconds.
+   * Waits until `look` finds something in the replica, now or after a change, and also across reconnects. It throws what `look` throws. After
+   * `timeout` milliseconds it throws Unavailable, naming `what` it waited for.
    */
   until<T>(look: (replica: Replica) => T | undefined, options: { readonly timeout: number; readonly what: string }): Promise<T>;
-  /** Calls back after each connect, when the replica is complete, also if that is already so; the result takes the wish back. */
+  /** Calls back after each connect, when the replica is complete, and once if it is complete already. Returns a function that ends this. */
   onConnect(callback: () => void): () => void;
 }
 
@@ -41,16 +41,16 @@ export interface OvsdbOptions {
   readonly tls?: TlsFiles;
   /** Milliseconds that a call waits for a connection. Default 3000. */
   readonly patience?: number;
-  /** Milliseconds of silence before the server is asked for an echo; after twice that it is dead. Default 10 000. */
+  /** Milliseconds of silence after which the server is asked for an echo. After as many again it counts as dead. Default 10 000. */
   readonly probe?: number;
-  /** Milliseconds for an answer. Default 10 000; ovsdb-server needs 50 for a whole copy of 1000 ports. */
+  /** Milliseconds for an answer. Default 10 000. ovsdb-server needs 50 for a complete copy of 1000 ports. */
   readonly deadline?: number;
   /**
-   * Bytes of one message. Default 4 MiB: the copy of 6000 ports of ours, or of 20 000 of others. Read into records it takes eight times as
-   * much, and the server's heap ends at 64 MiB (tools/bundle.mjs).
+   * Bytes of one message. Default 4 MiB: a copy of 6000 of our ports, or of 20 000 others. As records they take eight times as much memory, and
+   * the server's heap ends at 64 MiB (tools/bundle.mjs).
    */
   readonly limit?: number;
-  /** Interfaces whose external_ids name another owner, or none, stay out of the replica, but for those that Open vSwitch makes itself. */
+  /** With an owner, the replica holds only the interfaces whose external_ids name it, and those whose devices Open vSwitch creates itself. */
   readonly owner?: string;
 }
 
@@ -59,7 +59,7 @@ interface Live {
   readonly replica: Replica;
 }
 
-/** A connection that is made when first needed. Throws on an address that is none. */
+/** Opens the connection when it is first needed. Throws when the text is no address. */
 export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
   const { log, tls = {}, patience = 3000, probe = 10_000, deadline = 10_000, limit = 4 * 1024 * 1024 } = options;
   const address = parseOvsdbAddress(text);

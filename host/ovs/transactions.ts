@@ -1,4 +1,4 @@
-// The transactions that make and remove bridges and ports. Pure: what to send, and what a refusal of it means.
+// The transactions that create and remove bridges and ports. Pure: what is sent, and what the server's refusal means.
 import type { Json } from './ovsdb/connection.ts';
 import { map, namedUuid, type Operation, set, uuid } from './ovsdb/operations.ts';
 import { record } from './ovsdb/schema.ts';
@@ -7,20 +7,20 @@ import { record } from './ovsdb/schema.ts';
 export interface NewPort {
   readonly bridge: string;
   readonly name: string;
-  /** The interface's type in ovs-vswitchd.conf.db(5). Default: a netdev that exists already. */
+  /** The interface's type in ovs-vswitchd.conf.db(5). Default: the interface is a netdev that exists already. */
   readonly type?: string;
   readonly options?: Readonly<Record<string, string>>;
-  /** Of the interface. */
+  /** The interface's external_ids. */
   readonly externalIds: Readonly<Record<string, string>>;
-  /** 0-4095. Alone: an access port. With `trunk`: the VLAN of untagged frames. */
+  /** 0-4095. Without `trunk`, the port is an access port. With `trunk`, this is the VLAN of untagged frames. */
   readonly vlan?: number;
-  /** The VLANs carried with their tags. */
+  /** The VLANs that are carried with their tags. */
   readonly trunk?: readonly number[];
-  /** Bytes; for interfaces whose MTU is ovs-vswitchd's to set. */
+  /** Bytes, for interfaces whose MTU ovs-vswitchd sets. */
   readonly mtuRequest?: number;
 }
 
-/** One transaction: bridge there, name free, interface, port, bridge. All of it or nothing. */
+/** One transaction: the bridge exists, the name is free, insert interface and port, add the port to the bridge. */
 export function addPortOperations(port: NewPort): readonly Operation[] {
   const { bridge, name, type = '', options = {}, externalIds, mtuRequest } = port;
   return [
@@ -50,7 +50,7 @@ export function addPortOperations(port: NewPort): readonly Operation[] {
   ];
 }
 
-/** What the operator reads when one of addPortOperations was refused; undefined for any other than our own conditions. */
+/** The operator's error when the server refused one of addPortOperations. Undefined unless one of our own conditions failed. */
 export function addPortRefusal({ bridge, name }: NewPort, operation: number): string | undefined {
   const reasons = [
     `there is no bridge ${bridge} in Open vSwitch; create it (ovs-vsctl add-br ${bridge}) or correct the network's "bridge"`,
@@ -79,7 +79,7 @@ export function createBridgeOperations(name: string, datapathType: string): read
   ];
 }
 
-/** Takes a bridge out of the configuration; OVSDB drops its ports with it. */
+/** Removes a bridge from the configuration. OVSDB drops its ports with it. */
 export function removeBridgeOperations(bridge: string, name: string): readonly Operation[] {
   return [
     { op: 'mutate', table: 'Open_vSwitch', where: [], mutations: [['bridges', 'delete', set([uuid(bridge)])]] },
@@ -87,7 +87,7 @@ export function removeBridgeOperations(bridge: string, name: string): readonly O
   ];
 }
 
-/** Takes ports, by uuid, out of their bridges; OVSDB drops rows that nothing refers to. `names` are for the server's log. */
+/** Removes ports, by uuid, from their bridges. OVSDB drops rows that nothing refers to. `names` are for the server's log. */
 export function removePortsOperations(
   portsOfBridges: ReadonlyMap<string, readonly string[]>,
   names: readonly string[],
@@ -103,7 +103,7 @@ export function removePortsOperations(
   return [...mutations, { op: 'comment', comment: `smartnic: remove ports ${names.join(' ')}` }];
 }
 
-/** Asks ovs-vswitchd for a sign of life: it answers next_cfg with cur_cfg. */
+/** Asks ovs-vswitchd for a sign of life: it copies next_cfg to cur_cfg. */
 export function nextConfigOperations(): readonly Operation[] {
   return [
     { op: 'mutate', table: 'Open_vSwitch', where: [], mutations: [['next_cfg', '+=', 1]] },
@@ -111,7 +111,7 @@ export function nextConfigOperations(): readonly Operation[] {
   ];
 }
 
-/** The number that nextConfigOperations asked for, from its second result. */
+/** The number that nextConfigOperations wrote, from its second result. */
 export function nextConfig(selected: Json | undefined): number {
   const rows = record(selected)['rows'];
   const number = Array.isArray(rows) && rows.length === 1 ? record(rows[0])['next_cfg'] : undefined;

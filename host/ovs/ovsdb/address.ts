@@ -1,4 +1,4 @@
-// Where an OVSDB server listens, as Open vSwitch spells it. Pure; the connecting is in connection.ts.
+// An OVSDB server's address as Open vSwitch writes it. Pure. connection.ts connects.
 
 export type OvsdbAddress =
   | { readonly kind: 'unix'; readonly text: string; readonly path: string }
@@ -19,7 +19,7 @@ export function parseOvsdbAddress(text: string): OvsdbAddress {
   return { kind, text, host, port };
 }
 
-/** A socket's path is at most 107 bytes (unix(7)); a longer one would be cut off and be another path. */
+/** A socket's path has at most 107 bytes (unix(7)). A longer one would be cut off, and would then name another file. */
 function unix(text: string): OvsdbAddress {
   const path = text.slice('unix:'.length);
   if (Buffer.byteLength(path) <= 107) return { kind: 'unix', text, path };

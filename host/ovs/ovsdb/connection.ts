@@ -1,5 +1,5 @@
 // One connection to an OVSDB server: JSON-RPC 1.0 (RFC 7047, 4), any number of requests in flight, and a probe that notices a
-// dead peer. It knows nothing of tables and does not reconnect.
+// dead peer. It knows nothing about tables and does not reconnect.
 import { readFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -15,7 +15,7 @@ export interface Connection {
    * what `read` throws, and with Unavailable when the connection ends first or the deadline passes.
    */
   request<T>(call: Call, read: (result: Json) => T): Promise<T>;
-  /** Resolves, never rejects, with the reason when the connection is over. */
+  /** Resolves with the reason when the connection has ended. Never rejects. */
   readonly ended: Promise<Unavailable>;
   end(reason: Error): void;
 }
@@ -23,11 +23,11 @@ export interface Connection {
 export interface Call {
   readonly method: string;
   readonly params: readonly Json[];
-  /** What is asked, for errors: `add port sn1 to br0`. */
+  /** The request in words, for errors: `add port sn1 to br0`. */
   readonly what: string;
 }
 
-/** Paths of PEM files, read anew for each connection so that renewed ones are taken over. */
+/** Paths of PEM files. They are read again for each connection, so that renewed files are used. */
 export interface TlsFiles {
   readonly key?: string;
   readonly cert?: string;
@@ -36,11 +36,11 @@ export interface TlsFiles {
 
 export interface ConnectOptions {
   readonly tls: TlsFiles;
-  /** Milliseconds of silence after which the peer is asked for a sign of life; after as many again it is dead. */
+  /** Milliseconds of silence after which the peer is asked for an echo. After as many again it counts as dead. */
   readonly probe: number;
-  /** Milliseconds for the answer to a request. A server that answers an echo may still be too busy for the rest. */
+  /** Milliseconds for the answer to a request. A server that answers an echo may still be too busy to answer requests. */
   readonly deadline: number;
-  /** Bytes of one message. */
+  /** The largest message, in bytes. */
   readonly limit: number;
   readonly onNotification: (method: string, params: readonly Json[]) => void;
 }
@@ -53,7 +53,7 @@ export async function connect(address: OvsdbAddress, options: ConnectOptions): P
   return converse(socket, address, options);
 }
 
-/** What every call says while there is no connection: which server, what the machine said, what to look at. */
+/** What every call throws while there is no connection: which server, what the machine said, what to look at. */
 export function unavailable(address: OvsdbAddress, reason: unknown, advice = adviceOf[address.kind]): Unavailable {
   return new Unavailable(`OVSDB server ${address.text}: ${messageOf(reason)}; ${advice}`, { cause: reason });
 }
@@ -84,7 +84,7 @@ async function openSocket(address: OvsdbAddress, { tls, probe }: ConnectOptions)
   return socket.setNoDelay(true);
 }
 
-/** With a CA of its own the certificate need not name the host: Open vSwitch's PKI names switches, and its programs check only the CA. */
+/** When a CA is given, the certificate need not name the host: Open vSwitch's PKI names switches, and its programs check only the CA. */
 async function tlsSocket({ host, port }: { readonly host: string; readonly port: number }, files: TlsFiles): Promise<Socket> {
   const read = async (path: string | undefined) => (path === undefined ? undefined : await readFile(path));
   const [key, cert, ca] = await Promise.all([read(files.key), read(files.cert), read(files.ca)]);
@@ -115,7 +115,7 @@ function converse(socket: Socket, address: OvsdbAddress, options: ConnectOptions
     ended.resolve(over);
   };
 
-  // What is asked in one turn of the event loop leaves in one write.
+  // All messages of one turn of the event loop leave in one write.
   const send = (message: Json) => {
     if (socket.writableCorked === 0) {
       socket.cork();
@@ -143,7 +143,7 @@ function converse(socket: Socket, address: OvsdbAddress, options: ConnectOptions
     };
     const id = ask(method, params, { answer, fail: reject });
     const late = setTimeout(() => {
-      waiting.delete(id); // an answer that comes after all is nobody's
+      waiting.delete(id); // so an answer that comes later is ignored
       reject(unavailable(address, new Error(`it has not answered within ${deadline} ms: ${what}`), tooBusy));
     }, deadline);
     return await promise.finally(() => clearTimeout(late));
@@ -163,7 +163,7 @@ function converse(socket: Socket, address: OvsdbAddress, options: ConnectOptions
     else asked?.fail(new Error(`ovsdb: ${typeof error === 'string' ? error : JSON.stringify(error)}`));
   };
 
-  // Dead is who leaves an echo unanswered, not who was not heard: after a pause of our own process everybody was silent.
+  // A peer is dead when it leaves an echo unanswered. Silence alone proves nothing, because our own process may have been paused.
   let asked: number | undefined;
   const timer = setInterval(() => {
     const now = performance.now();

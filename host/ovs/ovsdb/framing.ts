@@ -1,6 +1,6 @@
-// Cuts a byte stream into JSON texts. OVSDB's messages are objects one after another with nothing between them (RFC 7047, 4),
-// so the end of one is found by counting braces outside strings. Bytes, not characters: UTF-8 never hides a brace in a longer
-// character, and a chunk may end in the middle of one. Each byte is looked at once.
+// Cuts a byte stream into JSON texts. OVSDB sends objects one after another with nothing between them (RFC 7047, 4), so the end of
+// an object is found by counting braces outside strings. It counts in bytes, because UTF-8 never uses a brace's byte inside a longer
+// character, and because a chunk may end in the middle of a character. It looks at each byte once.
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -9,8 +9,8 @@ const close = 0x7d;
 const spaces: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /**
- * A function that takes the next chunk and gives the texts that ended in it. Throws on a byte that can't begin a message and on
- * a message of more than `limit` bytes; after that the stream is of no use.
+ * Returns a function that takes the next chunk and returns the texts that ended in it. The function throws on a byte that can't begin a
+ * message, and on a message of more than `limit` bytes. After that the stream is useless.
  */
 export function messageSplitter(limit: number): (chunk: Buffer) => readonly string[] {
   let unfinished: Buffer[] = [];

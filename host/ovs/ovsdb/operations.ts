@@ -1,4 +1,4 @@
-// What a transaction is made of (RFC 7047, 5.2), as far as we use it, and what the server answers. Pure.
+// The operations of a transaction (RFC 7047, 5.2), as far as we use them, and the server's answers. Pure.
 import type { Json } from './connection.ts';
 
 export type Columns = { readonly [column: string]: Json };
@@ -15,15 +15,15 @@ export type Operation =
       readonly columns: readonly string[];
       readonly until: '==';
       readonly rows: readonly Columns[];
-      /** 0: holds now, or the transaction fails. */
+      /** 0: the condition must hold now, or the transaction fails. */
       readonly timeout: 0;
     }
   | { readonly op: 'comment'; readonly comment: string };
 
-/** The server refused a transaction; nothing of it was done. */
+/** The server refused the transaction and did nothing of it. */
 export class TransactionError extends Error {
   override readonly name = 'TransactionError';
-  /** Which operation it was; the number of operations when all passed and the commit failed. */
+  /** The index of the operation that failed. It is the number of operations when all passed and the commit failed. */
   readonly operation: number;
 
   constructor(message: string, operation: number) {
@@ -32,7 +32,7 @@ export class TransactionError extends Error {
   }
 }
 
-/** One result per operation. Throws TransactionError, `ovsdb: TABLE: ERROR: DETAILS`. */
+/** Returns one result per operation. Throws TransactionError, `ovsdb: TABLE: ERROR: DETAILS`. */
 export function readResults(operations: readonly Operation[], reply: Json): readonly Json[] {
   if (!Array.isArray(reply)) throw new Error(`ovsdb: a transaction was answered with ${JSON.stringify(reply).slice(0, 80)}`);
   const results: readonly Json[] = reply;
@@ -46,7 +46,7 @@ export function readResults(operations: readonly Operation[], reply: Json): read
   return results;
 }
 
-/** A transaction in words: its own comment, or else what it does to which tables. */
+/** A transaction in words: its own comment, or else its operations and tables. */
 export function describe(operations: readonly Operation[]): string {
   const comment = operations.find((each) => each.op === 'comment')?.comment;
   return comment ?? operations.map((each) => ('table' in each ? `${each.op} ${each.table}` : each.op)).join(', ');
@@ -55,5 +55,5 @@ export function describe(operations: readonly Operation[]): string {
 export const set = (values: readonly Json[]): Json => ['set', values];
 export const map = (record: Readonly<Record<string, string>>): Json => ['map', Object.entries(record)];
 export const uuid = (value: string): Json => ['uuid', value];
-/** A row that the same transaction inserts; the name is ours, not the port's, since it has to be an identifier. */
+/** Refers to a row that the same transaction inserts. The name is ours, because it must be an identifier and a port's name need not be one. */
 export const namedUuid = (name: string): Json => ['named-uuid', name];

@@ -1,8 +1,8 @@
-// Our copy of the database: the columns of schema.ts, kept up to date by the server, looked up by name without a search.
+// Our copy of the columns in schema.ts. The server keeps it up to date, and rows are found by name without a search.
 import type { Json } from './connection.ts';
 import { modifyRow, type Row, readRow, record, type TableName, tables, type Value } from './schema.ts';
 
-/** A view of the database as it is now. Ask for it anew after every `await`: after a reconnect there is another one. */
+/** A view of the database as it is now. Ask for it again after every `await`, because a reconnect makes a new one. */
 export interface Replica {
   /** The table's only row; absent before `ovs-vsctl init`. */
   openVSwitch(): Row<'Open_vSwitch'> | undefined;
@@ -12,12 +12,12 @@ export interface Replica {
   interfaces(): Iterable<Row<'Interface'>>;
   /** The bridge that a port is in. */
   bridgeOf(port: Row<'Port'>): Row<'Bridge'> | undefined;
-  /** The port that an interface belongs to: the one of its name, unless it is part of a bond. */
+  /** The port of an interface. It has the same name, unless the interface is part of a bond. */
   portOf(iface: Row<'Interface'>): Row<'Port'> | undefined;
 }
 
 export interface ReplicaCopy extends Replica {
-  /** Takes over the reply of `monitor_cond` and each `update2` after it (ovsdb-server(7)). Throws on what it can't understand. */
+  /** Applies the reply of `monitor_cond` and each `update2` after it (ovsdb-server(7)). Throws on what it can't understand. */
   apply(updates: Json): void;
 }
 
@@ -70,7 +70,7 @@ function copyOf<T extends TableName>(table: T): TableCopy<T> {
     const row = byUuid.get(uuid);
     byUuid.delete(uuid);
     const name = String((row as Readonly<Record<string, Value>> | undefined)?.['name']);
-    // One update may delete a row and bring another one of its name, in any order.
+    // One update may delete a row and insert another one of the same name, in any order.
     if (byName.get(name) === row) byName.delete(name);
   };
 

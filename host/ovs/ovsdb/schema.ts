@@ -1,8 +1,8 @@
-// The columns of the Open_vSwitch database that are replicated, and how their values travel (RFC 7047, 5.1; ovsdb-server(7),
-// "Monitor_cond"). Pure. Columns keep the names of ovs-vswitchd.conf.db(5).
+// The columns of the Open_vSwitch database that are replicated, and the JSON of their values (RFC 7047, 5.1; ovsdb-server(7),
+// "Monitor_cond"). Pure. Columns keep their names from ovs-vswitchd.conf.db(5).
 import type { Json } from './connection.ts';
 
-/** `?`: OVSDB's set of at most one. */
+/** `?` marks OVSDB's set of at most one element. */
 type Kind = 'boolean' | 'string' | 'integer' | 'string?' | 'integer?' | 'uuids' | 'integers' | 'map';
 
 export const tables = {
@@ -14,10 +14,10 @@ export const tables = {
     type: 'string',
     options: 'map',
     external_ids: 'map',
-    /** Absent: ovs-vswitchd has not looked at it yet. -1: it could not. */
+    /** Absent: ovs-vswitchd has not looked at the interface yet. -1: it could not take it. */
     ofport: 'integer?',
     error: 'string?',
-    /** ovs-vswitchd's words on devices that it keeps itself. */
+    /** ovs-vswitchd's words about devices that it keeps itself. */
     status: 'map',
     mtu: 'integer?',
     mtu_request: 'integer?',
@@ -39,15 +39,15 @@ interface Values {
 export type Value = Values[Kind];
 
 type Columns<T extends TableName> = (typeof tables)[T];
-/** A row as a plain record. It is never changed: an update makes a new one. */
+/** A row as a plain record. It never changes; an update makes a new one. */
 export type Row<T extends TableName> = { readonly uuid: string } & {
   readonly [C in keyof Columns<T>]: Columns<T>[C] extends Kind ? Values[Columns<T>[C]] : never;
 };
 
 /**
- * What `monitor_cond` is asked for. With an owner, of the interfaces only its own and those whose devices Open vSwitch makes (a bridge's
- * local port, vhost-user ports): a third of the memory on a node with 5000 other ports (0.98 instead of 3.2 MB to read, 5 instead of 12 MB of
- * heap). Who needs another interface, such as an uplink, asks for it by `select`.
+ * The parameters of `monitor_cond`. With an owner, only its own interfaces are copied, and those whose devices Open vSwitch creates (a bridge's
+ * local port, vhost-user ports). On a node with 5000 other ports this takes a third of the memory: 0.98 MB to read in place of 3.2, and 5 MB of
+ * heap in place of 12. Whoever needs another interface, such as an uplink, must `select` it.
  */
 export function monitorRequests(owner?: string): { readonly [table: string]: Json } {
   const anyOf = [
@@ -61,13 +61,13 @@ export function monitorRequests(owner?: string): { readonly [table: string]: Jso
   );
 }
 
-/** A whole row; a column that the server left out has its default. Throws when a value is not of the column's type. */
+/** Reads a whole row. A column that the server left out gets its default. Throws when a value is not of the column's type. */
 export function readRow(table: TableName, uuid: string, json: Json): Readonly<Record<string, Value>> {
   const sent = record(json);
   return { uuid, ...mapColumns(table, (kind, column) => read(kind, sent[column])) };
 }
 
-/** The row after a `modify`, which carries only the columns that changed, and of sets and maps only the difference. */
+/** The row after a `modify`. The update carries only the columns that changed, and for sets and maps only the difference. */
 export function modifyRow(table: TableName, row: Readonly<Record<string, Value>>, json: Json): Readonly<Record<string, Value>> {
   const sent = record(json);
   return { ...row, ...mapColumns(table, (kind, column) => merge(row[column], read(kind, sent[column])), Object.keys(sent)) };
@@ -120,7 +120,7 @@ function read(kind: Kind, json: Json | undefined): Value {
   }
 }
 
-/** `["set",[…]]`, or the element itself where there is exactly one. */
+/** The elements of `["set",[…]]`. Where there is exactly one, the server sends the element itself. */
 function elements(json: Json | undefined): readonly Json[] {
   if (json === undefined) return [];
   return Array.isArray(json) && json[0] === 'set' ? tagged('set', json) : [json];

@@ -1,20 +1,20 @@
-// Promises for "as soon as the state is so": looked at when asked and after each change, never polled.
+// Promises that wait for a condition of a state. The condition is checked when the wait begins and after each change. There is no polling.
 
 export interface Waiters<S> {
   /** Resolves with what `look` finds; rejects with what it throws, or with `late()` after `timeout` milliseconds. */
   wait<T>(look: (state: S) => T | undefined, timeout: number, late: () => Error): Promise<T>;
-  /** The state has changed. Changes that arrive together are looked at once. */
+  /** Tells that the state has changed. Changes that arrive together are checked once. */
   recheck(): void;
   fail(error: Error): void;
 }
 
 interface Waiter<S> {
-  /** Whether it is settled. */
+  /** Checks the state. Returns true when the wait is over. */
   readonly check: (state: S) => boolean;
   readonly fail: (error: Error) => void;
 }
 
-/** Waiters on a state that may be absent for a while: nobody finds anything then. */
+/** Makes waiters on a state that may be absent for a while. While it is absent, no wait finds anything. */
 export function waitersOn<S>(state: () => S | undefined): Waiters<S> {
   const waiting = new Set<Waiter<S>>();
   let rechecking = false;
