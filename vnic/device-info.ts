@@ -1,4 +1,4 @@
-// Device-info 1.1.0 (k8snetworkplumbingwg/device-info-spec): the device plugin writes it of every unit, the CNI side of an attachment's.
+// Device-info 1.1.0 (k8snetworkplumbingwg/device-info-spec). The device plugin writes it for every unit, and the CNI side for an attachment.
 import type { Described } from './grant.ts';
 import { type OfferedType, offeredTypes, offers } from './index.ts';
 
@@ -7,7 +7,7 @@ export function deviceInfo(type: OfferedType, described: Described): object {
   return { type: infoType, version: '1.1.0', [infoType]: describe(described) };
 }
 
-/** Types that a device with that `type` in its device-info can have been allocated for. */
+/** The types for which a device with that `type` in its device-info can have been allocated. */
 export function typesDescribedAs(infoType: unknown): readonly OfferedType[] {
   return offeredTypes.filter((type) => offers[type].deviceInfo.type === infoType);
 }

@@ -1,4 +1,4 @@
-// `direct`: the pod gets the VF itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio), with `kernel` its netdev moves in.
+// `direct`: the pod gets the VF itself. With `vfio-pci` user space drives it (the pod sees /dev/vfio). With `kernel` its netdev moves in.
 
 import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
@@ -35,7 +35,7 @@ export const cable = {
     if (vf.driver === 'vfio-pci' && driver.driver !== 'vfio-pci') {
       throw new Error(`VF ${vf.id} is bound to ${driver.driver ?? 'no driver'}, not vfio-pci`);
     }
-    // The pf's word on what we set; a later plugin of a chain may have given the netdev another one.
+    // This asks the PF, because a later plugin of a chain may have changed the netdev's own MAC.
     const mac = (await findVfSettings(host, vf.id))?.mac;
     if (mac !== vf.settings.mac)
       throw new Error(`VF ${vf.id} has MAC ${mac ?? 'unknown'} at its PF ${vf.pf}, not ${vf.settings.mac}`);
@@ -47,9 +47,9 @@ export const cable = {
     if (reserved?.kind === 'vf') await putBackVf(host, reserved, { netns, ifname });
   },
 
-  /** A netdev comes back by itself when the pod's namespace ends. A vf at vfio says nothing of the pod. */
+  /** A netdev returns by itself when the pod's namespace ends. A VF at vfio-pci says nothing about the pod. */
   async alive(host, { reserved }) {
-    if (reserved?.kind !== 'vf') return true; // its journal was lost: nothing proves it dead
+    if (reserved?.kind !== 'vf') return true; // the journal entry was lost, so nothing proves that the pod is gone
     const found = findVf(host, reserved.id);
     return found !== undefined && !(reserved.driver === 'kernel' && found.vf.netdevs.length > 0);
   },
@@ -63,8 +63,8 @@ export const offer: Offer = {
   canTake,
 
   /**
-   * With `kernel` the VF's netdev moves into the pod, and there is no node to give. The group's number is known before the VF is bound to
-   * vfio-pci (ADD does that), except without an IOMMU: then binding makes the group. Node names: kernel Documentation/driver-api/vfio.rst.
+   * With `kernel` the VF's netdev moves into the pod, and there is no device node to give. Otherwise the group's number is known before ADD binds
+   * the VF to vfio-pci. Without an IOMMU it is not, because binding creates the group. Node names: kernel Documentation/driver-api/vfio.rst.
    */
   grant({ id, vf, driver }) {
     const generic = { deviceID: id };
@@ -115,7 +115,7 @@ function vfOf({ reserved, ifname }: Port): ReservedVf {
   return reserved;
 }
 
-/** A noiommu group's node is `noiommu-<id>` on the host; in the container it has the name that user space looks for: `<id>`. */
+/** A noiommu group's node is `noiommu-<id>` on the host. In the container it is `<id>`, because user space looks for that name. */
 function groupNode(id: string, vf: Given['vf']): DeviceNode {
   const group = vf?.iommuGroup;
   if (group === undefined) {

@@ -1,18 +1,18 @@
-// What a container is given at Allocate for its VF or slot, and of what. Values only; device-plugin/answers/wire.ts packs them for kubelet.
+// What a container gets at Allocate for its VF or slot. Values only; device-plugin/answers/wire.ts packs them for kubelet.
 import type { Vf } from '../host/nic/vf.ts';
 import type { VfDriver } from './drivers.ts';
 
-/** What is granted. */
+/** The VF or slot that is granted. */
 export interface Given {
   /** The VF's PCI address, or the slot's name. */
   readonly id: string;
-  /** Absent: a slot. */
+  /** Absent for a slot. */
   readonly vf?: Vf;
-  /** Absent: a slot. */
+  /** Absent for a slot. */
   readonly driver?: VfDriver;
 }
 
-/** As much of it as device-info tells. */
+/** The part of a VF or slot that device-info describes. */
 export interface Described {
   readonly id: string;
   /** PCI address of the VF's PF. */
@@ -29,13 +29,13 @@ export interface Mount {
 export interface DeviceNode {
   readonly containerPath: string;
   readonly hostPath: string;
-  /** Of `rwm`. */
+  /** Letters of `rwm`, as in the devices cgroup. */
   readonly permissions: string;
 }
 
 export interface Grant {
   readonly devices: readonly DeviceNode[];
   readonly mounts: readonly Mount[];
-  /** What stands under its id in PCIDEVICE_<RESOURCE>_INFO, e.g. `{ generic: { deviceID }, vfio: { mount, "dev-mount" } }`. */
+  /** The object under the unit's id in PCIDEVICE_<RESOURCE>_INFO, e.g. `{ generic: { deviceID }, vfio: { mount, "dev-mount" } }`. */
   readonly info: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }

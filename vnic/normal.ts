@@ -1,4 +1,4 @@
-// `normal`: a veth pair, one end made in the pod under its final name, the other one a port of the bridge. It reserves nothing.
+// `normal`: a veth pair. One end is created in the pod under its final name, and the other end is a port of the bridge. It reserves nothing.
 
 import type { Host } from '../host/host.ts';
 import { openNetns } from '../host/kernel/netns.ts';
@@ -45,7 +45,7 @@ export const cable = {
     await machine.deleteLink(port.bridgePort);
   },
 
-  /** Both ends of a veth pair live and die together, with the pod's namespace at the latest. */
+  /** Both ends of a veth pair exist together, at most as long as the pod's namespace. */
   async alive(host, port) {
     using machine = host.netlink();
     return (await machine.link(port.bridgePort)) !== undefined;
@@ -54,7 +54,7 @@ export const cable = {
 
 async function readyPodEnd(host: Host, { netns, ifname, datapath }: Port): Promise<void> {
   using pod = openNetns(netns);
-  // A userspace datapath takes frames as they are: a checksum left to the hardware would never be filled in.
+  // A userspace datapath forwards frames unchanged, so nobody would fill in a checksum that was left to the hardware.
   if (datapath === 'netdev') await disableTxChecksum(pod, ifname);
   using inside = host.netlink(pod);
   await inside.setLink(found(await inside.link(ifname), `${ifname} in ${netns}`).index, { up: true });

@@ -1,4 +1,4 @@
-// One pod interface as a cable sees it: what is decided before the plug, and what the plug answers.
+// One pod interface as a cable sees it: what is decided before plugging, and what plugging returns.
 import type { MadePort } from '../host/forwarder/forwarder.ts';
 import type { ReservedVf } from './vf.ts';
 
@@ -8,9 +8,9 @@ export interface Port {
   readonly containerId: string;
   /** The interface's name in the pod, 1-15 characters. */
   readonly ifname: string;
-  /** Path of the pod's network namespace as the runtime named it. */
+  /** The path of the pod's network namespace, as the runtime gave it. */
   readonly netns: string;
-  /** Name of the cable's host end and of the OVS port: a VF's representor, else short and the same for the same network, container and interface. */
+  /** The name of the cable's host end and of the OVS port: a VF's representor, or else a short name made of network, container and interface. */
   readonly bridgePort: string;
   /** Lower-case, colon-separated. */
   readonly mac: string;
@@ -18,29 +18,29 @@ export interface Port {
   readonly mtu: number;
   /** The bridge's `datapath_type`: `system` (kernel) or `netdev` (userspace). */
   readonly datapath: string;
-  /** For types that reserve something. */
+  /** Absent for types that reserve nothing. */
   readonly reserved?: Reserved;
 }
 
-/** What kubelet gave the pod for this interface. Its `id` is the one that kubelet knows it by. */
+/** What kubelet allocated to the pod for this interface. `id` is kubelet's name for it. */
 export type Reserved = ReservedVf | ReservedSlot;
 
-/** A name that stands for one port of the node, and for nothing that the machine has: where the forwarder is the switch, a socket's directory. */
+/** One port of the node without hardware, where the forwarder itself is the switch. It consists of a socket's directory. */
 export interface ReservedSlot {
   readonly kind: 'slot';
-  /** Its pool and a number, e.g. `ovs-7`. */
+  /** The pool's name and a number, e.g. `ovs-7`. */
   readonly id: string;
 }
 
-/** As much of a port as outlives the pod. */
+/** The part of a port that is known even when the pod is gone. */
 export type PluggedPort = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'reserved'>;
 
 /** Both ends of a plugged cable. */
 export interface End {
-  /** The netdev that goes into the bridge, or what Open vSwitch makes itself. Absent: the switch of the VF's PF carries it, and no bridge. */
+  /** The netdev that goes into the bridge, or what Open vSwitch creates itself. Absent when the switch of the VF's PF is used, without a bridge. */
   readonly bridge?: { readonly port: string; readonly mac?: string; readonly made?: MadePort };
   readonly pod: PodInterface;
-  /** What is left to do on the pod's side: done while Open vSwitch takes the other one. */
+  /** Does the rest of the work on the pod's side, while Open vSwitch takes the other end. */
   readonly finish?: () => Promise<void>;
 }
 

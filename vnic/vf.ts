@@ -1,4 +1,4 @@
-// What all vnic types with a vf share: what is read of it before the first change, what is set on it, and how it gets back to how it was.
+// What all vnic types with a VF share: what is read before the first change, what is set on the VF, and how everything is put back.
 import { defined } from '../host/base/defined.ts';
 import type { Host } from '../host/host.ts';
 import { type Binding, bindDriver, readBinding, restoreBinding } from '../host/nic/driver.ts';
@@ -8,24 +8,24 @@ import type { VfPlace } from '../host/nic/vf-place.ts';
 import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/nic/vf-settings.ts';
 import type { VfDriver } from './drivers.ts';
 
-/** A VF that a cable uses. A part of the journal: with it alone the VF can be put back. */
+/** A VF that a cable uses. It is part of the journal: this record alone is enough to put the VF back. */
 export interface ReservedVf {
   readonly kind: 'vf';
   /** Its PCI address `dddd:bb:dd.f`. */
   readonly id: string;
-  /** PCI address of its pf. */
+  /** PCI address of its PF. */
   readonly pf: string;
-  /** N of the pf's virtfnN. */
+  /** N of the PF's virtfnN. */
   readonly index: number;
   readonly driver: VfDriver;
-  /** What plug sets through the pf. */
+  /** The attributes that plug sets through the PF. */
   readonly settings: VfChange;
-  /** The netdev on the pf's switch that becomes the port; absent: the vf is on its pf's own switch (legacy SR-IOV). */
+  /** The netdev on the PF's switch that becomes the port. Absent when the VF is on its PF's own switch (legacy SR-IOV). */
   readonly representor?: string;
   readonly before: VfBefore;
 }
 
-/** How everything was that plug changes. */
+/** The earlier state of everything that plug changes. */
 export interface VfBefore {
   readonly binding: Binding;
   readonly settings: VfChange;
@@ -39,11 +39,11 @@ interface LinkState {
 }
 
 export interface VfWish extends Pick<ReservedVf, 'driver' | 'settings' | 'representor'> {
-  /** Allow a vf that no IOMMU keeps from the rest of the memory. */
+  /** Allow a VF that no IOMMU keeps away from the rest of the memory. */
   readonly noiommu: boolean;
 }
 
-/** Decides and reads, changes nothing. @throws Error when this vf can't be given away in that way, naming why. */
+/** Reads and decides, and changes nothing. @throws Error naming why this VF can't be given away in that way. */
 export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Promise<ReservedVf> {
   const { address, index } = vf;
   const { driver, settings, representor } = wish;
@@ -75,7 +75,7 @@ export async function planVf(host: Host, { vf, pf }: VfPlace, wish: VfWish): Pro
   };
 }
 
-/** The attributes, then the driver, which reads some of them at its start. */
+/** Sets the attributes first and the driver after them, because the driver reads some attributes at its start. */
 export async function setUpVf(host: Host, vf: ReservedVf): Promise<void> {
   await changeVf(host, vf.id, vf.settings);
   host.step('vf set');
@@ -83,7 +83,7 @@ export async function setUpVf(host: Host, vf: ReservedVf): Promise<void> {
   host.step('vf bound');
 }
 
-/** Up and with the port's MTU; the netdev's MAC for the result. */
+/** Sets the representor up with the port's MTU. Resolves with its MAC, for the result. */
 export async function raiseRepresentor(host: Host, name: string, mtu: number): Promise<string> {
   using netlink = host.netlink();
   const link = await netlink.link(name);
@@ -94,12 +94,12 @@ export async function raiseRepresentor(host: Host, name: string, mtu: number): P
 }
 
 export interface VfOutside {
-  /** Where its netdev may be, and under what name. */
+  /** The namespace in which the VF's netdev may be. `ifname` is its name there. */
   readonly netns: string;
   readonly ifname: string;
 }
 
-/** All steps are tried; each finds out by itself what is left to do. @throws the first failure. */
+/** Tries all steps. Each step finds out what is left to do. @throws the first failure. */
 export async function putBackVf(host: Host, vf: ReservedVf, outside: VfOutside): Promise<void> {
   const { id: address, before, representor } = vf;
   const steps: Readonly<Record<string, () => Promise<void>>> = {

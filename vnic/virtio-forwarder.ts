@@ -1,5 +1,5 @@
-// `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. Up to the VF it is `direct` with vfio-pci.
-// Where Open vSwitch itself is the forwarder there is no VF: the pod has a slot, which is nothing but the socket's directory.
+// `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. The VF is set up as for `direct` with vfio-pci.
+// Where Open vSwitch itself is the forwarder there is no VF. The pod then has a slot, which is only the socket's directory.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
@@ -41,7 +41,7 @@ export const cable = {
     );
   },
 
-  /** The forwarder first: a vf can't be taken from vfio-pci while somebody has it open, the kernel waits for that without end. */
+  /** The forwarder lets go first. While somebody has the VF open, it can't be taken from vfio-pci, and the kernel would wait without end. */
   async unplug(host, port) {
     const id = port.reserved?.id;
     if (id !== undefined) {
@@ -52,7 +52,7 @@ export const cable = {
     await direct.unplug(host, port);
   },
 
-  /** A slot is like a vf at vfio: it says nothing of the pod. */
+  /** A slot, like a VF at vfio-pci, says nothing about the pod. */
   alive: (host, port) => direct.alive(host, port),
 } as const satisfies Cable;
 
@@ -61,10 +61,10 @@ export const offer: Offer = {
   slots: true,
   needsForwarder: true,
   prefers: 'high addresses',
-  // A forwarder may have bound it to uio before.
+  // A forwarder may have bound the VF to uio before.
   canTake: (bound, driver) => bound?.includes('uio') === true || canTake(bound, driver),
 
-  /** The directory, writable: the container is the socket's server. Never a vfio node, which is the forwarder's. */
+  /** The directory is writable, because the container is the socket's server. It never gets a vfio node, because the forwarder has the VF. */
   grant({ id }) {
     const { hostDirectory, containerDirectory } = socketPlace(id);
     return {
@@ -78,7 +78,7 @@ export const offer: Offer = {
   directory: (id) => socketPlace(id).hostDirectory,
 };
 
-/** `server`: the container's application makes the socket, at a path that is the container's. */
+/** `server`: the container's application creates the socket. The path is the one inside the container. */
 function describe(id: string) {
   return { mode: 'server', path: socketPlace(id).containerPath } as const;
 }
@@ -102,7 +102,7 @@ async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
   };
 }
 
-/** Where a socket lies: its directory and path on the host, and the same two as its container sees them. */
+/** Where a socket is: its directory and path on the host, and the same two inside its container. */
 export interface SocketPlace {
   readonly hostDirectory: string;
   readonly hostPath: string;
@@ -110,7 +110,7 @@ export interface SocketPlace {
   readonly containerPath: string;
 }
 
-/** Fixed by the VF's PCI address or the slot's name alone, so that container, forwarder and server can each restart and meet again. */
+/** Depends only on the VF's PCI address or the slot's name, so that container, forwarder and server can each restart and meet again. */
 export function socketPlace(id: string): SocketPlace {
   const hostDirectory = `${socketDirectory}/${id}`;
   const containerDirectory = `/var/run/smartnic/${id}`;
@@ -126,7 +126,7 @@ function pairOf(id: string): PairName {
   return { device: id, socket: socketPlace(id).hostPath };
 }
 
-/** What an earlier pod left, whatever it is: no container of this one has been started yet. The directory is the device plugin's. */
+/** Removes whatever an earlier pod left. No container of this pod has been started yet. The device plugin owns the directory itself. */
 function clearSockets(host: Host, id: string): void {
   const directory = onHost(host, socketPlace(id).hostDirectory);
   if (!existsOnHost(directory)) return;
