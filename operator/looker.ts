@@ -1,5 +1,4 @@
 // What the commands for a person look with: the machine, the databases and the journal, without a server and without changing anything.
-import { readFileSync } from 'node:fs';
 import { owner } from '../cni/attachment/attachment.ts';
 import { viewJournal } from '../cni/attachment/journal.ts';
 import type { Settings } from '../cni/attachment/settings.ts';
@@ -7,6 +6,7 @@ import type { Looker } from '../cni/teardown/sweep.ts';
 import { makeLock } from '../host/base/lock.ts';
 import { openLog } from '../host/base/log.ts';
 import type { Host } from '../host/host.ts';
+import { readBootId } from '../host/kernel/boot-id.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { type Ovsdb, openOvsdb } from '../host/ovs/ovsdb.ts';
 import { run } from '../host/program/run.ts';
@@ -23,7 +23,7 @@ export function openLooker(settings: Settings): Looker & AsyncDisposable {
   const host: Host = { root: '/', log, run, netlink: openNetlink, ovsdb, step: () => {} };
   return {
     ...{ host, settings, journal: viewJournal(settings.stateDir), lock: makeLock() },
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: readBootId(),
     async [Symbol.asyncDispose]() {
       for (const db of open.values()) await db[Symbol.asyncDispose]();
     },

@@ -1,15 +1,16 @@
 // The supervisor of testpmd relays: a process of its own, so that traffic outlives the CNI server. Its relays outlive it as well.
-import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
 import { explain } from '../host/base/explain.ts';
 import { type Logger, openLog } from '../host/base/log.ts';
 import { parseYaml } from '../host/base/yaml.ts';
+import { findContent } from '../host/files/content.ts';
 import { claimFile } from '../host/files/file-lock.ts';
 import { socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Answer, Request } from '../host/forwarder/relay-protocol.ts';
 import { forwarderKeys, forwarderShape, supervisorSocket, type TestpmdSettings } from '../host/forwarder/settings.ts';
+import { readBootId } from '../host/kernel/boot-id.ts';
 import { forbidSymlinks } from '../host/kernel/mounts.ts';
 import { listenForEnd } from '../host/program/end-signals.ts';
 import { openRelays, type Relays } from './relays.ts';
@@ -19,12 +20,11 @@ async function main(): Promise<void> {
   const onEnd = listenForEnd();
   const settings = readSettings(process.env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml');
   const log = openLog('info');
-  mkdirSync(settings.directory, { recursive: true, mode: 0o700 });
   // This comes before any look at relays. Two supervisors would start the same relays.
   if (!claimFile(join(settings.directory, 'lock')))
     throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
   closeToSymlinks(log);
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const bootId = readBootId();
   const relays = openRelays({ settings, log, bootId });
   const path = supervisorSocket(settings);
   await serve({ path, log, answer: (request) => answer(relays, request) });
@@ -76,7 +76,9 @@ function readSettings(path: string): TestpmdSettings {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    const content = findContent(path);
+    if (content === undefined) throw new Error('ENOENT: no such file or directory');
+    return content.toString();
   } catch (error) {
     throw new Error(
       `${path}: the node's configuration can't be read: ${messageOf(error)}; its section "forwarder" says how relays are started`,

@@ -1,12 +1,12 @@
 // One relay: a dpdk-testpmd between a VF and a socket. It is started again with back-off when it dies. It outlives us, and we take over one that
 // runs already.
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backOff } from '../host/base/back-off.ts';
 import { messageOf } from '../host/base/errors.ts';
 import type { Logger } from '../host/base/log.ts';
 import type { Pair } from '../host/forwarder/forwarder.ts';
+import { startDetached } from '../host/program/detached.ts';
 import { isRunning, kill, type Process, processOf } from './processes.ts';
 import { forwards, lastWords, limitSize } from './relay-log.ts';
 
@@ -121,25 +121,12 @@ export function superviseRelay(options: RelayOptions): Relay {
 
 /** It gets a session of its own, so that neither our end nor a signal to our terminal ends it. */
 function start({ program, args, logFile }: RelayOptions): Process {
-  closeSync(openSync(logFile, 'w', 0o600));
-  const output = openSync(logFile, 'a');
-  try {
-    const child = spawn(program, args, {
-      detached: true,
-      stdio: ['ignore', output, output],
-      env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
-    });
-    child.once('error', () => {});
-    child.unref();
-    if (child.pid === undefined)
-      throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
-    const process = processOrKill(child.pid);
-    // It may have ended before anybody looked. Then its output says why.
-    if (process === undefined) throw new Error(lastWords(logFile));
-    return process;
-  } finally {
-    closeSync(output);
-  }
+  const pid = startDetached(program, args, logFile);
+  if (pid === undefined) throw new Error(`${program} can't be started; is it installed (Debian: dpdk-dev), and executable?`);
+  const process = processOrKill(pid);
+  // It may have ended before anybody looked. Then its output says why.
+  if (process === undefined) throw new Error(lastWords(logFile));
+  return process;
 }
 
 /** One that can't be seen can't be supervised, and must not run beside the next one. */

@@ -1,10 +1,9 @@
 // `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. The VF is set up as for `direct` with vfio-pci.
 // Where Open vSwitch itself is the forwarder there is no VF. The pod then has a slot, which is only the socket's directory.
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { emptyDirectory } from '../host/files/directories.ts';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
-import { existsOnHost, onHost } from '../host/kernel/sysfs.ts';
+import { onHost } from '../host/kernel/sysfs.ts';
 import { cable as direct } from './direct.ts';
 import { canTake } from './drivers.ts';
 import type { End, Port } from './port.ts';
@@ -128,9 +127,7 @@ function pairOf(id: string): PairName {
 
 /** Removes whatever an earlier pod left. No container of this pod has been started yet. The device plugin owns the directory itself. */
 function clearSockets(host: Host, id: string): void {
-  const directory = onHost(host, socketPlace(id).hostDirectory);
-  if (!existsOnHost(directory)) return;
-  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+  emptyDirectory(onHost(host, socketPlace(id).hostDirectory));
 }
 
 function vfOf({ reserved, ifname }: Port): ReservedVf {

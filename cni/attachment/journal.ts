@@ -94,8 +94,6 @@ export async function openJournal(stateDir: string): Promise<Journal> {
     async begin(attachment) {
       const path = fileOf(directory, attachment.id);
       try {
-        // It may have been cleared away while we run.
-        mkdirSync(directory, { recursive: true, mode: 0o700 });
         await createDurably(path, beginning(attachment));
       } catch (error) {
         throw unwritable(path, error);

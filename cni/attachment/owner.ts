@@ -1,7 +1,6 @@
 // What is reserved has one owner. A small file for each VF or slot names the attachment that owns it and counts its owners (the
 // generation), so that a late DEL of an old pod can tell that it is somebody else's by now.
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { replaceDurably } from '../../host/files/durable.ts';
@@ -108,7 +107,6 @@ function parse(text: string): Ownership {
 async function write(stateDir: string, id: string, ownership: Ownership): Promise<void> {
   const path = fileOf(stateDir, id);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     await replaceDurably(path, JSON.stringify(ownership));
   } catch (error) {
     throw unwritable(path, error);

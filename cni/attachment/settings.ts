@@ -1,10 +1,12 @@
 // The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
-import { readFile } from 'node:fs/promises';
+
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { messageOf } from '../../host/base/errors.ts';
 import { explain } from '../../host/base/explain.ts';
 import { logLevels } from '../../host/base/log.ts';
 import { parseYaml } from '../../host/base/yaml.ts';
+import { findContent } from '../../host/files/content.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { ovsdbAddress } from '../../host/ovs/address.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
@@ -67,7 +69,7 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /** Throws one error that names the file, every bad key, its value and what is allowed. */
 export async function readSettings(env: Variables): Promise<Settings> {
   const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
-  const settings = parseSettings(await readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
+  const settings = parseSettings(readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
   return {
     ...settings,
     socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
@@ -94,9 +96,12 @@ function knownIn(value: unknown) {
   return { '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) };
 }
 
-async function readText(path: string, named: boolean): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && !named) return '';
-    throw new Error(`${path}: the node's configuration can't be read: ${error.message}`);
-  });
+function readText(path: string, named: boolean): string {
+  try {
+    const content = findContent(path);
+    if (content === undefined && named) throw new Error('ENOENT: no such file or directory');
+    return content?.toString() ?? '';
+  } catch (error) {
+    throw new Error(`${path}: the node's configuration can't be read: ${messageOf(error)}`);
+  }
 }

@@ -1,9 +1,10 @@
 // Delegation to the IPAM plugin (SPEC section 4): found in CNI_PATH, given our environment and configuration, believed in nothing.
-import { access, constants, stat } from 'node:fs/promises';
+
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
 import type { Host } from '../../host/host.ts';
+import { isExecutable } from '../../host/program/executable.ts';
 import { CniError, codes } from './errors.ts';
 import type { Command, Environment } from './request.ts';
 import { parseResult, type Result } from './result.ts';
@@ -166,7 +167,7 @@ function delegateError(prefix: string, stdout: string): CniError | undefined {
 }
 
 async function find(call: IpamCall): Promise<string> {
-  const file = await findExecutable(call);
+  const file = findExecutable(call);
   if (file !== undefined) return file;
   throw new Refusal(
     codes.invalidConfig,
@@ -174,11 +175,6 @@ async function find(call: IpamCall): Promise<string> {
   );
 }
 
-async function findExecutable({ type, path }: IpamCall): Promise<string | undefined> {
-  for (const directory of path) {
-    const file = join(directory, type);
-    const usable = await Promise.all([stat(file), access(file, constants.X_OK)]).catch(() => undefined);
-    if (usable?.[0].isFile()) return file;
-  }
-  return undefined;
+function findExecutable({ type, path }: IpamCall): string | undefined {
+  return path.map((directory) => join(directory, type)).find(isExecutable);
 }

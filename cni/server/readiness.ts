@@ -1,7 +1,7 @@
 // Whether the CNI server lives and whether it could plug every type that its node is configured for, in words.
-import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { within } from '../../host/base/within.ts';
+import { isRemoved } from '../../host/files/removed.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import type { Forwarder } from '../../host/forwarder/forwarder.ts';
 import type { Pods } from '../../host/kube/pods.ts';
@@ -31,11 +31,6 @@ export function livenessProblems(
       ? [`${folder} was removed on the node, and this container still sees the old one`]
       : []),
   ];
-}
-
-/** Still open or mounted here, but without a name. */
-function isRemoved(folder: string): boolean {
-  return statSync(folder, { throwIfNoEntry: false })?.nlink === 0;
 }
 
 /** What an ADD needs of others. */

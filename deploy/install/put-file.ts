@@ -1,8 +1,9 @@
 // A file of ours in a folder of the node, by rename: whoever opens it meanwhile has the old one or the new one, whole, also after a power loss.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
+import { findContent } from '../../host/files/content.ts';
 import { replaceDurably } from '../../host/files/durable.ts';
+import { findDirectory } from '../../host/kernel/sysfs.ts';
 
 export interface FileToPut {
   readonly from: string;
@@ -16,19 +17,13 @@ export interface FileToPut {
 export async function putFile({ from, folder, name, mode }: FileToPut): Promise<string> {
   const path = join(folder, name);
   try {
-    const bytes = readFileSync(from);
-    if (isThere(path, bytes)) return `${path} is up to date`;
+    if (findDirectory(folder) === undefined) throw new Error('there is no such folder');
+    const bytes = findContent(from);
+    if (bytes === undefined) throw new Error(`${from} is missing`);
+    if (findContent(path)?.equals(bytes)) return `${path} is up to date`;
     await replaceDurably(path, bytes, mode);
     return `${path} is installed, ${bytes.length} bytes`;
   } catch (error) {
     throw new Error(`install ${path}: ${messageOf(error)}; is the node's folder mounted there, and writable?`, { cause: error });
-  }
-}
-
-function isThere(path: string, bytes: Buffer): boolean {
-  try {
-    return readFileSync(path).equals(bytes);
-  } catch {
-    return false;
   }
 }

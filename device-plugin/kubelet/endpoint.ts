@@ -1,10 +1,10 @@
 // Keeps one resource known to kubelet, whatever kubelet does: term after term, with growing pauses while kubelet is absent or says no.
 // Never gives up and never throws.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
+import { existsOnHost } from '../../host/kernel/sysfs.ts';
 import type { Snapshot } from '../answers/snapshot.ts';
 import { makeBell } from './bell.ts';
 import { RegistrationRefused } from './register.ts';
@@ -103,7 +103,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
   }
 
   function presentWays(): readonly Way[] {
-    return options.ways.filter((way) => existsSync(join(kubeletDir, directoryOf[way])));
+    return options.ways.filter((way) => existsOnHost(join(kubeletDir, directoryOf[way])));
   }
 
   /** Changes when kubelet starts. */

@@ -1,12 +1,10 @@
 // One resource on one unix socket, as kubelet calls it: DevicePlugin v1beta1 and pluginregistration v1. Unpacks, asks the pure
 // functions, packs. Who tells kubelet of the socket is endpoint.ts.
-import { chmodSync, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
+import { Server, type sendUnaryData, status } from '@grpc/grpc-js';
 import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
-import { checkSocketPath } from '../../host/files/unix-socket.ts';
-import { loadProto, unixTarget } from '../../host/kube/proto.ts';
+import { listen } from '../../host/kube/grpc-socket.ts';
+import { loadProto } from '../../host/kube/proto.ts';
 import type { ProtoGrpcType as DevicePluginProto } from '../../proto/generated/deviceplugin.ts';
 import type { RegistrationHandlers } from '../../proto/generated/pluginregistration/Registration.ts';
 import type { ProtoGrpcType as RegistrationProto } from '../../proto/generated/pluginregistration.ts';
@@ -126,16 +124,6 @@ function answer<T>({ log, resource }: ServiceOptions, reply: sendUnaryData<T>, h
     reply({ code: refused ? error.code : status.INTERNAL, details: messageOf(error) });
     return false;
   }
-}
-
-async function listen(server: Server, socket: string): Promise<void> {
-  if (!existsSync(dirname(socket))) throw new Error(`kubelet's directory ${dirname(socket)} is not there: is it mounted here?`);
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(unixTarget(checkSocketPath(socket)), ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(new Error(`cannot listen on ${socket}: ${error.message}`, { cause: error })),
-    );
-  });
-  chmodSync(socket, 0o600);
 }
 
 function shutDown(server: Server): Promise<void> {

@@ -1,10 +1,11 @@
 // Files that are written whole, or not at all. Besides `replace`, they are on the disk, with their names, when the call returns.
-import { closeSync, fchmodSync, fdatasync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fdatasync, fsync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 /** @throws with code EEXIST when there is such a file already. A file that could not be written whole is removed again. */
 export async function createDurably(path: string, text: string): Promise<void> {
+  ensureFolder(path);
   using open = new DisposableStack();
   const file = open.adopt(openSync(path, 'wx', 0o600), closeSync);
   try {
@@ -18,6 +19,7 @@ export async function createDurably(path: string, text: string): Promise<void> {
 
 /** By rename: a reader sees the old text or the new one, also after a crash. One call at a time for the same path. */
 export async function replaceDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  ensureFolder(path);
   const draft = draftOf(path);
   try {
     using open = new DisposableStack();
@@ -42,6 +44,11 @@ export function replace(path: string, content: string, mode: number): void {
     discard(draft);
     throw error;
   }
+}
+
+/** It may have been removed while we run. */
+function ensureFolder(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
 }
 
 /** Its name begins with a dot, so that who reads the directory takes it for none of the files. */

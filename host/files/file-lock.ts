@@ -1,9 +1,11 @@
 // A file that only one process at a time can hold. The kernel releases the lock however its holder ends, so a lock is never stale.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { lockFile } from '../kernel/libc.ts';
 
-/** Creates the file if it is missing, and holds it until this process ends. False when another process holds it. flock(2) */
+/** Creates the file, and its directory, if they are missing, and holds it until this process ends. False when another process holds it. flock(2) */
 export function claimFile(path: string): boolean {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const fd = open(path);
   let claimed = false;
   try {

@@ -57,8 +57,6 @@ export async function openWantedPairs({ directory, bootId }: WantedPairsOptions)
     strange,
     async put(wanted) {
       if (isStrange(wanted.device)) throw notUnderstood(join(directory, fileName(wanted.device)));
-      // It may have been removed while we run.
-      await mkdir(directory, { recursive: true, mode: 0o700 });
       await replaceDurably(join(directory, fileName(wanted.device)), JSON.stringify({ version: 1, bootId, pair: wanted }));
       pairs.set(wanted.device, wanted);
     },

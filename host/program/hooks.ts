@@ -1,11 +1,11 @@
 // Hooks: an admin's own executables, for steps that only a vendor's tools can do. For every event all executables of a directory run, in the
 // order of their names. docs/hooks.md says what they are told and what they may answer.
-import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Machine } from '../base/machine.ts';
 import { findDirectory, onHost } from '../kernel/sysfs.ts';
+import { isExecutable } from './executable.ts';
 import type { Run } from './run.ts';
 
 const hookEvents = ['before-plug', 'after-plug', 'before-unplug', 'after-unplug', 'representor'] as const;
@@ -59,13 +59,4 @@ function listHooks(host: Machine, { directory, event }: HookCall): readonly stri
   if (names === undefined)
     throw new Error(`hooks: there is no directory ${directory}; create it, or take "hooks" out of the network`);
   return names.filter((name) => /^[a-zA-Z0-9_-]+$/.test(name) && isExecutable(join(folder, name))).toSorted();
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,7 @@
 // The directories that grants mount, for types whose containers make sockets: one per VF or slot, there before Allocate names it as a mount.
 // Only made and given their owner here; what lies in them is the CNI side's business.
-import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { messageOf } from '../../host/base/errors.ts';
+import { ensureDirectory, removeIfEmpty } from '../../host/files/directories.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import { offers } from '../../vnic/index.ts';
@@ -29,28 +29,16 @@ export function ensureDirectories(
   wanted: VhostDirectories,
 ): readonly string[] {
   for (const path of before.keys()) if (!wanted.has(path)) removeIfEmpty(onHost(host, path));
-  return [...wanted].flatMap(([path, vhost]) => ensureDirectory(onHost(host, path), vhost) ?? []);
+  return [...wanted].flatMap(([path, vhost]) => tryDirectory(onHost(host, path), vhost) ?? []);
 }
 
 /** Why it could not be; undefined: it could. */
-function ensureDirectory(path: string, { mode, uid, gid }: VhostDirectory): string | undefined {
+function tryDirectory(path: string, vhost: VhostDirectory): string | undefined {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-    const now = statSync(path);
-    // Owner first: chown takes away bits that chmod gives. What is right already needs no privilege.
-    if (now.uid !== uid || now.gid !== gid) chownSync(path, uid, gid);
-    if ((now.mode & 0o777) !== mode) chmodSync(path, mode);
+    ensureDirectory(path, vhost);
     return undefined;
   } catch (error) {
-    const wanted = `mode ${mode.toString(8)}, owner ${uid}:${gid}`;
+    const wanted = `mode ${vhost.mode.toString(8)}, owner ${vhost.uid}:${vhost.gid}`;
     return `cannot make ${path} (${wanted}): ${messageOf(error)}; chown needs CAP_CHOWN`;
-  }
-}
-
-function removeIfEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // A socket still lies in it, or it is gone: either way it is not ours to force.
   }
 }

@@ -1,11 +1,12 @@
 // Do the container runtime, kubelet and the API server find each other and us?
-import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openPods } from '../../cni/server/open-pods.ts';
 import { messageOf } from '../../host/base/errors.ts';
+import { findContent } from '../../host/files/content.ts';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { listPodDevices } from '../../host/kube/podresources.ts';
+import { isExecutable } from '../../host/program/executable.ts';
 import { about, type Examination } from './finding.ts';
 
 export const examineServer: Examination = async ({ settings: { socket } }) => {
@@ -22,7 +23,7 @@ export const examineExecutable: Examination = async ({ cniBin, ours }) => {
   const install = `cp dist/smartnic ${cniBin}/.smartnic && mv ${cniBin}/.smartnic ${path}; another directory: --cni-bin`;
   const there = read(path);
   if (there === undefined) return [fail(`${path} is not there: the runtime can't start us`, install)];
-  if (!executable(path)) return [fail(`${path} is not executable`, `chmod 755 ${path}`)];
+  if (!isExecutable(path)) return [fail(`${path} is not executable`, `chmod 755 ${path}`)];
   const own = ours === undefined ? undefined : read(ours);
   if (own !== undefined && !own.equals(there)) return [warn(`${path} is of another version than this`, install)];
   return [ok(path)];
@@ -33,9 +34,9 @@ const ipamPlugins = ['host-local', 'static', 'dhcp', 'whereabouts'];
 
 export const examineIpam: Examination = async ({ cniBin, journal }) => {
   const { ok, warn, fail } = about('IPAM');
-  const found = ipamPlugins.filter((name) => executable(join(cniBin, name)));
+  const found = ipamPlugins.filter((name) => isExecutable(join(cniBin, name)));
   const used = new Set(journal.list().flatMap(({ attachment: { ipam } }) => (ipam === undefined ? [] : [ipam.type])));
-  const lost = [...used].filter((name) => !executable(join(cniBin, name)));
+  const lost = [...used].filter((name) => !isExecutable(join(cniBin, name)));
   if (lost.length > 0)
     return [fail(`${lost.join(', ')}, which attachments have their addresses from, is not in ${cniBin}`, 'install it again')];
   if (found.length > 0) return [ok(`${found.join(', ')} in ${cniBin}`)];
@@ -77,18 +78,9 @@ export const examineApiServer: Examination = async ({ host, settings }) => {
   }
 };
 
-function executable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function read(path: string): Buffer | undefined {
   try {
-    return readFileSync(path);
+    return findContent(path);
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
-// That the linter refuses an import that the table of rooms (tools/rooms.grit) does not allow, whatever form it has.
+// That the linter refuses an import that the table of rooms (tools/rooms.grit) does not allow, whatever form it has, and what touches the
+// machine outside host/ (tools/outside.grit).
 import { deepEqual, fail, ok } from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,15 +70,16 @@ class House implements Disposable {
     return file;
   }
 
-  /** The files that break the table. */
-  refused(): readonly string[] {
-    for (const file of ['biome.json', '.gitignore', 'tools/rooms.grit']) this.write(file, readFileSync(join(top, file), 'utf8'));
+  /** The files that break this rule. */
+  refused(rule = 'tools/rooms.grit'): readonly string[] {
+    for (const file of ['biome.json', '.gitignore', 'tools/rooms.grit', 'tools/outside.grit'])
+      this.write(file, readFileSync(join(top, file), 'utf8'));
     const args = ['lint', '--reporter=json', '--max-diagnostics=5000'];
     const limits = { seconds: 120, reject: false, maxBuffer: 1 << 30 };
     const { stdout, stderr } = runSync(join(top, 'node_modules/.bin/biome'), args, { ...limits, cwd: this.#root });
     ok(stdout.startsWith('{'), stderr);
     const { diagnostics }: { readonly diagnostics: readonly Diagnostic[] } = JSON.parse(stdout);
-    const files = diagnostics.filter(({ message }) => message.includes('tools/rooms.grit')).map(({ location }) => location.path);
+    const files = diagnostics.filter(({ message }) => message.includes(rule)).map(({ location }) => location.path);
     return [...new Set(files)].toSorted();
   }
 
@@ -135,6 +137,41 @@ describe('the table of rooms', () => {
       write('test/unit/host/base/y.test.ts', '../../../machine/x.test.ts'),
     ];
     deepEqual(house.refused(), wrong.toSorted());
+  });
+});
+
+describe('files, sockets and programs', () => {
+  const folders = Object.keys(rooms);
+  const isHosts = (folder: string) => /^(host|tools)(\/|$)/.test(folder);
+  const modules = ['node:fs', 'node:fs/promises', 'fs', 'node:net', 'node:dgram', 'node:child_process', 'execa', 'koffi'];
+
+  it('are touched in host/ only, in every form of an import', () => {
+    using house = new House();
+    const wrong: string[] = [];
+    for (const folder of folders)
+      for (const [at, [, text]] of forms.entries())
+        for (const module of modules) {
+          const file = house.write(`${folder}/${module.replace(/\W/g, '-')}-${at}.ts`, text.replace('PATH', module));
+          if (!isHosts(folder)) wrong.push(file);
+        }
+    deepEqual(house.refused('tools/outside.grit'), wrong.toSorted());
+  });
+
+  it('may be touched by tests, and by those whose very subject they are', () => {
+    using house = new House();
+    const write = (file: string) => house.write(file, "import 'node:fs';\n");
+    for (const file of ['test/unit/cni/claim/x.test.ts', 'test/support/x.ts', 'cni/attachment/journal.ts']) write(file);
+    const wrong = [write('cni/attachment/plan.ts')];
+    deepEqual(house.refused('tools/outside.grit'), wrong);
+  });
+
+  it('are touched by all who are named for it', () => {
+    const named = [
+      ...readFileSync(join(top, 'tools/outside.grit'), 'utf8').matchAll(/\?:\.\*\/\)\?([\w/-]+)\/(?:\(\?:)?([\w|-]+)\)?\\\.ts/g),
+    ];
+    const files = named.flatMap(([, folder, names = '']) => names.split('|').map((name) => `${folder}/${name}.ts`));
+    ok(files.length >= 7, files.join());
+    for (const file of files) ok(/from 'node:(fs|net)/.test(readFileSync(join(top, file), 'utf8')), file);
   });
 });
 

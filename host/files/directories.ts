@@ -1,0 +1,34 @@
+// Directories that are given to others: made with their owner, emptied, and removed when nothing is in them.
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { existsOnHost } from '../kernel/sysfs.ts';
+
+export interface Owned {
+  /** Permission bits, e.g. 0o770. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Makes it if it is missing, and puts owner and mode right. @throws what the kernel says. */
+export function ensureDirectory(path: string, { mode, uid, gid }: Owned): void {
+  mkdirSync(path, { recursive: true, mode: 0o755 });
+  const now = statSync(path);
+  // The owner comes first, because chown clears bits that chmod sets. What is right already needs no privilege.
+  if (now.uid !== uid || now.gid !== gid) chownSync(path, uid, gid);
+  if ((now.mode & 0o777) !== mode) chmodSync(path, mode);
+}
+
+/** Not there is fine. */
+export function emptyDirectory(path: string): void {
+  if (!existsOnHost(path)) return;
+  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
+}
+
+export function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Something still lies in it, or it is gone: either way it is not ours to force.
+  }
+}
