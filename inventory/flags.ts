@@ -1,4 +1,4 @@
-// The flags of every program that looks at the inventory: the device plugin, and the commands for a person.
+// The flags of every program that looks at the inventory: the device plugin and the commands for a person.
 
 export interface Flag {
   readonly value: string;

@@ -1,13 +1,13 @@
-// Which vf is held under which resource name: rules on a map. Who asks kubelet is allocations.ts.
+// Which VF is held under which resource name. Rules on a map; device-plugin/kubelet/allocations.ts asks kubelet.
 
 export interface Holding {
-  /** The resource name it was allocated as, e.g. `smartnic.io/direct`; another plugin's name as well. */
+  /** The resource name as which it was allocated, e.g. `smartnic.io/direct`. It may be another plugin's name. */
   readonly resource: string;
-  /** Since when, in milliseconds of a clock that never jumps. */
+  /** The time since which it is held, in milliseconds of a clock that never jumps. */
   readonly since: number;
-  /** Kubelet has named it since. What an Allocate gave out it names only some time after the answer. */
+  /** Whether kubelet has named it since then. After an Allocate, kubelet names the units only some time later. */
   readonly named: boolean;
-  /** Since when kubelet names it no longer. It is in no pod's hand then, and only kept from the other names for a while. */
+  /** The time since which kubelet no longer names it. No pod has it then, but the other resource names don't get it for a while. */
   readonly freeSince?: number;
 }
 
@@ -21,8 +21,8 @@ export interface Held {
 }
 
 /**
- * Notes an answered Allocate and returns whether a holder changed. The caller has made sure that none of them is held under another
- * name. Changes the map: a copy of hundreds of entries for each call would be most of an Allocate's time.
+ * Notes an answered Allocate, and returns whether a holder changed. The caller has made sure that no unit is held under another name. It
+ * changes the map, because copying hundreds of entries for each call would take most of an Allocate's time.
  */
 export function take(holdings: Map<string, Holding>, ids: readonly string[], resource: string, now: number): boolean {
   const changed = ids.some((id) => inHand(holdings.get(id)) !== resource);
@@ -30,26 +30,26 @@ export function take(holdings: Map<string, Holding>, ids: readonly string[], res
   return changed;
 }
 
-/** All that kubelet names, in answer to one question. */
+/** All that kubelet names in answer to one question. */
 export interface Answer {
-  /** What may stand for the truth stands first. */
+  /** The most trustworthy entries come first. */
   readonly held: readonly Held[];
-  /** Whether what it does not name is free. */
+  /** Whether everything that it does not name is free. */
   readonly complete: boolean;
-  /** When it was asked, and now, on the holdings' clock. */
+  /** The time of the question, and the present time, on the holdings' clock. */
   readonly asked: number;
   readonly now: number;
 }
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface Patience {
-  /** From an Allocate's answer until kubelet names what it gave out, at the latest. */
+  /** From an Allocate's answer until kubelet names the units, at the latest. */
   readonly naming: number;
-  /** For which a vf that came back is kept from the names that it was not held under. */
+  /** How long a VF that came back is kept from the names under which it was not held. */
   readonly grace: number;
 }
 
-/** Takes over kubelet's answer. */
+/** Applies kubelet's answer to the holdings. */
 export function reconcile(holdings: Holdings, answer: Answer, patience: Patience): Map<string, Holding> {
   const { held, asked, now, complete } = answer;
   const names = Map.groupBy(held, (one) => one.id);
@@ -65,17 +65,17 @@ export function reconcile(holdings: Holdings, answer: Answer, patience: Patience
   return next;
 }
 
-/** The resource that a pod has it as now. */
+/** The resource as which a pod has it now. Undefined when no pod has it. */
 export function inHand(holding: Holding | undefined): string | undefined {
   return holding?.freeSince === undefined ? holding?.resource : undefined;
 }
 
-/** What pods have now, by PCI address: the resource. */
+/** What pods have now: the resource by PCI address. */
 export function allInHand(holdings: Holdings): ReadonlyMap<string, string> {
   return new Map([...holdings].flatMap(([id, { resource, freeSince }]) => (freeSince === undefined ? [[id, resource]] : [])));
 }
 
-/** Whether the same vfs are held, and have come back, under the same names. */
+/** Whether the same VFs are held, and the same ones have come back, under the same names. */
 export function sameHolders(a: Holdings, b: Holdings): boolean {
   return a.size === b.size && a.entries().every(([id, holding]) => sameHolder(holding, b.get(id)));
 }
@@ -84,7 +84,7 @@ function sameHolder(a: Holding, b: Holding | undefined): boolean {
   return a.resource === b?.resource && (a.freeSince === undefined) === (b.freeSince === undefined);
 }
 
-/** Vfs that kubelet lists under more than one name, in words: two pods have the same hardware in hand. */
+/** VFs that kubelet lists under more than one name, in words. Two pods have the same hardware then. */
 export function heldTwice(listed: readonly Held[]): readonly string[] {
   return [...Map.groupBy(listed, (held) => held.id)]
     .map(([id, held]) => [id, [...new Set(held.map((one) => one.resource))].sort()] as const)

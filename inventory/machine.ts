@@ -1,4 +1,4 @@
-// The machine's pfs and vfs, kept up to date: whole snapshots, compared. Kernel events say when to look, a slow tick looks anyway.
+// Keeps the list of the machine's PFs and VFs up to date. It compares whole snapshots. Kernel events say when to look; a slow tick looks anyway.
 import { messageOf } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readNotices } from '../host/netlink/notices.ts';
@@ -8,7 +8,7 @@ import type { Vf } from '../host/nic/vf.ts';
 
 export interface Changes {
   readonly added: readonly Vf[];
-  /** As they last were. */
+  /** The records before they vanished. */
   readonly removed: readonly Vf[];
   readonly changed: readonly { readonly before: Vf; readonly after: Vf }[];
 }
@@ -16,36 +16,36 @@ export interface Changes {
 export interface InventoryOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
   readonly ask: AskKernel;
-  /** Addresses of the vfs that kubelet gave away. */
+  /** The addresses of the VFs that kubelet gave away. */
   readonly allocated: () => ReadonlySet<string>;
-  /** What says that it is time to look, besides the tick; a test has its own. Default: the kernel's device and network events. */
+  /** The events that say when to look, besides the tick. A test passes its own. Default: the kernel's device and network events. */
   readonly events?: readonly ((signal: AbortSignal) => AsyncIterable<unknown>)[];
-  /** Milliseconds from an event to the look, in which further ones are gathered. Default 50. */
+  /** Milliseconds from an event to the look. Further events in that time cause no further look. Default 50. */
   readonly settle?: number;
   /** Milliseconds between two looks without any event. Default 30 000. */
   readonly tick?: number;
-  /** After every look, also one that changed nothing. */
+  /** Called after every look, even when nothing changed. */
   readonly seen: (nics: Nics, changes: Changes) => void;
 }
 
 export interface Inventory {
-  /** As of the last look that succeeded; undefined before the first. */
+  /** The result of the last look that succeeded. Undefined before the first. */
   readonly nics: Nics | undefined;
-  /** Why the last look failed; undefined: it did not. */
+  /** Why the last look failed. Undefined when it succeeded. */
   readonly problem: string | undefined;
-  /** Milliseconds that the last look took. */
+  /** How many milliseconds the last look took. */
   readonly duration: number;
-  /** How many looks succeeded, and when the last one ended, in milliseconds of performance.now(). */
+  /** The number of looks that succeeded, and the time when the last one ended, in milliseconds of performance.now(). */
   readonly looks: number;
   readonly lookedAt: number;
-  /** Looks now, once more if a look is under way. Never rejects. */
+  /** Looks now. If a look is under way, another one follows. Never rejects. */
   look(): Promise<void>;
   stop(): Promise<void>;
 }
 
 type State = { -readonly [K in 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt']: Inventory[K] };
 
-/** Starts following; the first `look` is the caller's. */
+/** Starts following. The caller calls `look` for the first time. */
 export function followInventory(options: InventoryOptions): Inventory {
   const { host, settle = 50, tick = 30_000, events = [deviceEvents, readNotices] } = options;
   const ending = new AbortController();
@@ -65,8 +65,8 @@ export function followInventory(options: InventoryOptions): Inventory {
   }
 
   /**
-   * The first event of a burst starts the wait, so that a machine that never falls silent is looked at all the same; but no more than a
-   * third of the time goes into looking.
+   * The first event of a burst starts the wait, so that a machine that never falls silent is looked at, too. But looking takes at most a third
+   * of the time.
    */
   function wait(): number {
     return Math.max(settle, state.lookedAt + 2 * state.duration - performance.now());
@@ -136,19 +136,19 @@ export function followInventory(options: InventoryOptions): Inventory {
       ending.abort();
       clearInterval(timer);
       await Promise.all([listening, looking]);
-      clearTimeout(settling); // last: what listened may have heard something while it ended
+      clearTimeout(settling); // last, because an event may have come in while the listeners ended
     },
   };
 }
 
-/** Subsystems whose events can change what scanNics sees; `queues` and the like come by the thousand. Netdevs that matter are in readNotices too. */
+/** Subsystems whose events can change what scanNics sees. `queues` and the like send thousands of events. readNotices reports netdevs, too. */
 const subsystems: ReadonlySet<string | undefined> = new Set(['pci', 'net', 'vfio', 'vfio-dev', 'iommu', 'drivers']);
 
 async function* deviceEvents(signal: AbortSignal): AsyncGenerator<unknown> {
   for await (const event of readUevents(signal)) if (event === 'lost' || subsystems.has(event.subsystem)) yield event;
 }
 
-/** Vfs are matched by address. */
+/** Matches VFs by address. */
 function compare(before: readonly Vf[], after: readonly Vf[]): Changes {
   const old = new Map(before.map((vf) => [vf.address, vf]));
   const present = new Set(after.map((vf) => vf.address));
@@ -162,7 +162,7 @@ function compare(before: readonly Vf[], after: readonly Vf[]): Changes {
   };
 }
 
-/** The new list, with the old record of every vf that has not changed: whoever compares by identity sees what changed. */
+/** The new list, but with the old records of unchanged VFs, so that a comparison by identity shows what changed. */
 function keepRecords(before: readonly Vf[], after: readonly Vf[], { added, changed }: Changes): readonly Vf[] {
   const old = new Map(before.map((vf) => [vf.address, vf]));
   const fresh = new Set([...added, ...changed.map((one) => one.after)]);
@@ -170,8 +170,8 @@ function keepRecords(before: readonly Vf[], after: readonly Vf[], { added, chang
 }
 
 /**
- * How many VFs the PF has is no news of each of them. Records of one maker have their keys in one order; this is ten times faster than a
- * comparison that can't know that.
+ * A change of the PF's number of VFs is not a change of each VF. All records have their keys in the same order, so their texts can be
+ * compared. That is ten times faster than a comparison which does not rely on the order.
  */
 function same(a: Vf, b: Vf): boolean {
   return textOf(a) === textOf(b);

@@ -1,4 +1,4 @@
-// The step from what was offered last to what is offered next: (last offer, what is known now) -> next offer. Pure.
+// The step from the last offer to the next one: (last offer, what is known now) -> next offer. Pure.
 import type { Nics } from '../host/nic/nics.ts';
 import type { Sockets } from './config/numa.ts';
 import type { Config } from './config/pool.ts';
@@ -8,12 +8,12 @@ import type { Facts } from './health/reasons.ts';
 import { makeOffer } from './offer/offer.ts';
 import type { Resource } from './offer/resource.ts';
 
-/** The last look at everything. */
+/** The result of the last look at everything. */
 export interface Known {
   readonly config: Config;
   readonly nics: Nics;
   readonly sockets: Sockets;
-  /** By id: the resource that a pod has it as. */
+  /** By id: the resource as which a pod has it. */
   readonly held: ReadonlyMap<string, string>;
   readonly facts: Facts;
   /** Milliseconds of a clock that never jumps. */
@@ -22,15 +22,15 @@ export interface Known {
 
 export interface Offered {
   readonly resources: readonly Resource[];
-  /** Everything that is wrong, also what kubelet is not told because a pod has the unit. */
+  /** Everything that is wrong, including what kubelet is not told because a pod has the unit. */
   readonly findings: readonly Finding[];
   /** VFs that fit more than one pool, in words. */
   readonly conflicts: readonly string[];
-  /** When to take the next step although nothing may have changed, on the same clock; absent: no need. */
+  /** When to take the next step even if nothing changes, on the same clock. Absent when there is no need. */
   readonly again?: number;
   readonly health: HealthState;
   readonly flaps: Flaps;
-  /** What the offer was made from; absent: there was none yet. */
+  /** What the offer was made from. Absent before the first one. */
   readonly known?: Pick<Known, 'config' | 'held'>;
 }
 
@@ -45,7 +45,7 @@ export const nothingOffered: Offered = {
 export function nextOffer(last: Offered, { config, nics, sockets, held, facts, now }: Known): Offered {
   const { resources: offered, conflicts } = makeOffer(config, { vfs: nics.vfs, sockets, held });
   const { state, ...judged } = judge(last.health, { offered, pools: config.pools, nics, held, facts, now });
-  // What another configuration leaves out has not fallen.
+  // A unit that a new configuration leaves out has not fallen.
   const { flaps, health } = last.known?.config === config ? last : nothingOffered;
   const isHeld = (id: string) => held.has(id) || (last.known?.held.has(id) ?? false);
   const damped = damp({ flaps, units: health.units, isHeld }, judged, now);

@@ -1,5 +1,5 @@
-// The pools as their admin writes them, and the one error that says everything wrong with the file. Text to record; no file is read here
-// (source.ts), no VF is looked at (offer/offer.ts). The older SR-IOV device plugin's config.json is understood too (sriovdp.ts).
+// Parses the pools as their admin writes them. One error names everything that is wrong with the file. Pure: source.ts reads the file, and
+// offer/offer.ts looks at the VFs. The older SR-IOV device plugin's config.json is understood, too (sriovdp.ts).
 import { basename } from 'node:path';
 import type { z } from 'zod';
 import { ConfigError } from './error.ts';
@@ -38,13 +38,13 @@ function parsePools(file: string, value: unknown, positions: Positions): Config 
   };
 }
 
-/** A map with an unknown key only is not called empty as well. */
+/** Removes the finding that a map is empty when its only key is unknown, which is a finding already. */
 function relevant(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue[] {
   const unknown = new Set(issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => path.join('.')));
   return issues.filter(({ code, path }) => code !== 'custom' || !unknown.has(path.join('.')));
 }
 
-/** Pools and resources are told apart by their names, in kubelet as in our logs. */
+/** Finds names that occur twice. Kubelet and our logs tell pools and resources apart by their names. */
 function duplicates({ pools }: Config, positions: Positions): readonly string[] {
   const names = pools.map((pool) => ({ what: 'pool', name: pool.name, pool }));
   const resources = pools.flatMap((pool) => pool.resources.map(({ name }) => ({ what: 'resource', name, pool })));

@@ -1,5 +1,5 @@
-// The last good configuration as a file of its own: for whoever shows what is offered while the present one is refused, and for a plugin that
-// is started meanwhile.
+// Keeps the last good configuration in a file of its own. While the present one is refused, it tells a person what is offered, and it tells a
+// plugin that starts what to offer.
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod/mini';
@@ -7,12 +7,12 @@ import type { Machine } from '../../host/base/machine.ts';
 import { replace } from '../../host/files/durable.ts';
 import { onHost, readText } from '../../host/kernel/sysfs.ts';
 
-/** As the machine sees it. Gone after a boot. */
+/** The path as the machine sees it. After a reboot the file is gone. */
 export const lastGoodFile = '/run/smartnic/device-plugin/last-good-pools.json';
 
 const shape = z.object({ file: z.string(), text: z.string() });
 
-/** The text of that configuration file when it was last good; undefined: it was not since the boot. @throws Error naming what can't be read. */
+/** The text of that configuration file when it was last good. Undefined when it was not since the boot. @throws Error naming what can't be read. */
 export function readLastGood(host: Machine, file: string): string | undefined {
   const content = readText(onHost(host, lastGoodFile));
   if (content === undefined) return undefined;

@@ -1,10 +1,10 @@
-// Pools that would fight for the same vfs, as far as the file alone proves it: all that one selector takes, another one takes as well.
-// What only the machine can show is found in offer/offer.ts. Pure.
+// Finds pools that would compete for the same VFs, as far as the file alone proves it: every VF that fits one selector also fits another one.
+// offer/offer.ts finds what only the machine can show. Pure.
 import type { Config, Pool } from './pool.ts';
 import type { Positions } from './positions.ts';
 import { isContained, type Selector } from './selectors.ts';
 
-/** One sentence per pair of pools. */
+/** Returns one sentence per pair of pools that overlap. */
 export function findOverlaps({ pools }: Config, positions: Positions): readonly string[] {
   return pools.flatMap((pool, at) =>
     pools.slice(0, at).flatMap((earlier) => {

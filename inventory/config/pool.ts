@@ -1,4 +1,4 @@
-// What a configuration of pools is once it is read, in whichever of the two forms it was written.
+// A configuration of pools after it was read, whichever of the two forms it was written in.
 import type { VfDriver } from '../../vnic/drivers.ts';
 import type { OfferedType } from '../../vnic/index.ts';
 import type { NumaPolicy } from './numa.ts';
@@ -13,32 +13,32 @@ export interface VhostDirectory {
 
 export interface Pool {
   readonly name: string;
-  /** Line of its entry in the file. */
+  /** The line of its entry in the file. */
   readonly line: number;
-  /** One resource per vnic type, all of the same vfs. */
+  /** One resource per vnic type. All of them offer the same VFs. */
   readonly resources: readonly { readonly name: string; readonly vnicType: OfferedType }[];
-  /** How a pod gets its VF, of a type that leaves a choice. */
+  /** How a pod gets its VF, for types that have a choice. */
   readonly driver: VfDriver;
-  /** Of its vfs; none: it offers slots. */
+  /** The pool's VFs fit one of these. If empty, the pool offers slots. */
   readonly selectors: readonly Selector[];
-  /** How many sockets it offers, for a forwarder that takes no vf. */
+  /** The number of sockets that it offers, for a forwarder that takes no VF. */
   readonly slots?: number;
   readonly numaPolicy: NumaPolicy;
   readonly allocation: 'pack' | 'spread';
   readonly cdi: boolean;
   readonly vhost: VhostDirectory;
-  /** A bridge that must exist for its vfs to be healthy. */
+  /** A bridge that must exist for its VFs to be healthy. */
   readonly bridge?: string;
-  /** A unix socket that the forwarder must accept connections on for its virtio-forwarder units to be healthy. */
+  /** A unix socket on which the forwarder must accept connections. Otherwise the pool's virtio-forwarder units are unhealthy. */
   readonly forwarder?: string;
 }
 
 export interface Config {
-  /** Where it came from, for messages. */
+  /** The file's name, for messages. */
   readonly file: string;
   readonly pools: readonly Pool[];
-  /** What a vf that fits two pools is: an error, or the first pool's. */
+  /** What happens when a VF fits two pools: that is an error, or the first pool gets the VF. */
   readonly overlap: 'error' | 'first';
-  /** What is taken otherwise than it was perhaps meant, with line. */
+  /** Sentences about keys that may not do what their writer meant. Each names its line. */
   readonly warnings: readonly string[];
 }

@@ -1,4 +1,4 @@
-// YAML (and so JSON) as a value that remembers on which line everything stood.
+// Reads YAML (and so JSON) as a value, and remembers the line of each part.
 import { isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { messageOf } from '../../host/base/errors.ts';
@@ -8,7 +8,7 @@ import { knownKeys } from './schema.ts';
 
 export interface Positions {
   value(): unknown;
-  /** The line of what stands at the path, or of the nearest thing around it. */
+  /** The line of the value at that path, or of the nearest value around it. */
   line(path: readonly PropertyKey[]): number;
   /** `pools.yaml:12` */
   at(line: number): string;
@@ -16,7 +16,7 @@ export interface Positions {
   explain(issue: z.core.$ZodIssue, input: unknown): string;
 }
 
-/** @throws ConfigError when the text is no YAML. */
+/** @throws ConfigError when the text is not YAML. */
 export function openPositions(file: string, text: string): Positions {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, version: '1.2' });

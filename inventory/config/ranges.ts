@@ -1,11 +1,11 @@
-// Parses what users write about pfs and vfs: `ens1f0#0-3,7`, PCI addresses, hex ids. Pure; errors say what was expected, with an example.
+// Parses what users write about PFs and VFs: `ens1f0#0-3,7`, PCI addresses, hex ids. Pure. Errors say what was expected, with an example.
 import { parsePciAddress } from '../../host/base/pci-address.ts';
 import type { PfRange } from './selectors.ts';
 
-/** The most vfs a pf can have (SR-IOV's TotalVFs is 16 bits wide). */
+/** The most VFs that a PF can have (SR-IOV's TotalVFs has 16 bits). */
 const mostVfs = 65_535;
 
-/** `PF` or `PF#N,A-B,…`: numbers count from 0, ends included. @throws Error in words that follow the value it was given. */
+/** `PF` or `PF#N,A-B,…`. Numbers start at 0, and both ends are included. @throws Error with words that follow the value. */
 export function parsePfRange(text: string): PfRange {
   const [pf = '', list, ...rest] = text.split('#');
   if (pf === '') throw new Error('names no PF before the #; write PF or PF#0-3,7');
@@ -23,13 +23,13 @@ function parsePart(part: string): readonly number[] {
   return Array.from({ length: to - from + 1 }, (_, at) => from + at);
 }
 
-/** `rootDevices`: a range whose PF is a PCI address. @throws Error as parsePfRange. */
+/** Parses a value of `rootDevices`: a range whose PF is a PCI address. @throws Error like parsePfRange. */
 export function parseRootDevice(text: string): PfRange {
   const range = parsePfRange(text);
   return { ...range, pf: parsePciAddress(range.pf) };
 }
 
-/** Four hex digits, lower-case. @throws Error as parsePfRange. */
+/** Returns four hex digits in lower case. @throws Error like parsePfRange. */
 export function parsePciId(text: string): string {
   if (!/^(0x)?[0-9a-f]{4}$/i.test(text)) throw new Error('is not an id of four hex digits; write it as lspci -nn does: "15b3"');
   return text.slice(-4).toLowerCase();

@@ -1,7 +1,7 @@
-// What kubelet accepts as an extended resource's name. Pure. Source: IsExtendedResourceName in kubernetes/pkg/apis/core/v1/helper, which
+// The names that kubelet accepts for an extended resource. Pure. Source: IsExtendedResourceName in kubernetes/pkg/apis/core/v1/helper, which
 // checks `requests.<name>` as a qualified name.
 
-/** Undefined for a good domain; else words that follow the value. */
+/** Undefined for a good domain. Otherwise the problem, in words that follow the value. */
 export function domainProblem(domain: string): string | undefined {
   const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
   if (domain.length > 253 - 'requests.'.length) return `has ${domain.length} characters; kubelet takes at most 244`;
@@ -12,7 +12,7 @@ export function domainProblem(domain: string): string | undefined {
   return undefined;
 }
 
-/** Undefined for a good name (the part after the slash); else words that follow the value. */
+/** Undefined for a good name (the part after the slash). Otherwise the problem, in words that follow the value. */
 export function resourceNameProblem(name: string): string | undefined {
   if (name.includes('/')) return 'has a slash in it; write the part before it as resourcePrefix';
   if (/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(name)) return undefined;

@@ -1,5 +1,5 @@
-// The shape of pools.yaml, key by key: what may stand there and what it becomes. docs/device-plugin.md explains it to its writer.
-// zod's small edition: the whole one costs a resident process 7 MB, mostly translations.
+// The shape of pools.yaml, key by key: the allowed values, and what each becomes. docs/device-plugin.md explains the keys to an admin.
+// It uses zod's small edition, because the full one costs a resident process 7 MB, mostly translations.
 import * as z from 'zod/mini';
 import { defined } from '../../host/base/defined.ts';
 import { messageOf } from '../../host/base/errors.ts';
@@ -11,7 +11,7 @@ import { parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
 import { domainProblem, resourceNameProblem } from './resource-name.ts';
 import { capabilities, type Selector, selectorKeys } from './selectors.ts';
 
-/** A text that a parser turns into something; its error follows the value: `"eth0#" has …`. */
+/** A text that `parse` turns into a value. Its error follows the text: `"eth0#" has …`. */
 function parsed<T>(parse: (text: string) => T) {
   return z.pipe(
     z.unknown(),
@@ -26,7 +26,7 @@ function parsed<T>(parse: (text: string) => T) {
   );
 }
 
-/** YAML reads 8086 as a number and 0770 as seven hundred and seventy. */
+/** YAML reads 8086 as a number, and 0770 as seven hundred and seventy. */
 function readText(value: unknown): string {
   if (typeof value === 'string') return value;
   throw new Error(
@@ -105,7 +105,7 @@ const poolShape = z.strictObject({
 });
 
 const slotTypes = offeredTypes.filter((type) => offers[type].slots);
-/** Of no meaning to slots. */
+/** Keys that mean nothing to slots. */
 const vfKeys = ['selectors', 'driver', 'numaPolicy', 'allocation'] as const;
 const vfDefaults = { driver: vfDrivers[0], selectors: [], numaPolicy: 'preferred', allocation: 'pack' } as const;
 
@@ -136,12 +136,12 @@ const pool = z.pipe(
   }),
 );
 
-/** The first type keeps the name: `direct: fast, virtio-forwarder: fast-virtio`. */
+/** Proposes a name for each type. The first type keeps the name: `direct: fast, virtio-forwarder: fast-virtio`. */
 function nameApart(name: string, types: readonly OfferedType[]): string {
   return types.map((type, at) => `${type}: ${at === 0 ? name : `${name}-${type.split('-')[0]}`}`).join(', ');
 }
 
-/** An empty list of pools is allowed: a node (or a cluster) without SmartNICs offers nothing. */
+/** The list of pools may be empty, because a node (or a cluster) without SmartNICs offers nothing. */
 export const poolsSchema = z.strictObject({
   resourcePrefix: z._default(checked(domainProblem), 'smartnic.io'),
   pools: z.array(pool),
@@ -154,7 +154,7 @@ const keysAt: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^pools\.\d+\.vhost$/, Object.keys(vhostShape.shape)],
 ];
 
-/** The keys that may stand in the map at that path. */
+/** The keys that are allowed in the map at that path. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   const at = path.map(String).join('.');
   return keysAt.find(([pattern]) => pattern.test(at))?.[1] ?? [];

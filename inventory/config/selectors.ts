@@ -1,7 +1,7 @@
-// What a pool's selectors mean: a table from each key to the reason why a vf does not fit. Matching and `explain` read the same table. Pure.
+// What a pool's selectors mean: a table that says for each key why a VF does not fit. Matching and `explain` use the same table. Pure.
 import type { EswitchMode, Vf } from '../../host/nic/vf.ts';
 
-/** A pf by name or address and which of its vfs; no numbers: all. */
+/** A PF, by name or address, and the numbers of its VFs. Without numbers: all of its VFs. */
 export interface PfRange {
   readonly pf: string;
   readonly numbers?: ReadonlySet<number>;
@@ -10,7 +10,7 @@ export interface PfRange {
 export const capabilities = ['hw-tc-offload', 'representor', 'iommu'] as const;
 export type Capability = (typeof capabilities)[number];
 
-/** All present keys must fit (AND); within a key one value must (capabilities: every one). Selectors of a pool are alternatives (OR). */
+/** All present keys must fit (AND). Of a key's values, one must fit (of capabilities, every one). A pool's selectors are alternatives (OR). */
 export interface Selector {
   readonly vendors?: readonly string[];
   readonly devices?: readonly string[];
@@ -35,7 +35,7 @@ export const selectorKeys = [
   'capabilities',
 ] as const satisfies readonly (keyof Selector)[];
 
-/** Why the vf does not fit, key by key; empty when it fits. */
+/** Why the VF does not fit, for each key. Empty when it fits. */
 export function misfits(selector: Selector, vf: Vf): readonly string[] {
   return selectorKeys.flatMap((key) => misfit(key, selector, vf) ?? []);
 }
@@ -86,7 +86,7 @@ function inRange(key: string, vf: Vf, pf: string | undefined, wanted: readonly P
   return `${key}: its pf ${pf ?? `${vf.pf.address} has no netdev here and`} is not one of ${wanted.map((range) => range.pf).join(', ')}`;
 }
 
-/** Whether everything that fits `inner` fits `outer` too, on any machine: for each key that outer asks, inner asks no more loosely. */
+/** Whether everything that fits `inner` also fits `outer`, on any machine. So for each key of outer, inner must be at least as strict. */
 export function isContained(inner: Selector, outer: Selector): boolean {
   return selectorKeys.every((key) => {
     if (outer[key] === undefined) return true;

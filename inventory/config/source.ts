@@ -1,5 +1,5 @@
-// The configuration in force: taken over from its file while running, the last good one kept when a new one is broken, and both said.
-// Its directory is watched, because editors and ConfigMap mounts replace the file (kubelet swaps the link `..data` next to it).
+// Follows the configuration file. A good text takes effect at once. While the present text is bad, the last good one stays in force. Both are
+// logged. The file's directory is watched, because editors and ConfigMap mounts replace the file (kubelet swaps the link `..data` beside it).
 import { dirname } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { stampOf } from '../../host/files/stamp.ts';
@@ -12,11 +12,11 @@ import { readLastGood, removeLastGood, writeLastGood } from './last-good.ts';
 import type { Config } from './pool.ts';
 
 export interface ConfigState {
-  /** Absent: there was no good one since the start, so nothing is offered. */
+  /** Absent when there has been no good configuration yet. Then nothing is offered. */
   readonly config?: Config;
-  /** What is wrong with the file as it is now, a line each; empty: nothing. */
+  /** What is wrong with the present file, one line for each problem. Empty when nothing is wrong. */
   readonly problems: readonly string[];
-  /** How many good ones were taken over. */
+  /** The number of configurations that were taken over. */
   readonly generation: number;
 }
 
@@ -24,13 +24,13 @@ export interface ConfigSourceOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
   readonly file: string;
   /**
-   * Milliseconds without a change of the file before it is read: one that is being written is not read half. One that never comes to rest
-   * is read after ten times that. Default 100.
+   * Milliseconds without a change of the file before it is read, so that it is not read half-written. A file that never comes to rest is read
+   * after ten times as long. Default 100.
    */
   readonly settle?: number;
   /** Milliseconds between two looks without any event. Default 30 000. */
   readonly tick?: number;
-  /** What else speaks against a configuration, on this machine; empty: nothing. */
+  /** Problems of a configuration that only show on this machine. Empty when there are none. */
   readonly objections: (config: Config) => readonly string[];
   readonly changed: (state: ConfigState) => void;
 }
@@ -41,8 +41,8 @@ export interface ConfigSource {
 }
 
 /**
- * Reads the file now, then follows it. `changed` is called for every text that differs from the last, the first one included. If the first
- * one is refused, the last good one of an earlier plugin is in force; if it is missing, none is.
+ * Reads the file now and then follows it. `changed` is called for every text that differs from the last one, and for the first. If the first
+ * text is refused, the last good configuration of an earlier plugin takes effect. If the file is missing, none does.
  */
 export function followConfig(options: ConfigSourceOptions): ConfigSource {
   const { host, file, settle = 100, tick = 30_000, objections, changed } = options;
@@ -55,7 +55,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
   const watch = watchDirectories([dirname(file)], tick, lookSoon);
   look();
 
-  /** Most events are of other files in the directory: they start a wait, but don't prolong it. */
+  /** Most events come from other files in the directory. They start a wait, but don't prolong it. */
   function lookSoon(): void {
     if (settling !== undefined) return;
     stamp = stampOf(file);
@@ -96,7 +96,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
     changed(state);
   }
 
-  /** Nothing hangs on it but what is shown, and what a later plugin begins with. */
+  /** A failure is only logged, because no offer of this process depends on that file. Only displays and a later plugin use it. */
   function keep(act: () => void): void {
     try {
       act();

@@ -1,8 +1,8 @@
-// JSON as Go's decoder reads it: keys without regard to case. Pure.
+// Reads JSON objects as Go's decoder does: upper and lower case in keys are the same. Pure.
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** By lower-case key: the value, and the key as it is spelled. */
+/** For each key in lower case: the value, and the key as it was written. */
 export function entriesOf(value: Fields): ReadonlyMap<string, { readonly spelled: string; readonly value: unknown }> {
   return new Map(Object.entries(value).map(([spelled, entry]) => [spelled.toLowerCase(), { spelled, value: entry }]));
 }

@@ -1,11 +1,11 @@
-// One selector of the SR-IOV network device plugin's config.json as one of ours. Pure; what is not honoured is said through `warn`.
+// Translates one selector of the SR-IOV network device plugin's config.json into ours. Pure. `warn` is told what has no effect here.
 import { messageOf } from '../../host/base/errors.ts';
 import { parsePciAddress } from '../../host/base/pci-address.ts';
 import { parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
 import type { Selector } from './selectors.ts';
 import { entriesOf, type Fields } from './sriovdp-fields.ts';
 
-/** The keys that mean the same here, and how their values are read. */
+/** The keys that mean the same here, with the parsers of their values. */
 const parsers = {
   vendors: parsePciId,
   devices: parsePciId,
@@ -16,10 +16,10 @@ const parsers = {
   linkTypes: (text: string) => text.toLowerCase(),
 } as const satisfies { readonly [K in keyof Selector]: (text: string) => unknown };
 
-/** They narrow the pool there; without them it would take VFs that its writer did not mean. */
+/** Keys that narrow a pool of that plugin. If we ignored them, the pool would take VFs that its writer did not mean. */
 const narrowing = ['acpiIndexes', 'ddpProfiles', 'pKeys', 'isRdma', 'vdpaType', 'auxTypes'] as const;
 
-/** Undefined when it can't be taken over without meaning more VFs than it says. */
+/** Undefined when a translation would select more VFs than the selector does. */
 export function importSelector(value: Fields, warn: (words: string) => void): Selector | undefined {
   const fields = entriesOf(value);
   const unsupported = narrowing.filter((key) => isSet(fields.get(key.toLowerCase())?.value));

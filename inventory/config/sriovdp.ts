@@ -1,5 +1,5 @@
-// Takes the SR-IOV network device plugin's config.json as it is: every pool becomes one of vnic type `direct`. What that plugin drops
-// without a word, and what we can't honour, becomes a warning with its line. Its keys as of version 3.11.
+// Reads the SR-IOV network device plugin's config.json as it is: every pool becomes a pool of vnic type `direct`. What that plugin drops
+// silently, and what we can't do, becomes a warning with its line. The keys are those of version 3.11.
 
 import { isRecord } from '../../host/base/json.ts';
 import { sriovType } from '../../vnic/index.ts';
@@ -10,14 +10,14 @@ import { resourceNameProblem } from './resource-name.ts';
 import { entriesOf, type Fields } from './sriovdp-fields.ts';
 import { importSelector } from './sriovdp-selectors.ts';
 
-/** Its command line's default. */
+/** The default of that plugin's command line. */
 const defaultPrefix = 'intel.com';
 
 export function isSriovdp(value: unknown): value is Fields {
   return isRecord(value) && entriesOf(value).has('resourcelist');
 }
 
-/** @throws ConfigError where that plugin would refuse the file as well. */
+/** @throws ConfigError where that plugin would refuse the file, too. */
 export function importSriovdp(file: string, value: Fields, positions: Positions): Config {
   const list = entriesOf(value).get('resourcelist')?.value;
   if (!Array.isArray(list))
@@ -87,7 +87,7 @@ function importSelectors(value: unknown, warn: Warn): Pool['selectors'] {
   });
 }
 
-/** There the VF's driver decides at Allocate; here the pool does, once. */
+/** In that plugin the VF's driver decides at Allocate. Here the pool decides once. */
 function driverOf(selectors: Pool['selectors'], warn: Warn): Pool['driver'] {
   const drivers = selectors.map(({ drivers: names }) => new Set(names?.map((name) => name.endsWith('vfio-pci'))));
   if (drivers.every((kinds) => kinds.size === 1 && kinds.has(true))) return 'vfio-pci';

@@ -1,13 +1,13 @@
-// Device-info 1.1.0: what Multus copies into a pod's network-status about each device. Pure: resources to files.
-// Source: k8snetworkplumbingwg/device-info-spec, SPEC.md. Kubelet does not call Allocate again for a restarted sandbox, so the files are
-// there from the scan on and stay as long as the unit does.
+// Device-info 1.1.0: what Multus copies into a pod's network-status for each device. Pure: resources to files.
+// Source: k8snetworkplumbingwg/device-info-spec, SPEC.md. Kubelet does not call Allocate again for a restarted sandbox. So the files exist
+// from the first scan on, as long as the unit exists.
 
 import { defined } from '../../host/base/defined.ts';
 import { deviceInfo } from '../../vnic/device-info.ts';
 import type { OfferedType } from '../../vnic/index.ts';
 import type { Resource, Unit } from '../offer/resource.ts';
 
-/** As the machine sees it. */
+/** The path as the machine sees it. */
 export const deviceInfoDir = '/var/run/k8s.cni.cncf.io/devinfo/dp';
 
 /** Text by file name: `<resource with / as ->-<id>-device.json`. */

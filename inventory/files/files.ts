@@ -1,4 +1,4 @@
-// Everything of the device plugin's that lies on the machine for others to find: device-info, CDI specs, vhost directories.
+// All files of the device plugin that others look for on the machine: device-info, CDI specs, vhost directories.
 import { messageOf } from '../../host/base/errors.ts';
 import { openOwnFiles } from '../../host/files/own-files.ts';
 import type { Host } from '../../host/host.ts';
@@ -9,13 +9,13 @@ import { cdiSpec } from './cdi.ts';
 import { deviceInfoDir, deviceInfoFiles } from './device-info.ts';
 import { ensureDirectories, type VhostDirectories, wantedDirectories } from './vhost-directories.ts';
 
-/** As the machine sees it. */
+/** The path as the machine sees it. */
 const cdiDir = '/var/run/cdi';
 
 export interface Files {
-  /** What could not be done at the last call, in words. */
+  /** What the last call could not do, in words. */
   readonly problems: readonly string[];
-  /** Makes them what the resources say. With `thoroughly` also where nothing changed: somebody may have removed one. */
+  /** Makes the files agree with the resources. With `thoroughly` also when nothing changed, because somebody may have removed a file. */
   update(resources: readonly Resource[], pools: readonly Pool[], thoroughly: boolean): void;
 }
 
@@ -45,12 +45,12 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
       ];
       directories = wanted;
       pools = nextPools;
-      done = problems.length === 0 ? resources : undefined; // what failed is tried again next time
+      done = problems.length === 0 ? resources : undefined; // after a failure, the next call tries everything again
     },
   };
 }
 
-/** By identity: the inventory keeps the record of a vf that has not changed. Problems don't matter to files. */
+/** Compares VFs by identity, because the inventory keeps the record of a VF that has not changed. Problems don't matter to files. */
 function sameUnits(a: readonly Resource[], b: readonly Resource[]): boolean {
   return (
     a.length === b.length &&
@@ -65,7 +65,7 @@ function sameUnits(a: readonly Resource[], b: readonly Resource[]): boolean {
   );
 }
 
-/** Every one is tried, whatever became of the others. */
+/** Turns a failure into words, so that the other attempts still run. */
 function attempt(act: () => void): readonly string[] {
   try {
     act();

@@ -1,5 +1,5 @@
-// The directories that grants mount, for types whose containers make sockets: one per VF or slot, there before Allocate names it as a mount.
-// Only made and given their owner here; what lies in them is the CNI side's business.
+// The directories that grants mount, for types whose containers create sockets: one per VF or slot. They exist before Allocate names them.
+// Here they are only created and given their owner. The CNI side takes care of the files in them.
 import { messageOf } from '../../host/base/errors.ts';
 import { ensureDirectory, removeIfEmpty } from '../../host/files/directories.ts';
 import type { Host } from '../../host/host.ts';
@@ -32,7 +32,7 @@ export function ensureDirectories(
   return [...wanted].flatMap(([path, vhost]) => tryDirectory(onHost(host, path), vhost) ?? []);
 }
 
-/** Why it could not be; undefined: it could. */
+/** Why the directory could not be made; undefined when it was. */
 function tryDirectory(path: string, vhost: VhostDirectory): string | undefined {
   try {
     ensureDirectory(path, vhost);

@@ -1,4 +1,4 @@
-// Looks up what health depends on besides the vfs: the CNI server's markers, the pools' bridges, the pools' forwarders.
+// Looks up what health depends on besides the VFs: the CNI server's markers, the pools' bridges, the pools' forwarders.
 import { readOr, type Unread } from '../../host/base/unread.ts';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { readForwarderTrouble } from '../../host/forwarder/health-marker.ts';
@@ -8,7 +8,7 @@ import { readQuarantine } from '../../host/nic/quarantine.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Facts } from './reasons.ts';
 
-/** @param forwardersDown - of probeForwarders. @param before - the last facts: what can't be looked up stays as it was. */
+/** @param forwardersDown - from probeForwarders. @param before - the last facts; they are used for what can't be looked up now. */
 export function readFacts(
   host: Pick<Host, 'root'>,
   pools: readonly Pool[],
@@ -22,7 +22,7 @@ export function readFacts(
   return {
     ...(forwarderTrouble !== '' && { forwarderTrouble }),
     quarantined: readOr(report, {}, () => readQuarantine(host, report)) ?? before?.quarantined ?? new Map(),
-    // Open vSwitch gives every bridge a netdev of its name, in the kernel's datapath and in user space's; so does a Linux bridge.
+    // Each bridge of Open vSwitch has a netdev of its name, on the kernel's and on a userspace datapath. So has a Linux bridge.
     bridges: new Set(bridges.filter((bridge) => existsOnHost(onHost(host, `/sys/class/net/${bridge}`)))),
     forwardersDown,
     unread,

@@ -1,30 +1,30 @@
-// Holds back the good news of units that become unfit, or go away, again and again. Kubelet is told of each fall at once, but it writes its
-// checkpoint for everything that it is told, so a unit that falls often is unhealthy until it has come to rest. Pure.
+// Delays the good news about units that fall (become unfit, or vanish) again and again. Kubelet hears of each fall at once. But it writes its
+// checkpoint for every message. So a unit that falls often stays unhealthy until it has come to rest. Pure.
 import type { Resource, Unit } from '../offer/resource.ts';
 import type { Finding, HealthState, Judged } from './health.ts';
 
-/** So many falls within so many milliseconds, and so many milliseconds of rest. */
+/** A unit is damped after this number of falls within that number of milliseconds, until it has rested for so many milliseconds. */
 const [falls, within, rest] = [3, 60_000, 30_000];
 
-/** Of units that have fallen a short time ago, by resource name and id. */
+/** The units that fell a short time ago, by resource name and id. */
 export type Flaps = ReadonlyMap<string, Course>;
 
 interface Course {
-  /** When it fell. */
+  /** The times of its falls. */
   readonly fell: readonly number[];
-  /** Since when it is as it is, fit or not. */
+  /** The time of its last change between fit and unfit. */
   readonly since: number;
-  /** It is told as unhealthy, whatever it is. */
+  /** True while kubelet is told that it is unhealthy, whatever its state. */
   readonly damped: boolean;
-  /** As it was when it was last there. */
+  /** The unit when it was last on the machine. */
   readonly unit: Unit;
 }
 
 export interface Before {
   readonly flaps: Flaps;
-  /** As they were judged then. */
+  /** The units as they were judged last time. */
   readonly units: HealthState['units'];
-  /** Whether a pod has the unit of that id, or had it then: kubelet is not told of such a one's flaps anyway. */
+  /** Whether a pod has the unit with that id, or had it last time. Kubelet is not told of the flaps of such a unit anyway. */
   readonly isHeld: (id: string) => boolean;
 }
 
@@ -72,7 +72,7 @@ function isFit(unit: Unit | undefined): boolean {
   return unit?.problems.length === 0;
 }
 
-/** Those that are gone just now among them: a list that changes its length is news as well. */
+/** Adds the damped units that are gone now. Otherwise the list would change its length, and kubelet would be told of that, too. */
 function withDamped(resource: Resource, flaps: Flaps): Resource {
   const own = [...flaps].filter(([key, { damped }]) => damped && key.startsWith(`${resource.name} `));
   if (own.length === 0) return resource;

@@ -1,49 +1,49 @@
-// Which units are fit to be given away, and how patiently an allocated one is judged. A pure state machine: what was, what is, and the
-// clock make what is told. Kubelet refuses to restart a container whose device is unhealthy, so a flap must never reach it.
+// Decides which units are fit to be given away, and judges an allocated unit with patience. A pure state machine: the earlier state, the
+// present and the clock decide what kubelet is told. Kubelet refuses to restart a container whose device is unhealthy, so it must hear of no flap.
 import type { Nics } from '../../host/nic/nics.ts';
 import type { Vf } from '../../host/nic/vf.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Resource, Unit } from '../offer/resource.ts';
 import { type Facts, findings, type Reason } from './reasons.ts';
 
-/** Milliseconds for which an allocated vf (or its pf) must be gone without interruption before kubelet is told. */
+/** Milliseconds for which an allocated VF (or its PF) must be missing without interruption before kubelet is told. */
 export const patience = 60_000;
 
 export interface Judged {
-  /** What is told to kubelet. */
+  /** What kubelet is told. */
   readonly resources: readonly Resource[];
-  /** Everything found, also what is not told because the vf is allocated. By resource, then address. */
+  /** Everything that was found, including what kubelet is not told because the VF is allocated. Sorted by resource, then address. */
   readonly findings: readonly Finding[];
-  /** When to judge again although nothing may have changed, in the clock's milliseconds; absent: no need. */
+  /** When to judge again even if nothing changes, in the clock's milliseconds. Absent when there is no need. */
   readonly again?: number;
   readonly state: HealthState;
 }
 
 export interface Finding {
   readonly resource: string;
-  /** Id of the unit. */
+  /** The unit's id. */
   readonly address: string;
   readonly reason: Reason;
   readonly words: string;
-  /** False: kept from kubelet, because a pod has the vf. */
+  /** False when kubelet is not told, because a pod has the VF. */
   readonly told: boolean;
 }
 
 export interface HealthState {
-  /** The units as they were told last, by resource name and id. */
+  /** The units as kubelet was last told, by resource name and id. */
   readonly units: ReadonlyMap<string, ReadonlyMap<string, Unit>>;
-  /** Since when an allocated vf is gone, by address. */
+  /** The time since which an allocated VF is missing, by address. */
   readonly goneSince: ReadonlyMap<string, number>;
 }
 
 export const healthAtStart: HealthState = { units: new Map(), goneSince: new Map() };
 
 export interface Present {
-  /** Of makeOffer: what the machine has now, without problems. */
+  /** The result of makeOffer: what the machine has now, without problems. */
   readonly offered: readonly Resource[];
   readonly pools: readonly Pool[];
   readonly nics: Nics;
-  /** By id: the resource that kubelet allocated the vf or slot as. */
+  /** By id: the resource as which kubelet allocated the VF or slot. */
   readonly held: ReadonlyMap<string, string>;
   readonly facts: Facts;
   /** Milliseconds of a clock that never jumps. */
@@ -72,7 +72,7 @@ interface Gone {
   readonly since: number;
 }
 
-/** Vfs that a pod has and the machine has no longer. Others that are gone are simply not listed any more. */
+/** VFs that a pod has and that the machine no longer has. Other VFs that are gone are simply no longer listed. */
 function findGone(state: HealthState, { nics, held, now }: Present): ReadonlyMap<string, readonly Gone[]> {
   const there: ReadonlySet<string> = new Set(nics.vfs.map((vf) => vf.address));
   return new Map(
@@ -104,7 +104,7 @@ interface JudgedUnit {
   readonly found: readonly Finding[];
 }
 
-/** What is there can recover, so nothing of it is held against a vf that a pod has. */
+/** A unit that is on the machine can recover. So kubelet is not told of its problems while a pod has it. */
 function judgeUnit(resource: Resource, pool: Pool | undefined, unit: Unit, { facts, held }: Present): JudgedUnit {
   const { id: address } = unit;
   const told = !held.has(address);
@@ -134,7 +134,7 @@ function problemsOf(found: readonly Finding[]): Pick<Unit, 'problems' | 'untold'
   return { problems: told ?? [], ...(untold && untold.length > 0 && { untold }) };
 }
 
-/** As kubelet's refusals and `vfs` show it; the code comes first, for metrics and for greps. */
+/** The words in kubelet's refusals and in `vfs`. The code comes first, for metrics and for grep. */
 function describe({ reason, words }: { readonly reason: Reason; readonly words: string }): string {
   return `${reason}: ${words}`;
 }

@@ -1,11 +1,11 @@
-// What can be wrong with a unit, each as a row: for which resources it counts, and what is said. Pure.
+// What can be wrong with a unit. Each reason is a row: to which resources it applies, and its words. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
 import { vfDrivers } from '../../vnic/drivers.ts';
 import { offers } from '../../vnic/index.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
-/** Worst first. The first three are found by comparing, not here. */
+/** Worst first. The first three come from comparing with earlier looks (health.ts, flaps.ts), not from this file. */
 export const reasons = [
   'pf-gone',
   'vf-gone',
@@ -21,25 +21,25 @@ export const reasons = [
 ] as const;
 export type Reason = (typeof reasons)[number];
 
-/** What was looked up besides the vfs themselves. */
+/** What was looked up besides the VFs themselves. */
 export interface Facts {
-  /** By PCI address: why the CNI side put the vf aside. */
+  /** By PCI address: why the CNI side put the VF aside. */
   readonly quarantined: ReadonlyMap<string, string>;
-  /** Of the pools' bridges those that exist. */
+  /** The pools' bridges that exist. */
   readonly bridges: ReadonlySet<string>;
-  /** Of the pools' forwarder sockets those that do not answer, and what connecting said. */
+  /** The pools' forwarder sockets that do not answer, and what connecting said. */
   readonly forwardersDown: ReadonlyMap<string, string>;
-  /** What the CNI server says of the node's forwarder; absent: nothing bad. */
+  /** What the CNI server says about the node's forwarder. Absent when it reports no trouble. */
   readonly forwarderTrouble?: string;
   /** What could not be looked up, in words. */
   readonly unread: readonly string[];
 }
 
 interface Case {
-  /** Absent: a slot. */
+  /** Absent for a slot. */
   readonly vf: Vf | undefined;
   readonly resource: Resource;
-  /** Absent: it was just removed from the configuration. */
+  /** Absent when the pool was just removed from the configuration. */
   readonly pool: Pool | undefined;
   readonly facts: Facts;
 }

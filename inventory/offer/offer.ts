@@ -1,4 +1,4 @@
-// Which vfs or slots each pool offers: (configuration, machine) -> resources, and for every vf the reasons. Pure.
+// Which VFs or slots each pool offers: (configuration, machine) -> resources and, for every VF, the reasons. Pure.
 import type { Vf } from '../../host/nic/vf.ts';
 import type { VfDriver } from '../../vnic/drivers.ts';
 import { type OfferedType, offers } from '../../vnic/index.ts';
@@ -11,14 +11,14 @@ import type { Resource, Unit } from './resource.ts';
 export interface Machine {
   readonly vfs: readonly Vf[];
   readonly sockets: Sockets;
-  /** By id: the resource that kubelet allocated it as. A vf stays there, whatever its driver looks like while a pod has it; so does a slot. */
+  /** By id: the resource as which kubelet allocated it. While a pod has a VF, it stays in that resource, whatever its driver is. So does a slot. */
   readonly held: ReadonlyMap<string, string>;
 }
 
 export interface Offer {
-  /** One for every resource of the configuration, also without units. Nothing has problems yet (health.ts). */
+  /** One for every resource of the configuration, even without units. No unit has problems yet; health.ts adds them. */
   readonly resources: readonly Resource[];
-  /** Vfs that fit more than one pool, in words; the first pool in the file has them. */
+  /** VFs that fit more than one pool, in words. The first such pool in the file gets the VF. */
   readonly conflicts: readonly string[];
 }
 
@@ -38,14 +38,14 @@ export function makeOffer(config: Config, machine: Machine): Offer {
   };
 }
 
-/** The pools that offer a vf: one, or none, or (a conflict) several. */
+/** The pools that offer a VF: one, none, or (a conflict) several. */
 function poolsFor(config: Config, vf: Vf, machine: Machine): readonly Pool[] {
   const holder = machine.held.get(vf.address);
   const home = holder === undefined ? undefined : config.pools.find((pool) => pool.resources.some(({ name }) => name === holder));
   return home === undefined ? config.pools.filter((pool) => whyNot(pool, vf, machine.sockets).length === 0) : [home];
 }
 
-/** Reasons why a pool does not offer a vf that its selectors may well fit; empty: it does. */
+/** Why a pool does not offer a VF, even if its selectors fit. Empty when it does. */
 export function whyNot(pool: Pool, vf: Vf, sockets: Sockets): readonly string[] {
   if (!pool.selectors.some((selector) => fits(selector, vf))) return ['no selector fits'];
   const nowhere = numaNodes(pool.numaPolicy, vf.numaNode, sockets) === undefined;
@@ -75,13 +75,13 @@ function makeResources(pool: Pool, vfs: readonly Vf[], { sockets, held }: Machin
   }));
 }
 
-/** The pool's, where that makes sense for the type. */
+/** The pool's driver, if the type can use it. */
 function driverOf(type: OfferedType, { driver }: Pool): VfDriver {
   const { drivers } = offers[type];
   return drivers.includes(driver) ? driver : drivers[0];
 }
 
-/** Where nothing but a socket is given away. Those that pods have stay when there are to be fewer. */
+/** Slots, for pools that only give away sockets. When there are fewer than before, the slots that pods have stay. */
 function makeSlots(pool: string, count: number, held: ReadonlySet<string>): readonly Unit[] {
   const names = Array.from({ length: count }, (_, at) => `${pool}-${at}`);
   const kept = [...held.difference(new Set(names))].filter((id) => id.startsWith(`${pool}-`));
