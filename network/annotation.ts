@@ -1,4 +1,4 @@
-// Which vnic type an interface gets. Pure: the pod's words and the network's rules in, one type or an error out, never a downgrade.
+// Which vnic type an interface gets. Pure: from the pod's words and the network's rules follows one type or an error, and never a downgrade.
 
 import { show } from '../host/base/explain.ts';
 import { isRecord } from '../host/base/json.ts';
@@ -11,7 +11,7 @@ export const annotationKey = 'smartnic.io/vnic-type';
 export interface Choice {
   readonly ifname: string;
   readonly config: Pick<NetworkConfig, 'name' | 'vnicType' | 'allowedVnicTypes' | 'args'>;
-  /** The text of the pod's annotation; absent: the pod has none. */
+  /** The text of the pod's annotation. Absent when the pod has none. */
   readonly annotation: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function chooseVnicType({ ifname, config, annotation }: Choice): VnicType
   );
 }
 
-/** One word for all interfaces, or a JSON object from interface or network name to type. @throws Refusal. */
+/** Returns one word for all interfaces, or an object from interface or network name to type. @throws Refusal. */
 export function parseAnnotation(text: string): VnicType | Readonly<Record<string, VnicType>> {
   const trimmed = text.trim();
   if (isVnicType(trimmed)) return trimmed;

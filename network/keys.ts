@@ -1,5 +1,5 @@
-// The network configuration: what an admin writes in a conflist or NetworkAttachmentDefinition, plus the keys that libcni, Multus
-// and the CNI conventions add. Strict: an unknown key is an error, because a mistyped `vlan` would put a pod on the wrong network.
+// The network configuration: what an admin writes in a conflist or NetworkAttachmentDefinition, and the keys that libcni, Multus and the CNI
+// conventions add. It is strict: an unknown key is an error, because a mistyped `vlan` would put a pod on the wrong network.
 import { z } from 'zod';
 import { explain } from '../host/base/explain.ts';
 import { ovsdbAddress } from '../host/ovs/address.ts';
@@ -9,7 +9,7 @@ import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 
 const vlan = z.int().min(0).max(4094);
 
-/** A unicast address, in lower case once read. */
+/** A unicast address. It is in lower case once it was read. */
 export const mac = z
   .string()
   .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'is not a MAC address of the form 02:00:00:00:00:01')
@@ -22,7 +22,7 @@ const trunkEntry = z.union([
   z.strictObject({ minID: vlan, maxID: vlan }).refine((range) => range.minID <= range.maxID, 'has its minID above its maxID'),
 ]);
 
-/** The OVS bridge and every key in external_ids are names for others to read; ours can't be overwritten. */
+/** Others read the keys in external_ids. A network can't overwrite those that we write. */
 const reserved = /^(smartnic-|iface-|attached-mac$|vm-id$|vm-uuid$|cont(Iface|Netns|PodUid)$|owner$)/;
 const externalIds = z
   .record(z.string().min(1), z.string())
@@ -38,7 +38,7 @@ const dns = z.looseObject({
   options: z.array(z.string()).optional(),
 });
 
-/** The capability `dns` has other names for the same things (CNI conventions, "dynamic plugin fields"). */
+/** The capability `dns` uses other key names than `dns` does (CNI conventions, "dynamic plugin fields"). */
 const capabilityDns = z
   .looseObject({
     servers: z.array(z.string()).optional(),
@@ -57,7 +57,7 @@ const ipam = z.looseObject({
 
 const attachment = z.looseObject({ containerID: z.string(), ifname: z.string() });
 
-/** What runtimes add; read as far as we use it, never refused. */
+/** Keys that runtimes add. They are read as far as we use them, and never refused. */
 const injected = {
   cniVersion: z.string().optional(),
   cniVersions: z.array(z.string()).optional(),
@@ -103,7 +103,7 @@ const networkConfig = z
     ...vfKeys,
     /** Run the node's hooks for this network. */
     hooks: z.boolean().default(false),
-    /** Seconds that the executable waits for a restarting server; read by the shim. */
+    /** Seconds that the executable waits for a server that restarts. Only the executable (cni/shim) reads this. */
     serverWait: z.number().min(0).max(110).optional(),
   })
   .refine((config) => config.vnicType === undefined || config.allowedVnicTypes.includes(config.vnicType), {
@@ -118,8 +118,8 @@ const networkConfig = z
 export type NetworkConfig = Readonly<z.output<typeof networkConfig>>;
 
 /**
- * @throws Refusal that names key and value. `lenient` is for DEL and GC: what can't be used is
- * left out, so that a configuration broken after the ADD can't keep a pod from going away.
+ * @throws Refusal that names key and value. `lenient` is for DEL and GC. It leaves out what can't be used, so that a configuration that was
+ * broken after the ADD can't keep a pod from being removed.
  */
 export function parseNetworkConfig(
   raw: Readonly<Record<string, unknown>>,
@@ -134,7 +134,7 @@ export function parseNetworkConfig(
 
 const knownKeys = Object.keys(networkConfig.shape).filter((key) => !(key in injected));
 
-/** What DEL and GC need, each if it is usable by itself; again for what only shows once the rest is usable. */
+/** Keeps each key that is usable by itself, for DEL and GC. It repeats, because some errors show only when the others are gone. */
 function salvage(raw: Readonly<Record<string, unknown>>, error: z.ZodError): NetworkConfig {
   const bad = new Set(
     error.issues.flatMap(({ path: [key], ...issue }) =>
@@ -146,7 +146,7 @@ function salvage(raw: Readonly<Record<string, unknown>>, error: z.ZodError): Net
   return parsed.success ? parsed.data : salvage(usable, parsed.error);
 }
 
-/** Every VLAN of a trunk, ascending and once. */
+/** Every VLAN of a trunk once, in ascending order. */
 export function trunkVlans(trunk: NonNullable<NetworkConfig['trunk']>): readonly number[] {
   const vlans = new Set<number>();
   for (const entry of trunk) {

@@ -1,5 +1,5 @@
-// A network or a pod says something that can't be served. The text is for who wrote it; which number a runtime gets for it is decided
-// where it is caught (cni/protocol/errors.ts).
+// The error for a network or a pod that asks for something that can't be served. Its text is for the author of that network or pod.
+// cni/protocol/errors.ts gives it a number for the runtime.
 
 export class Refusal extends Error {
   override readonly name = 'Refusal';

@@ -1,4 +1,4 @@
-// The keys of a network that only mean something to a VF. Pure.
+// The keys of a network that mean something only to ports with a VF. Pure.
 import { z } from 'zod';
 import type { VfLinkState } from '../host/netlink/netlink.ts';
 import { vfDrivers } from '../vnic/drivers.ts';
@@ -6,10 +6,10 @@ import { cables, type VnicType } from '../vnic/index.ts';
 
 const rate = z.int().min(0).max(0xffffffff);
 
-/** How a port with a vf is made; of no concern to other pods on the network. */
+/** How a port with a VF is made. These keys don't concern other pods on the network. */
 const making = {
   driver: z.enum(vfDrivers).optional(),
-  /** The extended resource that the vf must have been allocated as. Default: smartnic.io/ and the vnic type. */
+  /** The extended resource as which the VF must have been allocated. Default: smartnic.io/ and the vnic type. */
   resource: z
     .string()
     .regex(
@@ -17,19 +17,19 @@ const making = {
       'is not a resource name such as smartnic.io/direct',
     )
     .optional(),
-  /** `none`: legacy SR-IOV, the pf's own switch carries the vf; `hook`: the hooks name it. */
+  /** `none`: the PF's own switch carries the VF (legacy SR-IOV). `hook`: the hooks name the representor. */
   representor: z.enum(['auto', 'none', 'hook']).default('auto'),
 };
 
-/** What is set on the vf: promises, which a port without a vf can't keep. */
+/** What is set on the VF. A port without a VF can't keep these promises. */
 const promises = {
-  /** Mbit/s, 0: no limit. */
+  /** Mbit/s; 0 means no limit. */
   maxTxRate: rate.optional(),
   minTxRate: rate.optional(),
   trust: z.boolean().optional(),
   spoofchk: z.boolean().optional(),
   linkState: z.enum(['auto', 'enable', 'disable'] satisfies readonly VfLinkState[]).optional(),
-  /** Priority of the frames in `vlan`, with `representor: none`. */
+  /** The priority of the frames in `vlan`, with `representor: none`. */
   vlanQos: z.int().min(0).max(7).optional(),
 };
 
@@ -40,7 +40,7 @@ export const promiseKeys = Object.keys(promises) as readonly (keyof typeof promi
 type VfKeys = z.output<z.ZodObject<typeof vfKeys>>;
 type Others = { readonly vlan?: number | undefined; readonly allowedVnicTypes: readonly VnicType[] };
 
-/** What is wrong with the network whatever pod comes; undefined: nothing. */
+/** What is wrong with the network for every pod. Undefined when nothing is. */
 export function vfKeysProblem(config: VfKeys & Others): { readonly key: keyof VfKeys; readonly problem: string } | undefined {
   const given = promiseKeys.find((key) => config[key] !== undefined);
   if (given !== undefined && !config.allowedVnicTypes.some((type) => cables[type].reserves(undefined) === 'vf')) {

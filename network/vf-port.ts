@@ -1,4 +1,4 @@
-// What a network's keys for VFs mean for one port: whether the port can keep them, and what is set on its VF. Pure.
+// What a network's VF keys mean for one port: whether the port can keep their promises, and what is set on its VF. Pure.
 import { show } from '../host/base/explain.ts';
 import type { VfChange } from '../host/nic/vf-settings.ts';
 import type { VnicType } from '../vnic/index.ts';
@@ -6,7 +6,7 @@ import type { NetworkConfig } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import { promiseKeys } from './vf-keys.ts';
 
-/** @throws Refusal when the network promises what a port of this type can't keep, naming key and value. */
+/** @throws Refusal naming key and value when the network promises something that a port of this type can't keep. */
 export function requireKeepable(config: NetworkConfig, type: VnicType, needsVf: boolean): void {
   const refuse = (key: keyof NetworkConfig, why: string) => {
     throw new Refusal(`${key}: ${show(config[key])} ${why}`);
@@ -23,7 +23,7 @@ export function requireKeepable(config: NetworkConfig, type: VnicType, needsVf: 
   }
 }
 
-/** What plug sets on the vf. The VLAN only where no port of a bridge does it. */
+/** What plug sets on the VF. The VLAN is set here only where no bridge port handles it. */
 export function vfSettings(config: NetworkConfig, mac: string): VfChange {
   const { vlan, vlanQos, minTxRate, maxTxRate, trust, spoofchk, linkState, representor } = config;
   return {
