@@ -1,5 +1,5 @@
-// Builds what ships into dist/: the executable and its helper (C, static), the servers as one bundle, and the one native library.
-// What is bundled needs no node_modules and starts in a third of the memory.
+// Builds what ships into dist/: the small C programs (static), two bundles of the Node programs, and the one native library.
+// The bundles need no node_modules, and they start in a third of the memory.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,34 +8,34 @@ import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const final = join(root, 'dist');
-// Built aside and put in place at the end: what runs from dist/ meanwhile sees the old files or the new ones.
+// It builds in a folder beside dist/ and renames that at the end. So a program that runs from dist/ sees only old files or only new ones.
 const dist = join(root, `.cache/dist-${process.pid}`);
 /**
- * How our programs are started. V8 and the C library take memory generously where there is plenty; these limits make them collect earlier
- * and share more, and cost nothing that can be measured. The threads are for what blocks in the kernel: deleting a veth takes 15 ms, fsync
- * as long as the disk.
+ * The options with which our programs start. V8 and the C library use much memory where there is much. With these limits they collect earlier
+ * and share more, at no cost that can be measured. The threads are for calls that block in the kernel: deleting a veth takes 15 ms, and an
+ * fsync takes as long as the disk.
  */
 const limits = '--max-semi-space-size=1 --max-old-space-size=64 --optimize-for-size --v8-pool-size=1';
 /**
- * V8's two optimizing compilers are off: 10 to 20 MB less, a third of it their own code in memory. What we do is mostly asking the kernel and
- * others: an ADD takes as long (taking turns on one machine), a look at 512 VFs 3 ms more of processor time, an Allocate 0.1 ms.
+ * V8's two optimizing compilers are off. This saves 10 to 20 MB, a third of it their own code. Our programs mostly ask the kernel and others.
+ * So an ADD takes as long as with them (measured in turns on one machine), a look at 512 VFs takes 3 ms more CPU, and an Allocate 0.1 ms more.
  */
 const compilers = '--no-opt --no-maglev';
 /**
- * V8 does all its work on the main thread. Else a program may never end: its baseline compiler, on a thread of V8's, needs memory and waits for
- * the main thread to collect garbage, while Node's main thread at its end waits for V8's threads (nodejs/node issue 54918; about one start in
- * a thousand on a busy machine, and process.exit waits as well). The collections that are left to one thread are of 10 to 30 MB.
+ * V8 does all its work on the main thread. Otherwise a program may hang at its end: V8's baseline compiler, on a thread of its own, waits for the
+ * main thread to collect garbage, while the main thread waits for V8's threads (nodejs/node issue 54918). That happens in about one of a
+ * thousand starts on a busy machine, even with process.exit. Now one thread collects the garbage, which is only 10 to 30 MB.
  */
 const threads = '--single-threaded';
 const flags = `${limits} ${compilers} ${threads}`;
 const shebang = `#!/usr/bin/env -S UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${flags}`;
 
-/** An older Node would only say that something is not a function. */
+/** An older Node would only complain that something is not a function. */
 const needsNode =
   `if (parseInt(process.versions.node) < 24) { console.error('smartnic needs Node 24 or newer, this is ' + process.version + '; ' + ` +
   `'put its folder first on the PATH'); process.exit(1); }`;
 
-/** zod brings its messages in fifty languages; ours are in host/base/explain.ts. */
+/** zod has its messages in fifty languages. We use our own (host/base/explain.ts). */
 const oneLanguage = {
   name: 'one language',
   setup: (bundle) => {
@@ -45,8 +45,8 @@ const oneLanguage = {
 };
 
 /**
- * An `import` of node:http asks for everything that it exports, and with that Node loads its WebSocket and fetch: a tenth of the time in
- * which a server starts, and 4 MB. Asked this way it gives only what is used.
+ * An `import` of node:http takes everything that it exports. For that Node loads its WebSocket and fetch, which takes a tenth of a server's
+ * start and 4 MB. Asked in this way, it gives only what is used.
  */
 const httpAlone = {
   name: 'http alone',
@@ -62,14 +62,14 @@ const httpAlone = {
 };
 
 /**
- * Programs of one group share files. A file that two of them use comes whole, with all that any of them needs of it. So the device plugin is not
- * in the group of those that plug: the vnic types' files would bring the plugging code into it. That costs 1 MB on the disk. Beside others it
- * is several files, and takes 1.5 MB less memory than as one big file.
+ * Programs of one group share files. A file that two of them use contains everything that any of them needs from it. So the device plugin is not
+ * in the group that plugs. Otherwise the vnic types' files would bring the plugging code with them. This costs 1 MB on the disk. In a group the
+ * device plugin consists of several files and takes 1.5 MB less memory than as one big file.
  */
 const groups = [
   {
     'smartnic-cni': 'cni/main.ts',
-    /** `smartnic COMMAND` for a person; the name without an ending is the runtime's executable. */
+    /** `smartnic COMMAND` for a person. The runtime's executable has the same name, but no ending. */
     smartnic: 'operator/main.ts',
   },
   {
@@ -80,7 +80,7 @@ const groups = [
 ];
 const programs = groups.flatMap((group) => Object.keys(group));
 
-/** In C: what the runtime starts, what the servers send where the kernel may keep them, and what kubelet asks them with. */
+/** The C programs: the runtime starts the first, the servers start the second where the kernel may block, and kubelet's probes start the third. */
 const compiled = ['smartnic', 'smartnic-errand', 'smartnic-probe'];
 
 mkdirSync(dist, { recursive: true });
@@ -96,7 +96,7 @@ const options = {
   outdir: dist,
   outExtension: { '.js': '.mjs' },
   bundle: true,
-  // What is imported only when it is needed stays in a file of its own and costs nothing until then.
+  // A module that is imported only when needed stays in its own file, and costs nothing until then.
   splitting: true,
   format: 'esm',
   platform: 'node',
@@ -122,7 +122,7 @@ for (const name of [...compiled, ...programs.map((each) => `${each}.mjs`)]) {
   console.log(`${name.padEnd(28)} ${Math.ceil(statSync(file).size / 1024)} KB`);
 }
 
-/** Read at run time by the gRPC library. */
+/** The gRPC library reads these files at run time. */
 function copyProto() {
   const files = readdirSync(join(root, 'proto')).filter((name) => name.endsWith('.proto'));
   for (const name of files) cpSync(join(root, 'proto', name), join(dist, 'proto', name));
@@ -135,7 +135,7 @@ function put() {
   rmSync(old, { recursive: true, force: true });
 }
 
-/** koffi loads its prebuilt library by path, so it stays a package of its own: its scripts and this machine's library, nothing else. */
+/** koffi loads its prebuilt library by path, so it stays a package: only its scripts and this machine's library are copied. */
 function copyKoffi() {
   const from = join(root, 'node_modules');
   const to = join(dist, 'node_modules');

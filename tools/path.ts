@@ -1,5 +1,5 @@
-// Importing this lets programs find each other: the Node that runs this before the machine's own, and what only an administrator's PATH has,
-// such as ip and ovs-vswitchd.
+// Importing this file extends the PATH: the Node that runs this comes before the machine's own, and the folders of an administrator's PATH are
+// added, with programs such as ip and ovs-vswitchd.
 import { dirname } from 'node:path';
 
 const known = (process.env['PATH'] ?? '').split(':');

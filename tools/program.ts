@@ -1,5 +1,5 @@
-// Starts the programs of builds, tests and the demonstration. Each has a limit in time: one that hangs is killed with all that it started, and
-// is reported by its command line.
+// Starts the programs of builds, tests and the demonstration. Each has a limit in time. A program that hangs is killed with all that it started,
+// and is reported by its command line.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExecaSyncError, execa, execaSync, type Options, type SyncOptions } from 'execa';
@@ -8,9 +8,9 @@ import { ExecaSyncError, execa, execaSync, type Options, type SyncOptions } from
 export { execa as start } from 'execa';
 
 export interface Limits {
-  /** Until it is killed. Default 60. */
+  /** Seconds until it is killed. Default 60. */
   readonly seconds?: number;
-  /** How often a program that hung is started. More than once is for what does no harm when it is repeated: builds, `--help`, compilers. Default 1. */
+  /** How often a program that hung is started. More than once is for programs that may be repeated: builds, `--help`, compilers. Default 1. */
   readonly tries?: number;
 }
 
@@ -25,7 +25,7 @@ export async function run<T extends Options = Record<never, never>>(
     const child = begin<T>(file, args, options);
     if (await endsWithin(child, seconds)) return await child;
     killTree(child.pid);
-    // One that the kernel holds is not waited for.
+    // Nobody waits for a process that the kernel holds.
     await endsWithin(child, 10);
     const error = new HungError([file, ...args], seconds);
     if (attempt >= tries) throw error;
@@ -36,7 +36,7 @@ export async function run<T extends Options = Record<never, never>>(
 const begin = <T extends Options>(file: string, args: readonly string[], options: T) => execa(file, args, options);
 type Ended<T extends Options> = Awaited<ReturnType<typeof begin<T>>>;
 
-/** The same, while all else in this process stands still. */
+/** Does the same while everything else in this process waits. */
 export function runSync<T extends SyncOptions = Record<never, never>>(
   file: string,
   args: readonly string[] = [],
@@ -52,7 +52,7 @@ export function runSync<T extends SyncOptions = Record<never, never>>(
   throw new HungError([file, ...args], seconds);
 }
 
-/** Whether it ends, in whatever way. */
+/** Whether it ends in that time, well or not. */
 async function endsWithin(child: PromiseLike<unknown>, seconds: number): Promise<boolean> {
   const timer = new AbortController();
   const late = sleep(seconds * 1000, false, { signal: timer.signal }).catch(() => false);
@@ -67,7 +67,7 @@ async function endsWithin(child: PromiseLike<unknown>, seconds: number): Promise
   }
 }
 
-/** A program that did not end in its time. */
+/** A program did not end in its time. */
 export class HungError extends Error {
   override readonly name = 'HungError';
   constructor(command: readonly string[], seconds: number) {
@@ -82,10 +82,10 @@ interface Process {
   readonly session: number;
 }
 
-/** Kills a process, its descendants, and all that is in a process group or a session that one of them leads. */
+/** Kills a process, its descendants, and every process in a process group or a session that one of them leads. */
 function killTree(root: number | undefined): void {
   if (root === undefined) return;
-  // Stopped first, so that none starts another one meanwhile.
+  // They are stopped first, so that none of them starts another one meanwhile.
   const stopped = new Set<number>();
   for (let found = treeOf(root, stopped); found.length > 0; found = treeOf(root, stopped))
     for (const pid of found) {
@@ -95,7 +95,7 @@ function killTree(root: number | undefined): void {
   for (const pid of stopped) signal(pid, 'SIGKILL');
 }
 
-/** Those that are not `known` yet. */
+/** The tree's processes that are not in `known` yet. */
 function treeOf(root: number, known: ReadonlySet<number>): readonly number[] {
   const all = listProcesses();
   const tree = new Set([root, ...known]);
@@ -107,7 +107,7 @@ function treeOf(root: number, known: ReadonlySet<number>): readonly number[] {
   return all.map(({ pid }) => pid).filter((pid) => tree.has(pid) && !known.has(pid));
 }
 
-/** Source: proc_pid_stat(5). The name, in parentheses, may hold anything. */
+/** Source: proc_pid_stat(5). The name, in parentheses, may contain any character. */
 function listProcesses(): readonly Process[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -117,7 +117,7 @@ function listProcesses(): readonly Process[] {
     });
 }
 
-/** From the state on; empty when it is gone. */
+/** The text from the state on. Empty when the process is gone. */
 function statOf(name: string): string {
   try {
     const text = readFileSync(`/proc/${name}/stat`, 'utf8');
@@ -131,6 +131,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // gone by itself
+    // it is gone by itself
   }
 }

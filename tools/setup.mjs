@@ -1,18 +1,18 @@
-// `npm run setup [PART…]`: makes a machine ready to build, test and show the project. It says what it will install before it does, asks for
-// nothing, and ends with status 3 and the list of what is missing where that can't be had. Plain JavaScript without packages: it runs on
-// the Node that a fresh machine has. Without a PART: all that `npm test` needs.
+// `npm run setup [PART…]` makes a machine ready to build, test and show the project. It says what it will install before it does, and it asks for
+// nothing. When something can't be had, it ends with status 3 and names what is missing. It is plain JavaScript without packages, because it runs
+// on the Node that a fresh machine has. Without a PART it installs all that `npm test` needs.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const top = join(import.meta.dirname, '..');
-/** Exit status, as in tools/exit.ts. */
+/** An exit status, as in tools/exit.ts. */
 const notPossibleHere = 3;
-/** Milliseconds for one installation. A mirror may be slow. */
+/** The limit of one installation, in milliseconds. A mirror may be slow. */
 const limit = 15 * 60_000;
 const library = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
-/** Debian packages of each part, and a file of each package by which it is known to be there. */
+/** The Debian packages of each part. Each has a file that shows whether the package is installed. */
 const debian = {
   /** For tests, the demonstration and the benchmarks on this machine. */
   machine: {
@@ -31,7 +31,7 @@ const debian = {
   },
   /** For the image, where there is no container engine. */
   image: { buildah: '/usr/bin/buildah', mmdebstrap: '/usr/bin/mmdebstrap', 'python3-pip': '/usr/bin/pip3' },
-  /** For the cluster's programs. runc is linked with libseccomp. Go may have any version: an old one fetches the one that is needed. */
+  /** For the cluster's programs. runc is linked with libseccomp. Any version of Go will do, because an old one fetches the version that is needed. */
   cluster: { 'libseccomp-dev': '/usr/include/seccomp.h', pkgconf: '/usr/bin/pkg-config', 'golang-go': findGo() ?? '/usr/bin/go' },
   /** For images of the other architecture. */
   foreign: { 'qemu-user-static': '/usr/bin/qemu-aarch64-static' },
@@ -57,14 +57,14 @@ const missing = installDebian(Object.assign({}, ...wanted.map((part) => debian[p
 for (const each of missing) console.error(`setup: missing for ${wanted.join(', ')}: ${each}`);
 process.exitCode = missing.length === 0 ? 0 : notPossibleHere;
 
-/** The project's npm packages, Node 24 among them. */
+/** Installs the project's npm packages. Node 24 is among them. */
 function installPackages() {
   if (packagesAreThere()) return true;
   say('the npm packages of package-lock.json, Node 24 among them (npm ci), into node_modules: about a minute');
   return start('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: 'inherit' }) === undefined;
 }
 
-/** npm notes what it has installed. Packages for other machines are not there, and need not be. */
+/** npm writes down what it has installed. Packages for other machines are not installed, and need not be. */
 function packagesAreThere() {
   const [lock, note] = ['package-lock.json', 'node_modules/.package-lock.json'].map((name) => join(top, name));
   if (!existsSync(note) || !existsSync(join(top, 'node_modules/.bin/node'))) return false;
@@ -75,7 +75,7 @@ function packagesAreThere() {
   });
 }
 
-/** What is still missing, in words. */
+/** Returns what is still missing, in words. */
 function installDebian(packages) {
   const absent = () => Object.keys(packages).filter((name) => !existsSync(packages[name]));
   const isRoot = process.getuid?.() === 0;
@@ -83,7 +83,7 @@ function installDebian(packages) {
   if (first.length > 0 && isRoot && existsSync('/usr/bin/apt-get')) {
     say(`the Debian packages ${first.join(', ')}`);
     const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'] };
-    // Only their programs are wanted, not a running Open vSwitch on this machine.
+    // Only the programs are needed, and no running Open vSwitch on this machine.
     const install = ['install', '-y', '-qq', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...first];
     const problem = start('apt-get', ['update', '-qq'], options) ?? start('apt-get', install, options);
     if (problem !== undefined) return [problem];
@@ -97,7 +97,7 @@ function installDebian(packages) {
   ];
 }
 
-/** Why it did not end well; undefined: it did. */
+/** Why it did not end well. Undefined when it did. */
 function start(file, args, options) {
   const { status, signal, error } = spawnSync(file, args, { cwd: top, timeout: limit, killSignal: 'SIGKILL', ...options });
   if (status === 0) return undefined;

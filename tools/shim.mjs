@@ -1,5 +1,5 @@
-// Compiles the shim. Plain Node, so that a build needs nothing but a C compiler: node tools/shim.mjs [OUTPUT] [COMPILER FLAGS...]
-// OUTPUT is dist/smartnic at the top of the checkout unless given. Its name says which program it is, if it is another one of `sources`.
+// Compiles one C program. Plain Node, so that a build needs only a C compiler: node tools/shim.mjs [OUTPUT] [COMPILER FLAGS...]
+// The default OUTPUT is dist/smartnic, which is the shim. Another program is chosen by OUTPUT's name, if it is in `sources`.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';

@@ -1,26 +1,26 @@
-// buildah with a storage of our own, without a container engine or a daemon.
+// Runs buildah with a storage of our own, without a container engine and without a daemon.
 import { join } from 'node:path';
 import { run } from '../program.ts';
 import { arch, cache, emulated, suffix } from './names.ts';
 
 const env = { BUILDAH_ISOLATION: 'chroot' };
-// dpkg renames folders, which an overlay that a user namespace mounts refuses.
+// dpkg renames folders. An overlay that was mounted in a user namespace refuses that.
 const driver = emulated ? ['--storage-driver', 'vfs'] : [];
 const storage = [...driver, '--root', join(cache, `storage${suffix}`), '--runroot', join(cache, `run${suffix}`)];
 
-/** For one call, at the most. The Dockerfile's steps have limits of their own. */
+/** The limit for one call. The Dockerfile's steps have limits of their own. */
 const seconds = emulated ? 90 * 60 : 30 * 60;
 
-/** For what makes an image. */
+/** Options for commands that make an image. */
 export const platform = emulated ? [`--platform=linux/${arch}`] : [];
 
-/** Its stdout; what it says meanwhile goes to the terminal. Throws with its last words. */
+/** Resolves with its stdout. Its stderr goes to the terminal, too. Throws with its last words. */
 export async function buildah(...args: readonly string[]): Promise<string> {
   const { stdout } = await run('buildah', [...storage, ...args], { seconds, env, stdin: 'ignore', stderr: ['inherit', 'pipe'] });
   return stdout.trim();
 }
 
-/** As above, and its stdout goes to the terminal as well: it is the output of the Dockerfile's steps. */
+/** Like buildah, but its stdout also goes to the terminal, because it is the output of the Dockerfile's steps. */
 export async function buildahAloud(...args: readonly string[]): Promise<void> {
   await run('buildah', [...storage, ...args], { seconds, env, stdio: ['ignore', 'inherit', ['inherit', 'pipe']] });
 }

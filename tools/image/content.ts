@@ -1,4 +1,4 @@
-// What is in an image, as a table: read from the archive itself.
+// What an image contains, as a table, read from the archive itself.
 import { statSync } from 'node:fs';
 import { run } from '../program.ts';
 import { archiveOf, imageName, type Target } from './names.ts';

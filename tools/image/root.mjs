@@ -1,4 +1,4 @@
-// Lays out an image's root folder: node tools/image/root.mjs FOLDER [--with-dpdk]. Runs in the Dockerfile's build stages, on Node alone.
+// Makes an image's root folder: node tools/image/root.mjs FOLDER [--with-dpdk]. The Dockerfile's build stages run it with nothing but Node.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -19,7 +19,7 @@ if (!existsSync(join(root, 'var/run'))) symlinkSync('../run', join(root, 'var/ru
 writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/none\nsmartnic:x:65532:65532:smartnic:/:/none\n');
 writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsmartnic:x:65532:\n');
 
-// Nothing but what is in the root is there for them now.
+// Now the programs start with nothing but what is in the root.
 for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
   inside(`/opt/smartnic/${program}.mjs`, '--help');
 inside('/opt/smartnic/smartnic', '--version');
@@ -33,14 +33,14 @@ function inside(...command) {
   try {
     execFileSync('/usr/sbin/chroot', [root, ...command], { ...options, ...limits });
   } catch (error) {
-    // Under emulation on a busy machine a start may take long, and a start does no harm when it is repeated.
+    // Under emulation on a busy machine a start may take long. It does no harm when it is repeated.
     if (error.code !== 'ETIMEDOUT') throw error;
     console.error(`hung, and was killed after ${limits.timeout / 1000} s: ${command.join(' ')}; trying once more`);
     execFileSync('/usr/sbin/chroot', [root, ...command], { ...options, ...limits });
   }
 }
 
-/** The file that `path` leads to, at `path`; a library's other names in its folder stay links. */
+/** Copies the file that `path` leads to. Other names of a library in the same folder stay links. */
 function put(path) {
   if (existsSync(join(root, path))) return;
   const real = realpathSync(path);
@@ -50,21 +50,21 @@ function put(path) {
   symlinkSync(basename(real), join(root, path));
 }
 
-/** As ldd finds them, the dynamic linker among them. */
+/** The libraries that ldd lists, including the dynamic linker. */
 function librariesOf(file) {
   const listed = execFileSync('ldd', [file], { encoding: 'utf8', timeout: 60_000 });
   if (listed.includes('not found')) throw new Error(`${file}: ${listed}`);
   return [...listed.matchAll(/(?:=>\s+|^\s+)(\/\S+)/gm)].map(([, path]) => path);
 }
 
-/** testpmd, and the drivers that it may meet: of network devices, of what they hang on, and what those share. It loads all that lie there. */
+/** testpmd, and its drivers: for network devices, for the buses they are on, and for what those share. testpmd loads all drivers in the folder. */
 function dpdkFiles() {
   const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
   const libraries = `/usr/lib/${machine}-linux-gnu`;
   const [version = ''] = readdirSync(`${libraries}/dpdk`).filter((name) => name.startsWith('pmds-'));
   const folder = `${libraries}/dpdk/${version}`;
   const wanted = /^librte_(bus_(auxiliary|pci|vdev)|common_\w+|mempool_ring|net_\w+)\.so\.\d+\.\d+$/;
-  // Drivers need each other, and the folder is not where libraries are looked for.
+  // Drivers need each other, but the linker does not look for libraries in their folder.
   writeFileSync('/etc/ld.so.conf.d/dpdk.conf', `${folder}\n`);
   execFileSync('ldconfig', { timeout: 60_000 });
   mkdirSync(join(root, 'etc'), { recursive: true });
