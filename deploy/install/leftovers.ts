@@ -1,23 +1,23 @@
-// What smartnic has on a node, as the uninstaller sees it below `root`: what still holds it there, what is left, and taking that away.
+// What smartnic has on a node, below `root`, for the uninstaller: the attachments that still need it, the files that are left, and their removal.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../host/base/json.ts';
 import { ownIndex } from '../../host/files/own-files.ts';
 import { socketName } from '../../host/kube/plugin-sockets.ts';
 
-/** Device-info files and CDI specs of ours stand in an index beside them (host/files/own-files.ts). */
+/** Folders in which an index names our device-info files and CDI specs (host/files/own-files.ts). */
 const indexed = ['run/k8s.cni.cncf.io/devinfo/dp', 'run/cdi'];
 const kubeletSockets = ['var/lib/kubelet/plugins_registry', 'var/lib/kubelet/device-plugins'];
-/** Drafts of an install that was cut short begin with a dot. */
+/** Names that begin with a dot are drafts of an installation that was interrupted. */
 const installed = {
   'etc/cni/net.d': /^(10-smartnic\.conflist|\.10-smartnic\.conflist\.new)$/,
   'opt/cni/bin': /^(smartnic|\.smartnic\.new)$/,
 };
-/** The last but for the state: who is asked for a DEL meanwhile still finds the server. */
+/** The sockets go last but one, before the state, so that a DEL in the meantime still finds the server. */
 const sockets = 'run/smartnic';
 const state = 'var/lib/smartnic';
 
-/** The attachments that the server still has, `<namespace>/<pod> <interface>`; with one the node is not ours to clear. */
+/** The attachments that the server still has, as `<namespace>/<pod> <interface>`. While there is one, the node must not be cleared. */
 export function attachments(root: string): readonly string[] {
   const folder = join(root, state, 'attachments');
   return names(folder)
@@ -25,7 +25,7 @@ export function attachments(root: string): readonly string[] {
     .map((name) => describe(join(folder, name)));
 }
 
-/** Everything of ours, in the order in which it can go: what calls us first, what we remember last. */
+/** All our files in the order of their removal: first what calls us, last what we remember. */
 export function leftovers(root: string): readonly string[] {
   const inFolders = [...Object.entries(installed), ...kubeletSockets.map((folder) => [folder, socketName] as const)].flatMap(
     ([folder, ours]) =>
@@ -53,7 +53,7 @@ function describe(path: string): string {
   if (attachment === undefined) return path;
   const { podNamespace, podName } = recordIn(attachment, 'pod') ?? {};
   const name = podName === undefined ? attachment['containerId'] : `${podNamespace}/${podName}`;
-  // What the CNI server noted last that it can't take away (cni/attachment/entry.ts).
+  // The parts that the CNI server could not remove, by its last note (cni/attachment/entry.ts).
   const left = recordOf(more.findLast((line) => line.includes('"left"')) ?? '')?.['left'];
   const parts = (Array.isArray(left) ? left : []).map((part) =>
     part === 'addresses' ? `addresses (IPAM plugin ${recordIn(attachment, 'ipam')?.['type']})` : part,

@@ -1,4 +1,4 @@
-// Puts smartnic on a node and takes it off again: the init container, and the container of components/uninstall.
+// Installs smartnic on a node, for the init container, and removes it, for the container of components/uninstall.
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { parseFlags } from '../../host/base/flags.ts';
@@ -15,7 +15,7 @@ const usage = `usage: smartnic-install COMMAND
   left --root DIRECTORY        list what is ours on the node; status 1 if there is anything
 `;
 
-/** In the image. */
+/** The executable's path in the image. */
 const executable = join(import.meta.dirname, 'smartnic');
 
 async function main(args: readonly string[]): Promise<void> {
@@ -53,7 +53,7 @@ async function install({ 'bin-dir': binDir, conflist, 'conf-dir': confDir }: Ins
   if (binDir === undefined) throw new Error('install needs --bin-dir, the folder where the runtime looks for executables');
   if ((conflist === undefined) !== (confDir === undefined)) throw new Error('--conflist and --conf-dir go together');
   say(await putFile({ from: executable, folder: binDir, name: 'smartnic', mode: 0o755 }));
-  // Last: a runtime that finds it begins to call the executable.
+  // The conflist comes last, because a runtime that finds it begins to call the executable.
   if (conflist !== undefined && confDir !== undefined)
     say(await putFile({ from: conflist, folder: confDir, name: '10-smartnic.conflist', mode: 0o644 }));
 }

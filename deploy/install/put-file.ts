@@ -1,4 +1,4 @@
-// A file of ours in a folder of the node, by rename: whoever opens it meanwhile has the old one or the new one, whole, also after a power loss.
+// Puts a file into a folder of the node by rename. Whoever opens it sees the old file or the new one as a whole, even after a power loss.
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { findContent } from '../../host/files/content.ts';
@@ -7,13 +7,13 @@ import { findDirectory } from '../../host/kernel/sysfs.ts';
 
 export interface FileToPut {
   readonly from: string;
-  /** Must be there. */
+  /** The folder must exist. */
   readonly folder: string;
   readonly name: string;
   readonly mode: number;
 }
 
-/** What was done, in words. @throws Error that names the file. */
+/** Returns what was done, in words. @throws Error that names the file. */
 export async function putFile({ from, folder, name, mode }: FileToPut): Promise<string> {
   const path = join(folder, name);
   try {

@@ -1,4 +1,4 @@
-// Takes smartnic off a node, once its last pod has left: the CNI server beside us serves their DELs (draining) and has swept what crashes left.
+// Removes smartnic from a node after its last pod has left. Beside it, the CNI server serves the pods' DELs and sweeps what crashes left.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
@@ -7,7 +7,7 @@ import { attachments, leftovers, remove } from './leftovers.ts';
 /** Milliseconds between two looks. */
 const glance = 1000;
 
-/** Goes on until a signal: what comes after the last look is taken away as well. */
+/** Runs until a signal comes, because files may appear after a look, and they are removed, too. */
 export async function uninstall(root: string, say: (text: string) => void): Promise<never> {
   let last = '';
   const sayOnce = (text: string) => {
@@ -22,7 +22,7 @@ export async function uninstall(root: string, say: (text: string) => void): Prom
   }
 }
 
-/** In words, what was done or is waited for. */
+/** Returns what was done, or what is waited for, in words. */
 function step(root: string): string {
   const held = attachments(root);
   if (held.length > 0)
