@@ -1,4 +1,4 @@
-// `attachments`: every pod interface that the journal or the bridges know, as a table. Looks for itself, so that it works without a server.
+// `attachments`: every pod interface that the journal or the bridges know, as a table. It looks for itself, so it works without a server.
 
 import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
 import type { Entry } from '../cni/attachment/entry.ts';
@@ -29,7 +29,7 @@ export async function showAttachments(looker: Looker): Promise<string> {
 
 const strayWords = 'not in the journal, found by its external_ids; its DEL or GC takes it away';
 
-/** Undefined: the database does not answer. */
+/** Undefined when the database does not answer. */
 async function portsOf({ host }: Looker, address: string, problems: string[]): Promise<readonly BridgePort[] | undefined> {
   try {
     return await findPorts(host.ovsdb(address), { owner });
@@ -47,7 +47,7 @@ function row(attachment: Attachment, state: string): readonly string[] {
   return [name, ifname, network, vnicType, bridge, bridgePort, reserved?.id ?? '-', when, state];
 }
 
-/** The strongest thing to be said. */
+/** The most important thing about the attachment. */
 async function stateOf(looker: Looker, entry: Entry, ports: readonly BridgePort[] | undefined): Promise<string> {
   const { attachment, phase, left } = entry;
   if (phase === 'deleting')

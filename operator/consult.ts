@@ -1,4 +1,4 @@
-// The doctor on this very machine.
+// Runs the doctor on this machine.
 import { join } from 'node:path';
 import type { Settings } from '../cni/attachment/settings.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
@@ -7,7 +7,7 @@ import { badConfiguration, examine, hasFailed, render } from './doctor/doctor.ts
 import type { Finding } from './doctor/finding.ts';
 import { openLooker } from './looker.ts';
 
-/** @param read - throws when the configuration can't be read, which is then all that is found. */
+/** @param read - throws when the configuration can't be read. That error is then the only finding. */
 export async function consult(read: () => Promise<Settings>, cniBin: string) {
   const findings = await read().then(
     (settings) => examineThis(settings, cniBin),
@@ -19,6 +19,6 @@ export async function consult(read: () => Promise<Settings>, cniBin: string) {
 async function examineThis(settings: Settings, cniBin: string): Promise<readonly Finding[]> {
   await using looker = openLooker(settings);
   using questions = openKernelQuestions({ root: looker.host.root, netlink: openNetlink });
-  // In dist/ it lies beside the bundle.
+  // In dist/ the executable is beside the bundle.
   return await examine({ ...looker, ask: questions.ask, cniBin, ours: join(import.meta.dirname, 'smartnic') });
 }

@@ -1,4 +1,4 @@
-// `explain`: what a view says of one VF, with a reason for each pool. Pure.
+// `explain`: what a view says about one VF, with a reason for each pool. Pure.
 import { messageOf } from '../host/base/errors.ts';
 import { type PciAddress, parsePciAddress } from '../host/base/pci-address.ts';
 import { align } from '../host/base/table.ts';
@@ -19,7 +19,7 @@ export function readAddress(text: string): PciAddress {
   }
 }
 
-/** For one vf: what it is, who has it, and for each pool and selector why it is in or out. */
+/** Says what the VF is, who has it, and for each pool and selector why the VF is in or out. */
 export function explainVf(view: View, address: string): string {
   const vf = view.nics.vfs.find((one) => one.address === address);
   if (vf === undefined) return [notAVf(view, address), ...view.problems.map((problem) => `! ${problem}`), ''].join('\n');

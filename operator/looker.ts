@@ -1,4 +1,4 @@
-// What the commands for a person look with: the machine, the databases and the journal, without a server and without changing anything.
+// What the commands for a person use to look: the machine, the databases and the journal, without a server and without changing anything.
 import { owner } from '../cni/attachment/attachment.ts';
 import { viewJournal } from '../cni/attachment/journal.ts';
 import type { Settings } from '../cni/attachment/settings.ts';

@@ -1,8 +1,8 @@
-// `smartnic COMMAND`: the program for a person. It looks for itself, so that it works while our servers do not.
+// `smartnic COMMAND`: the program for a person. It looks for itself, so it works while our servers do not.
 import { messageOf } from '../host/base/errors.ts';
 import { type Command, type Options, parseOptions, usage } from './options.ts';
 
-// Each loads only what it needs.
+// Each command loads only the modules that it needs.
 const act: Readonly<Record<Command | 'help', (options: Options) => Promise<string>>> = {
   help: async () => usage(),
   vfs: async (options) => {
@@ -23,7 +23,7 @@ const act: Readonly<Record<Command | 'help', (options: Options) => Promise<strin
     const { consult } = await import('./consult.ts');
     const { text, failed } = await consult(settings, cniBin);
     process.stdout.write(text);
-    process.exit(failed ? 1 : 0); // not waiting for what an API server still has to say
+    process.exit(failed ? 1 : 0); // does not wait for an API server that has not answered yet
   },
   repair: async ({ dryRun }) => {
     const { repair } = await import('./repair.ts');

@@ -24,7 +24,7 @@ export type Command = keyof typeof commands;
 
 export interface Options {
   readonly command: Command | 'help';
-  /** What follows the command; of `explain` alone. */
+  /** The word after the command. Only `explain` has one. */
   readonly operand: string;
   readonly config: string;
   readonly kubeletDir: string;

@@ -1,5 +1,5 @@
-// `repair`: a sweep on demand. The running server does it, because it alone knows what is under way; without one there is nothing under
-// way, so what a sweep would do can be found out here, and the next server does it when it starts.
+// `repair`: a sweep on demand. The running server does it, because only the server knows which calls are in progress. Without a server there are
+// none. Then this says what a sweep would do, and the next server does it when it starts.
 import type { Settings } from '../cni/attachment/settings.ts';
 import type { Answer } from '../cni/cni.ts';
 import { decodeAnswer, encodeRequest } from '../cni/server/frame.ts';
@@ -21,10 +21,10 @@ export async function repair(settings: Settings, dryRun: boolean): Promise<strin
   return `no server answers on ${settings.socket}; when it starts:\n${render(await planSweep(looker), dryRun)}`;
 }
 
-/** Milliseconds for a sweep: what it waits for has limits of its own. */
+/** Milliseconds for a sweep. Everything that a sweep waits for has a limit of its own. */
 const patience = 600_000;
 
-/** Undefined: nobody is there. */
+/** Undefined when no server is there. */
 async function ask(path: string, how: string): Promise<SweepReport | undefined> {
   const question = encodeRequest({ env: { [repairVariable]: how }, stdin: '' });
   const bytes = await askOnce(path, question, patience).catch((error: NodeJS.ErrnoException) => {

@@ -3,7 +3,7 @@ import { align } from '../host/base/table.ts';
 import { conditionOf, describePfs, resourcesOf, stateOf } from './state.ts';
 import type { View } from './view.ts';
 
-/** A table with one line per vf, one with a line per slot where there are any, then what else is wrong. */
+/** A table with one line per VF, a table with one line per slot if there are any, and then what else is wrong. */
 export function showVfs(view: View): string {
   const head = ['ADDRESS', 'PF', 'INDEX', 'DRIVER', 'NUMA', 'RESOURCES', 'STATE'];
   const rows = view.nics.vfs.map((vf) => [

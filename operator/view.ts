@@ -1,5 +1,5 @@
 // What the commands for a person show: one look at the machine, the configuration and kubelet's list, as the running plugin would see it.
-// Looks for itself instead of asking the plugin, so that it works when the plugin does not.
+// It looks for itself and does not ask the plugin, so it works when the plugin does not.
 import { messageOf } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readSockets } from '../host/kernel/numa.ts';
@@ -26,7 +26,7 @@ export interface View {
   readonly findings: readonly Finding[];
   /** By PCI address: `smartnic.io/direct in default/pod-7 (container app)`. */
   readonly holders: ReadonlyMap<string, string>;
-  /** What could not be looked at, or is wrong with the configuration. */
+  /** What could not be looked at, and what is wrong with the configuration. */
   readonly problems: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export interface ViewOptions extends Places {
   readonly ask: AskKernel;
 }
 
-/** Of the machine at `root`, and its kernel. */
+/** Looks at the machine at `root`, and at its kernel. */
 export async function look({ root, config, kubeletDir }: Places & { readonly root: string }): Promise<View> {
   using questions = openKernelQuestions({ root, netlink: openNetlink });
   return await readView({ host: { root }, ask: questions.ask, config, kubeletDir });
@@ -61,7 +61,7 @@ export async function readView({ host, ask, config: file, kubeletDir }: ViewOpti
   return { nics, sockets, config, resources, findings, holders, problems };
 }
 
-/** The present configuration, or the last good one where the plugin refuses the present one. */
+/** The present configuration, or the last good one if the plugin refuses the present one. */
 function inForce(
   host: Pick<Host, 'root'>,
   file: string,
@@ -101,7 +101,7 @@ function parsed(file: string, text: ReturnType<typeof readConfigText>): readonly
 
 interface Holders {
   readonly holders: ReadonlyMap<string, string>;
-  /** By PCI address: the resource. */
+  /** The resource by PCI address. */
   readonly held: ReadonlyMap<string, string>;
 }
 

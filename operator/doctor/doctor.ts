@@ -1,4 +1,4 @@
-// `doctor`: all that a node needs, looked at one after the other, with what to do where something is lacking.
+// `doctor`: examines one after the other everything that a node needs, and says what to do where something is missing.
 import { messageOf } from '../../host/base/errors.ts';
 import { align } from '../../host/base/table.ts';
 import type { Examination, Finding, Patient } from './finding.ts';
@@ -8,7 +8,7 @@ import { examineNics } from './nics.ts';
 import { examineOpenVswitch } from './open-vswitch.ts';
 import { examineApiServer, examineExecutable, examineIpam, examineKubelet, examineServer } from './runtime.ts';
 
-/** In the order in which they are told: what everything needs comes first. */
+/** In the order of their output: what everything else needs comes first. */
 const examinations: readonly Examination[] = [
   examineServer,
   examineExecutable,
@@ -26,12 +26,12 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
   return (await Promise.all(all)).flat();
 }
 
-/** One that can't even be read is the only finding. */
+/** A configuration that can't be read is the only finding. */
 export function badConfiguration(error: unknown): readonly Finding[] {
   return [{ level: 'fail', topic: 'configuration', words: messageOf(error), remedy: 'README, "The node\'s configuration"' }];
 }
 
-/** A line per finding; what to do stands below it. */
+/** One line per finding, with the remedy below it. */
 export function render(findings: readonly Finding[]): string {
   const table = align(findings.map(({ level, topic, words }) => [level === 'ok' ? 'ok' : level.toUpperCase(), topic, words]));
   const lines = findings.flatMap(({ remedy }, at) => [table[at] ?? '', ...(remedy === undefined ? [] : [`      -> ${remedy}`])]);

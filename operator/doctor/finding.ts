@@ -1,29 +1,29 @@
-// What the doctor says of one thing.
+// What the doctor says about one thing.
 
 import type { Looker } from '../../cni/teardown/sweep.ts';
 import type { AskKernel } from '../../host/nic/nics.ts';
 
 export interface Finding {
-  /** `warn`: something that is configured, or could be, does not work; pods without a wish for it are served. */
+  /** `warn`: something that is configured, or could be, does not work. Pods that don't need it are served. */
   readonly level: 'ok' | 'warn' | 'fail';
   readonly topic: string;
   readonly words: string;
-  /** What to do; absent where there is nothing to do. */
+  /** What to do. Absent when there is nothing to do. */
   readonly remedy?: string;
 }
 
-/** The node that is looked at. */
+/** The node that is examined. */
 export interface Patient extends Pick<Looker, 'host' | 'settings' | 'journal'> {
   readonly ask: AskKernel;
-  /** Where the runtime looks for executables. */
+  /** The folder in which the runtime looks for executables. */
   readonly cniBin: string;
-  /** The executable of this release; absent: not known here. */
+  /** The executable of this release. Absent when its path is not known. */
   readonly ours?: string;
 }
 
 export type Examination = (patient: Patient) => Promise<readonly Finding[]>;
 
-/** Findings on one topic. */
+/** Makes findings on one topic. */
 export function about(topic: string) {
   return {
     ok: (words: string): Finding => ({ level: 'ok', topic, words }),

@@ -17,7 +17,7 @@ export const examineForwarder: Examination = async (patient) => {
   const problem = await within(5000, backEnd.health(), () => 'it has not answered within 5 s');
   return [
     problem === undefined ? ok('is well') : fail(problem, remedies[forwarder.kind]),
-    // The supervisor sees to its own mount, and its log says where it can't.
+    // The supervisor checks its own mount, and its log reports problems.
     ...(forwarder.kind === 'testpmd' ? [] : [examineSockets(patient)]),
     ...(forwarder.kind === 'testpmd' && forwarder.hugepages ? [examineHugepages(patient, forwarder)] : []),
   ];
@@ -29,7 +29,7 @@ const remedies = {
   'ovs-dpdk': 'start ovs-vswitchd of openvswitch-switch-dpdk with other_config:dpdk-init=true',
 } as const;
 
-/** A symbolic link that a container puts in its socket's place leads the forwarder where the container itself can't go. */
+/** A container could put a symbolic link in its socket's place. The forwarder would follow it to where the container itself can't go. */
 function examineSockets({ host }: Patient): Finding {
   const { ok, warn } = about('sockets');
   const options = mountOptions(readText(onHost(host, '/proc/self/mountinfo')) ?? '', socketDirectory);

@@ -1,4 +1,4 @@
-// Can the journal be read, so that everything that was attached can be taken away again?
+// Can the journal be read, so that everything that was attached can be removed again?
 import { about, type Examination } from './finding.ts';
 
 const { ok, fail } = about('journal');

@@ -62,7 +62,7 @@ function examinePf({ address, netdev, numVfs, totalVfs, eswitchMode, hwTcOffload
 
 async function examineOffload({ host, settings }: Patient): Promise<readonly Finding[]> {
   const { ok, warn } = about('hw-offload');
-  // That OVSDB is away is said elsewhere.
+  // Another examination reports that OVSDB does not answer.
   const facts = await readOvsFacts(host.ovsdb(settings.ovsdb)).catch(() => undefined);
   if (facts === undefined) return [];
   if (facts.otherConfig['hw-offload'] === 'true') return [ok('Open vSwitch offloads flows to the NIC')];

@@ -29,7 +29,7 @@ export const examineExecutable: Examination = async ({ cniBin, ours }) => {
   return [ok(path)];
 };
 
-/** Those that the runtime's directory is known to have. */
+/** IPAM plugins that a runtime's directory often has. */
 const ipamPlugins = ['host-local', 'static', 'dhcp', 'whereabouts'];
 
 export const examineIpam: Examination = async ({ cniBin, journal }) => {
@@ -70,7 +70,7 @@ export const examineApiServer: Examination = async ({ host, settings }) => {
       return [
         warn('none is configured: annotations of pods are not read', "set kubernetes.kubeconfig in the node's configuration"),
       ];
-    // Any name does: that there is no such pod is an answer.
+    // Any name will do. The answer that there is no such pod is an answer, too.
     await pods.annotations({ namespace: 'default', name: 'smartnic-doctor' });
     return [ok('pods can be read')];
   } catch (error) {
