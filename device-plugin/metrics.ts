@@ -1,4 +1,4 @@
-// The device plugin in numbers, for Prometheus. Read off the status at each scrape; nothing is counted elsewhere.
+// The device plugin's metrics for Prometheus. They are read from the status at each scrape. Nothing is counted elsewhere.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { reasons } from '../inventory/health/reasons.ts';
 import { inHand } from '../inventory/holdings.ts';
@@ -104,7 +104,7 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 };
 
-/** A registry whose text is always that of the present status. */
+/** Makes a registry whose text always shows the present status. */
 export function makeMetrics(status: () => Status): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

@@ -1,5 +1,5 @@
-// The directories of the node that the plugin works in. In its container they are mounts, and one that was removed on the node and made anew
-// since the container began is dead here.
+// The directories of the node in which the plugin works. In its container they are mounts. When one was removed on the node and made again
+// since the container started, the container still sees the old one, which is dead.
 import { join } from 'node:path';
 import type { Machine } from '../host/base/machine.ts';
 import { isRemoved } from '../host/files/removed.ts';
@@ -10,7 +10,7 @@ import { deviceInfoDir } from '../inventory/files/device-info.ts';
 
 const ofKubelet = ['device-plugins', 'plugins_registry', 'pod-resources'] as const;
 
-/** Those that are dead, as the machine sees them. */
+/** The dead ones, with their paths as the machine sees them. */
 export function deadMounts(host: Machine, kubeletDir: string): readonly string[] {
   return [...ofKubelet.map((name) => join(kubeletDir, name)), quarantineDir, deviceInfoDir, socketDirectory].filter((path) =>
     isRemoved(onHost(host, path)),

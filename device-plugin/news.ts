@@ -1,21 +1,21 @@
-// What the log says of the offer: each thing once, when it begins, and most also when it ends. Pure.
+// What the log says about the offer. Each thing is logged once when it begins, and most things also when they end. Pure.
 import type { Finding } from '../inventory/health/health.ts';
 import type { Changes } from '../inventory/machine.ts';
 
 export interface Line {
   readonly level: 'info' | 'warn' | 'error';
   readonly words: string;
-  /** Members of the log's record. */
+  /** Further members of the log's record. */
   readonly about?: object;
 }
 
-/** All that is wrong at one moment. */
+/** Everything that is wrong at one moment. */
 export interface Troubles {
   readonly findings: readonly Finding[];
   readonly conflicts: readonly string[];
   /** Files that could not be written. */
   readonly fileProblems: readonly string[];
-  /** What of the machine could not be read, in words. */
+  /** What could not be read on the machine, in words. */
   readonly unread: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export function newsOf(before: Troubles, after: Troubles): readonly Line[] {
   ];
 }
 
-/** Of a look at the machine. */
+/** The news of one look at the machine. */
 export function newsOfVfs({ added: fresh, removed, changed }: Changes): readonly Line[] {
   const kinds = { added: fresh, removed, changed: changed.map(({ after }) => after) };
   return Object.entries(kinds).flatMap(([what, vfs]) =>
@@ -55,7 +55,7 @@ function error(words: string): Line {
   return { level: 'error', words };
 }
 
-/** What is in `after` and was not in `before`. */
+/** The elements of `after` that were not in `before`. */
 function added<T>(before: readonly T[], after: readonly T[], key: (one: T) => unknown = (one) => one): readonly T[] {
   const known = new Set(before.map(key));
   return after.filter((one) => !known.has(key(one)));

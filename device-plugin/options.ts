@@ -1,4 +1,4 @@
-// The command line of the device plugin. Text to record; `--help` is written from the same table.
+// Parses the command line of the device plugin. `--help` is written from the same table.
 import { parseFlags, requireRun } from '../host/base/flags.ts';
 import { type LogLevel, logLevels } from '../host/base/log.ts';
 import { type Endpoint, parseEndpoint } from '../host/program/http.ts';
@@ -25,7 +25,7 @@ export interface Options {
   readonly root: string;
 }
 
-/** @throws Error that names the word it does not understand. */
+/** @throws Error that names the word that it does not understand. */
 export function parseOptions(args: readonly string[]): Options {
   const text = (name: keyof typeof flags) => ({ type: 'string', default: flags[name].default }) as const;
   const { values, positionals } = parseFlags({

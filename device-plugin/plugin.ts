@@ -1,5 +1,5 @@
-// The device plugin as a whole: configuration, machine and kubelet's holdings in; what kubelet is offered, and why not more, out.
-// Whatever changes, the next offer is worked out anew from the last look at each of them (inventory/next-offer.ts). Here are the timers.
+// The whole device plugin. Configuration, machine and kubelet's holdings go in; what kubelet is offered, and why not more, comes out. Whatever
+// changes, the next offer is computed from the last look at each of the three (inventory/next-offer.ts). The timers are here.
 import { isDeepStrictEqual } from 'node:util';
 import { Alarm } from '../host/base/alarm.ts';
 import { messageOf } from '../host/base/errors.ts';
@@ -31,27 +31,27 @@ export interface PluginOptions {
   readonly kubelet?: Omit<KubeletOptions, 'host' | 'changed'>;
 }
 
-/** All that metrics, probes and people want to know. */
+/** Everything that metrics, probes and people want to know. */
 export interface Status extends Troubles {
   readonly config: ConfigState;
   readonly inventory: Pick<Inventory, 'nics' | 'problem' | 'duration' | 'looks' | 'lookedAt'>;
   readonly kubelet: Pick<Kubelet, 'holdings' | 'status'>;
   readonly resources: readonly Resource[];
-  /** Directories of the node that we see no longer as they are. */
+  /** Directories of the node that we no longer see as they are. */
   readonly deadMounts: readonly string[];
 }
 
 export interface Plugin {
   readonly status: Status;
-  /** Looks at the machine now, and resolves when what it says is offered. */
+  /** Looks at the machine now, and resolves when the result is offered. */
   look(): Promise<void>;
-  /** Ends every stream and forgets nothing: device-info and directories stay for the pods that run. */
+  /** Ends every stream and removes nothing else: device-info and directories stay for the pods that run. */
   stop(): Promise<void>;
 }
 
 interface State {
   readonly offered: Offered;
-  /** What the log has said. */
+  /** What the log has reported. */
   readonly told: Troubles;
   readonly held: ReadonlyMap<string, string>;
   readonly forwardersDown: Facts['forwardersDown'];
@@ -68,16 +68,16 @@ const atStart: State = {
   thoroughAt: Number.NEGATIVE_INFINITY,
 };
 
-/** Milliseconds between two looks at whether somebody tampered with the files that we wrote. */
+/** Milliseconds between two checks whether somebody changed the files that we wrote. */
 const thoroughEvery = 25_000;
 
-/** Resolves when everything was looked at once and is offered. A broken configuration or an absent kubelet does not keep it from starting. */
+/** Resolves when everything was looked at once and is offered. It also starts with a broken configuration or without a kubelet. */
 export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   const { host, ask } = options;
   const { log } = host;
   const files = keepFiles(host);
   const socketProblems: string[] = [];
-  // Processors stay where they are.
+  // Processors don't move, so one look is enough.
   const sockets = readSockets(host, ({ words }) => socketProblems.push(words));
   const nextLook = new Alarm(() => void inventory.look());
   const nextStep = new Alarm(stepAlone);
@@ -93,8 +93,8 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   await inventory.look();
 
   /**
-   * A VF that a pod gave back is free only if the host does not use it, and that takes a look at once. One that was taken is told to
-   * kubelet by itself; what else follows from it can wait, because a pod is being answered just now.
+   * A VF that a pod gave back is free only if the host does not use it, so the machine is looked at at once. After a VF was taken the look can
+   * wait, because a pod is being answered just now, and kubelet's lists show the new holder anyway.
    */
   function holdingsChanged(): void {
     if (!running) return;
@@ -138,7 +138,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     if (running) nextStep.within(20);
   }
 
-  /** On a timer of its own, where nobody else would hear what went wrong. */
+  /** Logs what goes wrong in a step that a timer started, because nobody else would hear of it. */
   function stepAlone(): void {
     try {
       step(false);
@@ -147,7 +147,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     }
   }
 
-  /** From the last offer to the next one. */
+  /** Goes from the last offer to the next one. */
   function step(thoroughly: boolean): void {
     nextStep.clear();
     const { nics } = inventory;
@@ -157,7 +157,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     const facts = readFacts(host, config.pools, state.forwardersDown, state.facts);
     const offered = nextOffer(state.offered, { config, nics, sockets, held: heldNow(), facts, now });
     state = { ...state, facts, offered };
-    files.update(offered.resources, config.pools, thoroughly); // before the offer: Allocate names them
+    files.update(offered.resources, config.pools, thoroughly); // before the offer, because Allocate names them
     const troubles = troublesNow();
     write(newsOf(state.told, troubles));
     state = { ...state, told: troubles };

@@ -1,10 +1,10 @@
-// Whether the device plugin lives and whether it does its work, in words. Pure.
+// Whether the device plugin is alive, and whether it does its work, in words. Pure.
 import type { Status } from './plugin.ts';
 
-/** Milliseconds without a finished look after which we are taken for stuck: three slow ticks. */
+/** Milliseconds without a finished look after which the plugin counts as stuck: three slow ticks. */
 const stuck = 90_000;
 
-/** Why it should be restarted; empty: it lives. */
+/** Why it should be restarted. Empty when it is alive. */
 export function livenessProblems({ inventory, deadMounts }: Status, now: number): readonly string[] {
   const age = now - inventory.lookedAt;
   const isStuck = age > stuck && inventory.problem === undefined;
@@ -16,7 +16,7 @@ export function livenessProblems({ inventory, deadMounts }: Status, now: number)
   ];
 }
 
-/** What keeps it from doing all that its configuration asks for; empty: nothing. A broken configuration with a good one in force is a warning elsewhere. */
+/** Why it can't do everything that its configuration asks for. Empty when it can. If the last good configuration is in force, that is enough. */
 export function readinessProblems({ config, inventory, kubelet, fileProblems, unread, deadMounts }: Status): readonly string[] {
   const unregistered = kubelet.status.filter((one) => one.state !== 'registered');
   return [

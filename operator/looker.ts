@@ -1,4 +1,4 @@
-// What the commands for a person use to look: the machine, the databases and the journal, without a server and without changing anything.
+// Opens what the commands for a person look at: the machine, the databases and the journal. It needs no server and changes nothing.
 import { owner } from '../cni/attachment/attachment.ts';
 import { viewJournal } from '../cni/attachment/journal.ts';
 import type { Settings } from '../cni/attachment/settings.ts';

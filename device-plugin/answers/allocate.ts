@@ -1,4 +1,4 @@
-// What a container is given for the vfs that kubelet chose for it, or why not. Pure: answers from a snapshot and touches nothing.
+// What a container gets for the VFs that kubelet chose for it, or why it gets nothing. Pure: it answers from a snapshot and touches nothing.
 import { messageOf } from '../../host/base/errors.ts';
 import { cdiName } from '../../inventory/files/cdi.ts';
 import { grantOf } from '../../inventory/offer/grants.ts';
@@ -16,8 +16,8 @@ export interface Allocation {
 }
 
 /**
- * Answers one Allocate: as many allocations as there are container requests, in their order, or none at all.
- * Throws Refusal for an empty request, an id asked for twice, unknown, of another pool, unhealthy, or held under another name.
+ * Answers one Allocate: one allocation per container request, in their order, or none at all.
+ * Throws Refusal for an empty request, and for an id that is repeated, unknown, in another pool, unhealthy, or held under another name.
  */
 export function allocate(snapshot: Snapshot, name: string, requests: readonly (readonly string[])[]): readonly Allocation[] {
   if (requests.length === 0) throw new Refusal('invalid', `Allocate of ${name} names no container: kubelet always sends one`);
@@ -89,7 +89,7 @@ function grantFor(resource: Resource, unit: Unit): Grant {
 
 /**
  * `PCIDEVICE_<RESOURCE>` and `PCIDEVICE_<RESOURCE>_INFO` as readers of the SR-IOV device plugin expect them: upper case, dots and
- * slashes become underscores, hyphens stay. A shell can't read a name with a hyphen, so such a pair comes a second time without.
+ * slashes become underscores, hyphens stay. A shell can't read a name with a hyphen, so such a pair is repeated without hyphens.
  */
 function environment(name: string, units: readonly Unit[], grants: readonly Grant[]): Readonly<Record<string, string>> {
   const ids = units.map(({ id }) => id);
@@ -99,7 +99,7 @@ function environment(name: string, units: readonly Unit[], grants: readonly Gran
   return Object.fromEntries([...keys].flatMap((one) => [[one, ids.join(',')] as const, [`${one}_INFO`, info] as const]));
 }
 
-/** Several vfs share /dev/vfio/vfio; a path stands once. */
+/** Several VFs share /dev/vfio/vfio, but each path must occur only once. */
 function unique<T extends { readonly containerPath: string }>(items: readonly T[]): readonly T[] {
   return [...new Map(items.map((item) => [item.containerPath, item])).values()];
 }

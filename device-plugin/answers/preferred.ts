@@ -1,4 +1,4 @@
-// Which of the available vfs kubelet should take. Pure, and only advice: kubelet may choose otherwise.
+// Which of the available VFs kubelet should take. Pure. This is only advice; kubelet may choose others.
 import type { Resource, Unit } from '../../inventory/offer/resource.ts';
 import { offers } from '../../vnic/index.ts';
 import { findResource, holderElsewhere, type Snapshot, sharedIds } from './snapshot.ts';
@@ -6,15 +6,15 @@ import { findResource, holderElsewhere, type Snapshot, sharedIds } from './snaps
 export interface Preference {
   readonly available: readonly string[];
   readonly mustInclude: readonly string[];
-  /** How many in all, `mustInclude` counted. */
+  /** The number of ids, including those of `mustInclude`. */
   readonly size: number;
 }
 
 /**
- * `size` ids, those of `mustInclude` first, fewer where not enough would pass Allocate. In this order of importance:
- * a vf that no other name offers (it leaves the shared ones to those that have no choice);
- * `pack`: of the pf most used, `spread`: of the pf least used; from the end of the list that the vnic type prefers, so that two pods
- * admitted at the same time under both names don't reach for the same VF.
+ * Returns `size` ids, those of `mustInclude` first. It returns fewer if not enough would pass Allocate. It prefers, in this order:
+ * a VF that no other name offers (so the shared VFs stay for names that have no others);
+ * with `pack` a VF of the PF that is used most, with `spread` of the PF that is used least;
+ * the end of the list that the vnic type prefers, so that two pods admitted at the same time under both names don't get the same VF.
  */
 export function preferred(snapshot: Snapshot, name: string, { available, mustInclude, size }: Preference): readonly string[] {
   const chosen = mustInclude.slice(0, Math.max(size, 0));
@@ -33,7 +33,7 @@ export function preferred(snapshot: Snapshot, name: string, { available, mustInc
   return chosen;
 }
 
-/** Candidates by class: ours alone, then shared. What Allocate would refuse, or only kubelet knows, is never advised. */
+/** The candidates by class: first ours alone, then shared ones. It never advises a VF that Allocate would refuse or that only kubelet knows. */
 function ranks(
   snapshot: Snapshot,
   resource: Resource,
@@ -63,7 +63,7 @@ function best(resource: Resource, candidates: readonly Unit[], used: ReadonlyMap
   });
 }
 
-/** Vfs of each pf that are held under any name, or chosen already. */
+/** The number of VFs of each PF that are held under any name, or chosen already. */
 function usedPerPf(snapshot: Snapshot, chosen: readonly string[]): Map<string, number> {
   const units = new Map(snapshot.resources.flatMap((resource) => resource.units.map((unit) => [unit.id, unit] as const)));
   const used = new Map<string, number>();
@@ -74,7 +74,7 @@ function usedPerPf(snapshot: Snapshot, chosen: readonly string[]): Map<string, n
   return used;
 }
 
-/** Slots are all alike. */
+/** All slots count as one PF's. */
 function pfOf({ vf }: Unit): string {
   return vf?.pf.address ?? '';
 }

@@ -1,6 +1,6 @@
-// A question of kubelet's that is answered with no. The text reaches the user: kubelet puts it into the rejected pod's event.
+// The error for a question of kubelet's that is answered with no. A user reads the text, because kubelet puts it into the rejected pod's event.
 
-/** The gRPC status codes that we answer with (google.rpc.Code). */
+/** The gRPC status codes of our answers (google.rpc.Code). */
 export const refusalCodes = {
   invalid: 3,
   notFound: 5,

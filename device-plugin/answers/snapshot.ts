@@ -1,15 +1,15 @@
-// Everything that kubelet's questions are answered from, at one moment: what is offered and what is held. Pure look-ups, no I/O.
+// Everything from which kubelet's questions are answered, at one moment: what is offered and what is held. Pure look-ups, no I/O.
 import type { Holdings } from '../../inventory/holdings.ts';
 import type { Resource } from '../../inventory/offer/resource.ts';
 
 export interface Snapshot {
   readonly resources: readonly Resource[];
   readonly holdings: Holdings;
-  /** Why it is not known which vfs are held (right after a start, with kubelet silent); absent: it is known. */
+  /** Why it is not known which VFs are held (right after a start, while kubelet is silent). Absent when it is known. */
   readonly unknownHoldings?: string;
 }
 
-/** One device as ListAndWatch shows it. */
+/** One device as ListAndWatch reports it. */
 export interface Device {
   readonly id: string;
   readonly healthy: boolean;
@@ -20,7 +20,7 @@ export function findResource(snapshot: Snapshot, name: string): Resource | undef
   return snapshot.resources.find((resource) => resource.name === name);
 }
 
-/** The complete list of a resource; empty when the resource is gone. */
+/** The complete list of a resource. Empty when the resource is gone. */
 export function deviceList(snapshot: Snapshot, name: string): readonly Device[] {
   const units = findResource(snapshot, name)?.units ?? [];
   const doubtful = snapshot.unknownHoldings === undefined ? new Set() : sharedIds(snapshot, name);
@@ -31,13 +31,13 @@ export function deviceList(snapshot: Snapshot, name: string): readonly Device[] 
   }));
 }
 
-/** The other resource name under which a vf is held now, or was until a moment ago. */
+/** The other resource name under which a VF is held now, or was until a moment ago. */
 export function holderElsewhere(snapshot: Snapshot, name: string, id: string): string | undefined {
   const holder = snapshot.holdings.get(id)?.resource;
   return holder === name ? undefined : holder;
 }
 
-/** Ids of this resource's units that another resource offers too. */
+/** The ids of this resource's units that another resource offers, too. */
 export function sharedIds(snapshot: Snapshot, name: string): ReadonlySet<string> {
   const others = snapshot.resources.filter((resource) => resource.name !== name);
   return new Set(others.flatMap((resource) => resource.units.map(({ id }) => id)));

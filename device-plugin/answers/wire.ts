@@ -1,4 +1,4 @@
-// From our records to kubelet's messages. Only shapes, no decisions.
+// Turns our records into kubelet's messages. Only shapes, no decisions.
 import type { ContainerAllocateResponse } from '../../proto/generated/v1beta1/ContainerAllocateResponse.ts';
 import type { ListAndWatchResponse } from '../../proto/generated/v1beta1/ListAndWatchResponse.ts';
 import type { Allocation } from './allocate.ts';
@@ -8,7 +8,7 @@ export function packList(snapshot: Snapshot, resource: string): ListAndWatchResp
   const devices = deviceList(snapshot, resource).map(({ id, healthy, numaNodes }) => ({
     ID: id,
     health: healthy ? 'Healthy' : 'Unhealthy',
-    // Topology without nodes would make kubelet align the whole resource; absent means "anywhere".
+    // Topology without nodes would make kubelet align the whole resource. Without topology, it means "anywhere".
     ...(numaNodes.length > 0 ? { topology: { nodes: numaNodes.map((ID) => ({ ID })) } } : {}),
   }));
   return { devices };

@@ -1,5 +1,5 @@
-// Keeps what is held in step with kubelet: our own Allocates at once, PodResources and the checkpoint file regularly.
-// The rules are in holdings.ts, how kubelet is asked in witnesses.ts; this remembers, and says when something changed.
+// Keeps the holdings in step with kubelet. Our own Allocates count at once; PodResources and the checkpoint file are read regularly.
+// inventory/holdings.ts has the rules, and witnesses.ts asks kubelet. This file remembers, and tells when something changed.
 import type { Host } from '../../host/host.ts';
 import { type Held, type Holding, type Holdings, heldTwice, reconcile, sameHolders, take } from '../../inventory/holdings.ts';
 import type { Timing } from './timing.ts';
@@ -14,28 +14,28 @@ export interface AllocationsOptions extends Asked {
 }
 
 export interface Allocations {
-  /** The present ones: the map changes with each Allocate. */
+  /** The present holdings. The map changes with each Allocate. */
   readonly holdings: Holdings;
-  /** Why nothing is known yet; undefined once something is. */
+  /** Why nothing is known yet. Undefined once something is known. */
   readonly unknown: string | undefined;
   take(ids: readonly string[], resource: string): void;
   /** Asks kubelet now. Never rejects. */
   refresh(): Promise<void>;
-  /** Something happened in one of kubelet's directories. */
+  /** Tells that something happened in one of kubelet's directories. */
   look(): void;
   stop(): Promise<void>;
 }
 
-/** Starts asking. The first `refresh` is the caller's, who may want to wait for it. */
+/** Starts asking. The caller calls `refresh` for the first time, because it may want to wait for it. */
 export function keepAllocations(options: AllocationsOptions): Allocations {
   const { host, changed, timing } = options;
   const checkpoint = openCheckpoint(host, options.kubeletDir);
   let holdings = new Map<string, Holding>();
   let unknown: string | undefined = 'kubelet was not asked yet';
   let asking: Promise<void> | undefined;
-  /** The kubelet that has told of its pods, by its socket. */
+  /** The kubelet that has reported its pods, identified by its socket. */
   let informed: string | undefined;
-  /** What only the checkpoint names, and when kubelet was last made to write it for that. */
+  /** The ids that only the checkpoint names, and when kubelet was last made to write it because of them. */
   let doubted: { readonly ids: ReadonlySet<string>; readonly at: number } = { ids: new Set(), at: 0 };
   let said = '';
   const timer = setInterval(refresh, timing.reconcile);
@@ -48,8 +48,8 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
   }
 
   /**
-   * What is held is what either names. The list lacks what ordinary init containers have, and at kubelet's start the pods that kubelet has
-   * not learnt of yet; the checkpoint lacks neither, but may name pods that ended since it was written.
+   * A unit is held when the list or the checkpoint names it. The list lacks the units of ordinary init containers and, at kubelet's start, the
+   * pods that kubelet does not know yet. The checkpoint lacks neither, but it may name pods that ended since it was written.
    */
   async function ask(): Promise<void> {
     const asked = performance.now();
@@ -66,7 +66,7 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
     doubt(list.believed ? list.held : held, note, now);
   }
 
-  /** A pod that ended leaves kubelet's checkpoint only when kubelet next writes it, which may be hours later. */
+  /** A pod that ended stays in the checkpoint until kubelet writes it again. That may take hours, so kubelet is made to write it. */
   function doubt(listed: readonly Held[], { held = [] }: Checkpoint, now: number): void {
     const names = new Set(listed.map(({ id }) => id));
     const ids = new Set(held.map(({ id }) => id)).difference(names);
@@ -82,7 +82,7 @@ export function keepAllocations(options: AllocationsOptions): Allocations {
     if (!same) changed();
   }
 
-  /** Once per change: kubelet is asked every few seconds. */
+  /** Logs once per change, because kubelet is asked every few seconds. */
   function say(problems: readonly string[]): void {
     const text = problems.join('; ');
     if (text === said) return;

@@ -1,8 +1,8 @@
-// Waiting for a condition that several parties can bring about: whoever changes something rings, whoever waits looks again.
+// Waits for a condition that several parties can bring about. Whoever changes something rings, and whoever waits looks again.
 
 export interface Bell {
   ring(): void;
-  /** Resolves true as soon as `holds()` does at a ring, false after `milliseconds` without. */
+  /** Resolves with true as soon as `holds()` is true after a ring, or with false after `milliseconds`. */
   until(holds: () => boolean, milliseconds: number): Promise<boolean>;
 }
 

@@ -1,5 +1,5 @@
-// Keeps one resource known to kubelet, whatever kubelet does: term after term, with growing pauses while kubelet is absent or says no.
-// Never gives up and never throws.
+// Keeps one resource known to kubelet, whatever kubelet does. Term follows term, with growing pauses while kubelet is absent or refuses.
+// It never gives up and never throws.
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
@@ -15,7 +15,7 @@ import type { Timing } from './timing.ts';
 export interface EndpointOptions {
   /** e.g. `smartnic.io/direct`. */
   readonly resource: string;
-  /** The ways that may be used, the better first. */
+  /** The ways of registration that may be used. The better one comes first. */
   readonly ways: readonly [Way, ...Way[]];
   /** Kubelet's directory as this process sees it. */
   readonly kubeletDir: string;
@@ -23,33 +23,33 @@ export interface EndpointOptions {
   readonly log: Logger;
   readonly snapshot: () => Snapshot;
   readonly take: (ids: readonly string[]) => void;
-  /** Kubelet began to stream. */
+  /** Called when kubelet begins to stream. */
   readonly taken: () => void;
-  /** The status changed. */
+  /** Called when the status changed. */
   readonly changed: () => void;
 }
 
 export interface EndpointStatus {
   readonly resource: string;
-  /** `waiting`: kubelet is not there, or has not taken us yet. `refused`: it said no. */
+  /** `waiting`: kubelet is not there, or has not taken the resource yet. `refused`: kubelet said no. */
   readonly state: 'waiting' | 'registered' | 'refused';
   readonly way: Way;
   readonly socket?: string;
-  /** Open ListAndWatch calls. */
+  /** The number of open ListAndWatch calls. */
   readonly streams: number;
-  /** How often kubelet has begun to stream since the start. */
+  /** How many times kubelet has begun to stream since the start. */
   readonly registrations: number;
-  /** Why it is not registered, in words. */
+  /** Why the resource is not registered, in words. */
   readonly reason?: string;
 }
 
 export interface Endpoint {
   readonly status: EndpointStatus;
-  /** What is offered or held has changed. */
+  /** Tells that what is offered or held has changed. */
   publish(): void;
-  /** Sends kubelet its list even where it did not change. */
+  /** Sends kubelet its list even if it did not change. */
   repeat(): void;
-  /** Something happened in one of kubelet's directories. */
+  /** Tells that something happened in one of kubelet's directories. */
   look(): void;
   /** Ends the streams and removes the socket. */
   stop(): Promise<void>;
@@ -106,7 +106,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
     return options.ways.filter((way) => existsOnHost(join(kubeletDir, directoryOf[way])));
   }
 
-  /** Changes when kubelet starts. */
+  /** A text that changes when kubelet starts. */
   function kubelet(): string {
     return [...presentWays(), findSocketIdentity(join(kubeletDir, 'device-plugins/kubelet.sock'))].join();
   }
@@ -116,14 +116,14 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
     let avoid: Way | undefined;
     while (!stopping) {
       const present = presentWays();
-      // A kubelet that passes one way over without a word may know the other.
+      // A kubelet that silently ignores one way may know the other one.
       const way = present.find((one) => one !== avoid) ?? present[0] ?? options.ways[0];
       const { registrations } = status;
       const asked = kubelet();
       const { silent } = await term(way);
       avoid = silent ? way : undefined;
       if (status.registrations > registrations) pause = timing.firstPause;
-      // A kubelet that has just started is asked at once, whatever its predecessor said.
+      // A kubelet that has just started is asked at once, whatever the one before it said.
       else if (await bell.until(() => stopping || kubelet() !== asked, pause)) pause = timing.firstPause;
       else pause = Math.min(pause * 2, timing.longestPause);
     }

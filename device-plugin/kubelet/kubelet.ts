@@ -1,4 +1,4 @@
-// Kubelet's side as a whole: every offered resource kept known to kubelet, every vf given out once. The inventory calls offer().
+// Everything on kubelet's side: it keeps every offered resource known to kubelet, and gives every VF out only once. plugin.ts calls offer().
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sweepSockets } from '../../host/files/unix-socket.ts';
@@ -14,7 +14,7 @@ import { directoryOf, type Endpoint, type EndpointStatus, openEndpoint } from '.
 import { type Way, ways } from './term.ts';
 import { type Timing, timing } from './timing.ts';
 
-/** `auto`: the plugin watcher, or Register where the watcher's directory is missing or kubelet passes it over. */
+/** `auto`: the plugin watcher, or Register if the watcher's directory is missing or kubelet ignores it. */
 export const registrations = ['auto', ...ways] as const;
 export type Registration = (typeof registrations)[number];
 
@@ -22,28 +22,28 @@ export const defaultKubeletDir = '/var/lib/kubelet';
 
 export interface KubeletOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
-  /** As the machine sees it. */
+  /** The path as the machine sees it. */
   readonly kubeletDir?: string;
   readonly registration?: Registration;
-  /** The pod we run in, from the downward API: kubelet's list of pods is believed complete only when it names it. */
+  /** The pod in which we run, from the downward API. Kubelet's list of pods counts as complete only when it names this pod. */
   readonly ownPod?: PodName;
-  /** The holdings or an endpoint's status changed. */
+  /** Called when the holdings or an endpoint's status changed. */
   readonly changed?: () => void;
   readonly timing?: Partial<Timing>;
 }
 
 export interface Kubelet {
-  /** Replaces all that is offered. New resources are registered, missing ones are told as empty and withdrawn. */
+  /** Replaces all that is offered. New resources are registered. For missing ones kubelet gets an empty list, and then they are withdrawn. */
   offer(resources: readonly Resource[]): void;
-  /** Which vf is held under which resource name, or was until a moment ago, by PCI address. */
+  /** The resource name under which each VF is held, or was until a moment ago, by PCI address. */
   readonly holdings: Holdings;
-  /** In the order of the resources. */
+  /** In the same order as the resources. */
   readonly status: readonly EndpointStatus[];
   /** Ends every stream and removes every socket of ours. */
   stop(): Promise<void>;
 }
 
-/** Resolves when kubelet was asked once what is held (5 s at most); nothing is offered before offer(). */
+/** Resolves when kubelet was asked once what is held (5 s at most). Nothing is offered before offer() is called. */
 export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { host, kubeletDir = defaultKubeletDir, ownPod, changed = () => {} } = options;
   const times = { ...timing, ...options.timing };
@@ -60,7 +60,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(ownPod === undefined ? {} : { ownPod }),
     timing: times,
     changed: publish,
-    // Kubelet does so after every device list that it gets, also after one that says nothing new.
+    // Kubelet writes its checkpoint after every device list that it gets, even if the list is the same.
     rewrite: () =>
       endpoints
         .values()
@@ -87,7 +87,7 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
       log: host.log,
       snapshot,
       take: (ids) => allocations.take(ids, resource),
-      // Kubelet comes to us from another instance of ours: what that one gave out in the meantime is known only to kubelet.
+      // Kubelet may come to us from another instance of ours. Only kubelet knows what that instance gave out in the meantime.
       taken: () => void allocations.refresh(),
       changed,
     });
@@ -99,8 +99,8 @@ export async function openKubelet(options: KubeletOptions): Promise<Kubelet> {
   }
 
   /**
-   * Tells of the empty list, and gives kubelet time to take it: it hangs up when it sees that the socket is gone, and what it has not
-   * read by then it never learns. There is no answer to a list that one could wait for.
+   * Sends the empty list, and gives kubelet time to take it. Kubelet hangs up when it sees that the socket is gone, and it never learns what it
+   * has not read by then. Kubelet does not answer a list, so there is no answer to wait for.
    */
   async function withdraw(name: string, endpoint: Endpoint): Promise<void> {
     endpoints.delete(name);

@@ -1,4 +1,4 @@
-// The open ListAndWatch calls of one resource: each gets the complete list at once, then whenever it differs from the last one it got.
+// The open ListAndWatch calls of one resource. Each gets the complete list at once, and again when it differs from the last one that it got.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { Empty__Output } from '../../proto/generated/v1beta1/Empty.ts';
 import type { ListAndWatchResponse } from '../../proto/generated/v1beta1/ListAndWatchResponse.ts';
@@ -8,11 +8,11 @@ export type ListCall = ServerWritableStream<Empty__Output, ListAndWatchResponse>
 export interface ListStreams {
   readonly count: number;
   add(call: ListCall): void;
-  /** Looks at the list again, soon: many changes within milliseconds are one message. */
+  /** Looks at the list again soon. Many changes within milliseconds become one message. */
   publish(): void;
-  /** Sends the list even where it did not change: kubelet acted on something that we don't know, or is to write its checkpoint. */
+  /** Sends the list even if it did not change. Kubelet may have acted on something that we don't know, or it has to write its checkpoint. */
   repeat(): void;
-  /** Sends what has changed and ends every stream. */
+  /** Sends what has changed, and ends every stream. */
   end(): void;
 }
 
@@ -23,7 +23,7 @@ interface Stream {
   writing: boolean;
 }
 
-/** `list` gives the present list; `changed` is called when a stream opens or closes. */
+/** `list` returns the present list. `changed` is called when a stream opens or closes. */
 export function makeListStreams(list: () => ListAndWatchResponse, changed: () => void): ListStreams {
   const streams = new Set<Stream>();
   let pending: NodeJS.Timeout | undefined;
@@ -38,7 +38,7 @@ export function makeListStreams(list: () => ListAndWatchResponse, changed: () =>
   }
 
   function pump(stream: Stream, message: ListAndWatchResponse, text: string): void {
-    // A kubelet that reads slowly gets the newest list when it is ready, not all that were in between.
+    // A kubelet that reads slowly gets the newest list when it is ready, and none of those in between.
     if (stream.writing || stream.sent === text) return;
     stream.writing = true;
     stream.sent = text;
@@ -77,7 +77,7 @@ export function makeListStreams(list: () => ListAndWatchResponse, changed: () =>
       const message = list();
       const text = JSON.stringify(message);
       for (const stream of streams) {
-        // Also behind a message that is still being written: there is no later one.
+        // This is written even while another message is being written, because there is no later chance.
         if (stream.sent !== text) stream.call.write(message);
         stream.sent = text;
         stream.call.end();

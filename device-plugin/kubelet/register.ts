@@ -1,4 +1,4 @@
-// Tells kubelet of one socket in device-plugins/: the older way to register. The newer one needs no call, kubelet finds the socket.
+// Tells kubelet of one socket in device-plugins/. This is the older way to register. With the newer way kubelet finds the socket by itself.
 import { basename } from 'node:path';
 import { credentials, status } from '@grpc/grpc-js';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
@@ -10,8 +10,8 @@ const { v1beta1 } = loadProto<ProtoGrpcType>('deviceplugin.proto');
 
 /**
  * Registers the plugin that listens on `socket` with the kubelet that listens on `kubelet`, in the same directory. Kubelet dials the
- * plugin before it answers, so it must be served already.
- * Throws, with kubelet's words, when kubelet is not there, refuses, or has not answered within `timeout` milliseconds.
+ * plugin before it answers, so the plugin must be served already.
+ * Throws with kubelet's words when kubelet is not there, refuses, or has not answered within `timeout` milliseconds.
  */
 export async function register(socket: string, kubelet: string, resource: string, timeout: number): Promise<void> {
   if (findSocketIdentity(kubelet) === undefined) {
@@ -34,7 +34,7 @@ export async function register(socket: string, kubelet: string, resource: string
   }
 }
 
-/** Kubelet's own no (code 2), e.g. to the resource's name: asking again helps only when something is changed. */
+/** Kubelet's own refusal (code 2), e.g. of the resource's name. Asking again helps only when something has changed. */
 export class RegistrationRefused extends Error {
   override readonly name = 'RegistrationRefused';
 }

@@ -1,5 +1,5 @@
-// One resource on one unix socket, as kubelet calls it: DevicePlugin v1beta1 and pluginregistration v1. Unpacks, asks the pure
-// functions, packs. Who tells kubelet of the socket is endpoint.ts.
+// One resource on one unix socket, as kubelet calls it: DevicePlugin v1beta1 and pluginregistration v1. It unpacks, asks the pure
+// functions, and packs. endpoint.ts tells kubelet of the socket.
 import { Server, type sendUnaryData, status } from '@grpc/grpc-js';
 import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
@@ -16,7 +16,7 @@ import type { Snapshot } from '../answers/snapshot.ts';
 import { packAllocation, packList } from '../answers/wire.ts';
 import { makeListStreams } from './list-streams.ts';
 
-/** What kubelet says about the registration, and its streams coming and going. */
+/** What kubelet says about the registration, and a stream that opens or closes. */
 export type ServiceEvent =
   | { readonly kind: 'asked' }
   | { readonly kind: 'accepted' }
@@ -28,19 +28,19 @@ export interface ServiceOptions {
   readonly resource: string;
   readonly log: Logger;
   readonly snapshot: () => Snapshot;
-  /** Notes an Allocate that is about to be answered. Runs in the same turn as the look at the snapshot: that makes it atomic. */
+  /** Notes an Allocate that is about to be answered. It runs in the same turn as the look at the snapshot, so both are atomic. */
   readonly take: (ids: readonly string[]) => void;
   readonly event: (event: ServiceEvent) => void;
 }
 
 export interface Service {
-  /** Open ListAndWatch calls. */
+  /** The number of open ListAndWatch calls. */
   readonly streams: number;
   /** Looks at the snapshot again and tells kubelet what changed. */
   publish(): void;
-  /** Sends kubelet its list even where it did not change. */
+  /** Sends kubelet its list even if it did not change. */
   repeat(): void;
-  /** Ends the streams, lets running calls finish (up to a second) and removes the socket. */
+  /** Ends the streams, lets running calls finish (up to a second), and removes the socket. */
   close(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export const pluginOptions = { pre_start_required: false, get_preferred_allocati
 const { v1beta1 } = loadProto<DevicePluginProto>('deviceplugin.proto');
 const { pluginregistration } = loadProto<RegistrationProto>('pluginregistration.proto');
 
-/** Listens on the socket, whose name must be new. Throws, naming it, when that can't be. */
+/** Listens on the socket, whose name must be new. Throws, naming the socket, when that fails. */
 export async function serve(options: ServiceOptions): Promise<Service> {
   const { event, resource, snapshot } = options;
   const streams = makeListStreams(
@@ -81,7 +81,7 @@ export async function serve(options: ServiceOptions): Promise<Service> {
       });
       if (!granted) streams.repeat();
     },
-    // Not asked for, so not called.
+    // Our options don't ask for it, so kubelet does not call it.
     PreStartContainer: (_call, reply) => reply(null, {}),
   };
   const registration: RegistrationHandlers = {
@@ -112,7 +112,7 @@ export async function serve(options: ServiceOptions): Promise<Service> {
   };
 }
 
-/** Runs a handler; a Refusal becomes the answer with its code and text, anything else is our fault and logged. Whether it was granted. */
+/** Runs a handler. A Refusal becomes an answer with its code and text. Any other error is our fault and is logged. Returns whether it succeeded. */
 function answer<T>({ log, resource }: ServiceOptions, reply: sendUnaryData<T>, handle: () => T): boolean {
   try {
     reply(null, handle());

@@ -1,5 +1,5 @@
-// One socket of one resource from its birth to its end: served, made known to kubelet, held as long as kubelet streams from it.
-// What comes after is endpoint.ts's.
+// One socket of one resource from its start to its end: it is served, made known to kubelet, and kept as long as kubelet streams from it.
+// endpoint.ts decides what comes after it.
 import { dirname, join } from 'node:path';
 import type { Logger } from '../../host/base/log.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
@@ -10,7 +10,7 @@ import { register } from './register.ts';
 import { type Service, type ServiceEvent, serve } from './service.ts';
 import type { Timing } from './timing.ts';
 
-/** How kubelet learns of a socket: it watches plugins_registry, or it is told by Register about one in device-plugins. */
+/** How kubelet learns of a socket: it watches plugins_registry, or Register tells it of a socket in device-plugins. */
 export const ways = ['watcher', 'register'] as const;
 export type Way = (typeof ways)[number];
 
@@ -23,7 +23,7 @@ export interface TermOptions {
   readonly log: Logger;
   readonly snapshot: () => Snapshot;
   readonly take: (ids: readonly string[]) => void;
-  /** Rung by the directory watch, and by this when kubelet says something. */
+  /** The directory watch rings it. This file rings it when kubelet says something. */
   readonly bell: Bell;
   readonly stopping: () => boolean;
   readonly opened: (service: Service, socket: string) => void;
@@ -32,14 +32,14 @@ export interface TermOptions {
 }
 
 export interface TermEnd {
-  /** Whether kubelet asked who we are; never in the way of Register. */
+  /** Whether kubelet asked who we are. With Register it never does. */
   readonly asked: boolean;
-  /** Kubelet's no, in its words; absent: it went away, or never came. */
+  /** Kubelet's refusal, in its words. Absent when it went away or never came. */
   readonly refusal?: string;
   readonly reason: string;
 }
 
-/** Resolves when the term is over. Throws when the socket can't be served or Register fails. The socket is gone either way. */
+/** Resolves when the term is over. Throws when the socket can't be served or Register fails. In every case the socket is gone then. */
 export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   const { bell, resource, timing, way } = options;
   const kubelet = join(dirname(options.directory), 'device-plugins/kubelet.sock');
@@ -63,7 +63,7 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
     if (way === 'register' && now !== undefined && now !== kubeletAtBirth) return 'kubelet was started anew';
     return undefined;
   }
-  /** Whether kubelet streams, within so many milliseconds of its last sign of life. */
+  /** Whether kubelet streams, at most `within` milliseconds after its last sign of life. */
   async function streaming(within: number): Promise<boolean> {
     for (let before = -1; before !== heard.signs; ) {
       before = heard.signs;
@@ -75,9 +75,9 @@ export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   try {
     options.opened(service, socket);
     if (way === 'register') await register(socket, kubelet, resource, timing.register);
-    // Up to 1.36, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances
-    // side by side), and does not come back to a socket that it knows unless it is told of it again. Pods that it admits meanwhile are
-    // refused for good, so it is told at once; where it can't be told, the second wait is short.
+    // Up to 1.36, kubelet closes the newest connection of a resource when an older one ends (an upgrade with two instances side by
+    // side). It does not return to a socket that it knows until it is told of it again. Pods that it admits in the meantime are refused
+    // for good. So it is told at once. With the watcher it can't be told; there the second wait is short, and a new socket follows.
     for (let wait = timing.patience; await streaming(wait); wait = timing.settle) {
       options.registered();
       const began = performance.now();

@@ -1,26 +1,26 @@
-// Every duration on kubelet's side of the device plugin, in milliseconds. Tests shorten them; the defaults are for a real kubelet.
+// All durations on kubelet's side of the device plugin, in milliseconds. Tests shorten them. The defaults are for a real kubelet.
 
 export interface Timing {
-  /** How long kubelet may be silent about a socket before it is offered anew. Its plugin watcher looks every second. */
+  /** How long kubelet may be silent about a socket before a new one is offered. Kubelet's plugin watcher looks every second. */
   readonly patience: number;
-  /** Kubelet dials the plugin for up to 10 s inside Register. */
+  /** The limit for Register, during which kubelet dials the plugin for up to 10 s. */
   readonly register: number;
-  /** The slow look behind inotify. */
+  /** The slow look that backs up inotify. */
   readonly tick: number;
   /** How long a kubelet that closed its stream may take to open another. A kubelet that takes longer finds a new socket. */
   readonly settle: number;
-  /** Pause after a failed attempt, doubled each time up to the longest. */
+  /** The pause after a failed attempt. Each further failure doubles it, up to the longest one. */
   readonly firstPause: number;
   readonly longestPause: number;
-  /** Between the last, empty list of a withdrawn resource and the end of its socket. */
+  /** The time between the last, empty list of a withdrawn resource and the end of its socket. */
   readonly farewell: number;
-  /** Between two questions to PodResources. */
+  /** The time between two questions to PodResources. */
   readonly reconcile: number;
-  /** How long kubelet may take to name what an Allocate gave out. */
+  /** How long kubelet may take until it names what an Allocate gave out. */
   readonly naming: number;
-  /** For which a vf that came back is kept from the names that it was not held under. */
+  /** How long a VF that came back is kept from the names under which it was not held. */
   readonly grace: number;
-  /** Between two times that kubelet is made to write its checkpoint anew, because only the checkpoint names a vf. */
+  /** The time after which kubelet is made to write its checkpoint again, if still only the checkpoint names a VF. */
   readonly doubt: number;
 }
 

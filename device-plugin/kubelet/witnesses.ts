@@ -1,4 +1,4 @@
-// The two that know which devices containers have: kubelet itself (PodResources), and the checkpoint that it writes for itself.
+// The two sources that know the devices of containers: kubelet itself (PodResources), and the checkpoint that kubelet writes for itself.
 import { dirname, join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { isRemoved } from '../../host/files/removed.ts';
@@ -13,22 +13,22 @@ import type { Held } from '../../inventory/holdings.ts';
 
 export interface Asked {
   readonly host: Pick<Host, 'root'>;
-  /** As the machine sees it, e.g. `/var/lib/kubelet`. */
+  /** The path as the machine sees it, e.g. `/var/lib/kubelet`. */
   readonly kubeletDir: string;
-  /** The pod we run in. A list without it comes from a kubelet that hasn't learnt of its pods yet, and frees nothing. */
+  /** The pod in which we run. A list without it comes from a kubelet that doesn't know its pods yet, so such a list frees nothing. */
   readonly ownPod?: PodName;
 }
 
 export interface List {
   readonly held: readonly Held[];
-  /** Whether kubelet has answered, and knows its pods already. */
+  /** Whether kubelet has answered and knows its pods already. */
   readonly believed: boolean;
-  /** Which kubelet answered; undefined when another one may have begun meanwhile. */
+  /** The kubelet that answered. Undefined when another one may have started in the meantime. */
   readonly by?: string | undefined;
   readonly problems: readonly string[];
 }
 
-/** @param informed - a kubelet that has told of its pods: one does not forget them, so a list of its without any pod is true. */
+/** @param informed - the kubelet that has reported its pods. It does not forget them, so its later list is believed even without any pod. */
 export async function askList({ host, kubeletDir, ownPod }: Asked, informed: string | undefined): Promise<List> {
   const socket = join(kubeletDir, 'pod-resources/kubelet.sock');
   const kubelet = () => findSocketIdentity(onHost(host, socket));
@@ -48,15 +48,15 @@ export async function askList({ host, kubeletDir, ownPod }: Asked, informed: str
 }
 
 export interface Checkpoint {
-  /** Nothing when there is no checkpoint: kubelet has never given out a device. Absent: it can't be read. */
+  /** Empty when there is no checkpoint, because kubelet has never given out a device. Absent when the checkpoint can't be read. */
   readonly held?: readonly Held[];
   readonly problems: readonly string[];
 }
 
 export interface CheckpointFile {
-  /** Parsed only when it has changed. */
+  /** Parses the file only when it has changed. */
   read(): Checkpoint;
-  /** Since it was last read. */
+  /** Whether the file has changed since it was last read. */
   hasChanged(): boolean;
 }
 
