@@ -1,4 +1,4 @@
-// Directories that are given to others: made with their owner, emptied, and removed when nothing is in them.
+// Directories that others use: they are created with their owner, emptied, and removed when nothing is in them.
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { existsOnHost } from '../kernel/sysfs.ts';
@@ -10,7 +10,7 @@ export interface Owned {
   readonly gid: number;
 }
 
-/** Makes it if it is missing, and puts owner and mode right. @throws what the kernel says. */
+/** Creates the directory if it is missing, and corrects owner and mode. @throws what the kernel says. */
 export function ensureDirectory(path: string, { mode, uid, gid }: Owned): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
   const now = statSync(path);
@@ -19,7 +19,7 @@ export function ensureDirectory(path: string, { mode, uid, gid }: Owned): void {
   if ((now.mode & 0o777) !== mode) chmodSync(path, mode);
 }
 
-/** Not there is fine. */
+/** A directory that is missing is fine. */
 export function emptyDirectory(path: string): void {
   if (!existsOnHost(path)) return;
   for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
@@ -29,6 +29,6 @@ export function removeIfEmpty(path: string): void {
   try {
     rmdirSync(path);
   } catch {
-    // Something still lies in it, or it is gone: either way it is not ours to force.
+    // Either something is still in it, or it is gone. In both cases nothing is forced.
   }
 }
