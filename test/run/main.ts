@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import '../../tools/path.ts';
 import { messageOf } from '../../host/base/errors.ts';
 import { runBeside } from './beside.ts';
-import { chosenPart, fits, parsePart, startingFrom } from './parts.ts';
+import { chosenPart, parsePart, startingFrom, whyNot } from './parts.ts';
 import { closingLine, isGood, report } from './report.ts';
 import { type Outcome, runSuite } from './suite.ts';
 import { long, type Suite, scriptSuite } from './suites.ts';
@@ -34,8 +34,9 @@ async function main(args: readonly string[]): Promise<boolean> {
       if (name !== 'long') await go(scriptSuite(name));
       else
         for (const suite of startingFrom(from, chosenPart(part, long))) {
-          if (fits(suite, left(), outcomes)) await go(suite);
-          else outcomes.push({ suite, seconds: 0, state: 'no time', passed: 0, failed: 0, skipped: 0 });
+          const why = whyNot(suite, { left: left(), outcomes });
+          if (why === undefined) await go(suite);
+          else outcomes.push({ suite, seconds: 0, state: why, passed: 0, failed: 0, skipped: 0 });
         }
       if (name === 'setup') ahead.begin();
     }

@@ -35,6 +35,15 @@ export function startingFrom(text: string | undefined, suites: readonly Suite[])
   return [...suites.slice(first), ...suites.slice(0, first)];
 }
 
+/** Why a long suite is not begun; undefined: it is. */
+export function whyNot(
+  suite: Suite,
+  { left, outcomes }: { readonly left: number; readonly outcomes: readonly Outcome[] },
+): 'no time' | 'unproven' | undefined {
+  if (suite.unproven !== undefined && left !== Number.POSITIVE_INFINITY) return 'unproven';
+  return fits(suite, left, outcomes) ? undefined : 'no time';
+}
+
 /** Whether a suite would end in the seconds that are left, on a machine that is as slow as it has been so far. */
 export function fits(suite: Suite, left: number, outcomes: readonly Outcome[]): boolean {
   const ran = outcomes.filter(({ state }) => state === 'good' || state === 'failed');

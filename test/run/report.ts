@@ -8,18 +8,27 @@ const words: Readonly<Record<Outcome['state'], string>> = {
   hung: 'HUNG, and was killed',
   impossible: 'not possible here, see above',
   'no time': 'did not run: no time was left',
+  unproven: 'did not run: see below',
 };
 
 /** A row for each suite, and what is to be said of all. */
 export function report(outcomes: readonly Outcome[], inCi: boolean): string {
   const rows = outcomes.map(({ suite, seconds, state, passed, failed, skipped }) => [
-    ...[suite.name, state === 'no time' ? '' : clock(seconds), String(passed), String(failed), String(skipped)],
+    ...[
+      suite.name,
+      state === 'no time' || state === 'unproven' ? '' : clock(seconds),
+      String(passed),
+      String(failed),
+      String(skipped),
+    ],
     words[state],
   ]);
   const all = clock(outcomes.reduce((sum, { seconds }) => sum + seconds, 0));
+  const unproven = outcomes.filter(({ state }) => state === 'unproven');
   const late = outcomes.filter(({ state }) => state === 'no time').map(({ suite }) => suite.name);
   return [
     `\n${table(['suite', 'min:s', 'passed', 'failed', 'skipped', ''], [...rows, ['all', all, '', '', '', '']])}\n`,
+    ...unproven.map(({ suite }) => `did not run: ${suite.name}, ${suite.unproven}`),
     ...(late.length > 0 ? [`did not run, for lack of time: ${late.join(', ')}`] : []),
     ...(inCi && total(outcomes, inCi).skipped > 0 ? ['tests were skipped, and in CI none may be'] : []),
   ].join('\n');

@@ -15,7 +15,7 @@ export interface Outcome extends Counts {
   readonly suite: Suite;
   readonly seconds: number;
   /** `impossible`: this machine lacks what it needs, and can't get it. */
-  readonly state: 'good' | 'failed' | 'hung' | 'impossible' | 'no time';
+  readonly state: 'good' | 'failed' | 'hung' | 'impossible' | 'no time' | 'unproven';
 }
 
 const top = join(import.meta.dirname, '../..');

@@ -7,6 +7,8 @@ export interface Suite {
   readonly env?: Readonly<Record<string, string>>;
   /** On a quiet machine of two CPUs on which nothing was prepared. Write here what a run's table says. */
   readonly seconds: number;
+  /** Why it can't be asked of every change yet. With a limit in time, as in CI, it is then only named; without one it runs. */
+  readonly unproven?: string;
 }
 
 /** Seconds of the scripts that `npm test` runs. The builds were measured, and so were the unit tests; the others are estimated from a busy machine. */
@@ -27,14 +29,17 @@ export function scriptSuite(name: string): Suite {
   return { name, scripts: [[name]], seconds };
 }
 
+const unproven = 'which has not been green in one run yet; npm run test:long runs it';
+
+/** Take `unproven` off a suite once it was green in one run, and write its seconds down. */
 export const long: readonly Suite[] = [
-  file('lab/crash-kernel', 400),
-  file('lab/crash-switch', 500),
-  file('lab/forwarder-crash', 300),
-  file('lab/noiommu', 90),
-  file('cluster/restarts', 240),
-  file('machine/endings', 2400),
-  { name: 'arm64', scripts: [['test:arm64']], seconds: 360 },
+  { ...file('lab/crash-kernel', 400), unproven },
+  { ...file('lab/crash-switch', 500), unproven },
+  { ...file('lab/forwarder-crash', 300), unproven },
+  { ...file('lab/noiommu', 90), unproven },
+  { ...file('cluster/restarts', 240), unproven },
+  { ...file('machine/endings', 2400), unproven },
+  { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),
 ];
 
@@ -50,5 +55,6 @@ function withKubelet(version: string): Suite {
     scripts: [['build:cluster'], ['test:file', ...files]],
     env: { KUBELET: version },
     seconds: 600,
+    unproven,
   };
 }

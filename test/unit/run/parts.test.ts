@@ -2,7 +2,7 @@
 import { deepEqual, equal, throws } from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chosenPart, fits, parsePart, startingFrom } from '../../run/parts.ts';
+import { chosenPart, fits, parsePart, startingFrom, whyNot } from '../../run/parts.ts';
 import { closingLine, isGood, report } from '../../run/report.ts';
 import type { Outcome } from '../../run/suite.ts';
 import { long, type Suite, scriptSuite } from '../../run/suites.ts';
@@ -43,6 +43,16 @@ describe('the long suites', () => {
     equal(fits(suite('x', 301), 300, [ended('fast', { seconds: 10 })]), false);
     equal(fits(suite('x', 160), 300, [ended('slow', { seconds: 200 })]), false);
     equal(fits(suite('x', 160), 300, [ended('slow', { seconds: 200 }), ended('late', { state: 'no time', seconds: 0 })]), false);
+  });
+
+  it('are only named, with the reason, where time is limited and they have never been green', () => {
+    const young = { ...suite('young', 10), unproven: 'which is young' };
+    equal(whyNot(young, { left: 1000, outcomes: [] }), 'unproven');
+    equal(whyNot(young, { left: Number.POSITIVE_INFINITY, outcomes: [] }), undefined);
+    equal(whyNot(suite('old', 10), { left: 5, outcomes: [] }), 'no time');
+    const outcomes = [ended('a'), { ...ended('young', { state: 'unproven', seconds: 0, passed: 0 }), suite: young }];
+    equal(report(outcomes, true).split('\n').at(-1), 'did not run: young, which is young');
+    equal(isGood(outcomes, true), true);
   });
 
   it('take a part in the form N/M alone', () => {
