@@ -1,4 +1,4 @@
-// ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, commit.
+// ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, and commit.
 
 import { defined } from '../host/base/defined.ts';
 import { openNetns, ownNetns, sameNetns } from '../host/kernel/netns.ts';
@@ -20,10 +20,10 @@ import type { Request } from './protocol/request.ts';
 import { chainResult, parseResult, type Result } from './protocol/result.ts';
 import { teardown } from './teardown/teardown.ts';
 
-/** Milliseconds for undoing an ADD whose caller gave up: its DEL comes next and must not wait long. What is left by then stays in the journal. */
+/** Milliseconds for undoing an ADD whose caller gave up. Its DEL comes next and must not wait long. What is left then stays in the journal. */
 const undoTime = 5000;
 
-/** Throws CniError; then nothing is left but what the journal still names. @param signal - aborted when nobody wants it any more. */
+/** Throws CniError. Then nothing is left but what the journal still names. @param signal - aborted when nobody wants the result any more. */
 export async function add(patient: Context, request: Request, signal: AbortSignal): Promise<Result> {
   const context = abandonable(patient, signal);
   const { host, journal } = context;
@@ -60,7 +60,7 @@ export async function add(patient: Context, request: Request, signal: AbortSigna
   }
 }
 
-/** Go's skel looks only after the plug; before it is better for the machine and the same for the runtime. */
+/** Go's skel checks this only after the plug. Checking before it is better for the machine and makes no difference to the runtime. */
 function checkNetns(request: Request): void {
   using pod = openNetnsOf(request.netns);
   using own = ownNetns();
@@ -101,7 +101,7 @@ async function bridgeFor(db: Ovsdb, { config }: Request): Promise<PlannedBridge>
   return { name: config.bridge, datapathType: 'system' };
 }
 
-/** A second ADD of a living attachment is refused and touches nothing; what a dead one left is cleared away first. */
+/** Refuses a second ADD of a living attachment and touches nothing then. What a dead attachment left is cleared away first. */
 async function makeRoom(context: Context, attachment: Attachment): Promise<void> {
   const { host, journal, bootId } = context;
   const entry = journal.find(attachment.id);

@@ -1,4 +1,4 @@
-// CHECK: is the attachment still as ADD left it? What is only down is "try again" (11); only what is proven broken is broken,
+// CHECK: is the attachment still as ADD left it? When something is only down, the answer is "try again" (11). Only proof counts as broken,
 // because a runtime may take any other failure for a pod that is misconfigured for good (SPEC, CHECK).
 
 import { checkIp } from '../host/netlink/pod-ip.ts';
@@ -41,18 +41,18 @@ async function checkAttachment(
   await cable.check(host, {
     ...attachment,
     netns,
-    // A later plugin of the chain may have changed it, and then the result says so.
+    // A later plugin of the chain may have changed the MAC. Then the result says so.
     mac: listed.interfaces[index]?.mac?.toLowerCase() ?? made.mac,
     mtu: made.mtu ?? 1500,
     datapath: 'system',
   });
-  // Those of prevResult, whoever of the chain added them. One that names no interface is ours if we gave it.
+  // The addresses of prevResult, from whichever plugin of the chain. An address that names no interface is ours if we gave it.
   const given = (result?.ips ?? []).map(({ address }) => address);
   const addresses = listed.ips.filter((each) =>
     each.interface === undefined ? given.includes(each.address) : each.interface === index,
   );
   if (cable.takesIp(attachment)) await checkIp(host, { netns, ifname, addresses });
-  // A vf without a representor is no port of a bridge.
+  // A VF without a representor is no port of a bridge.
   if (!result?.interfaces.some(({ sandbox }) => sandbox === undefined)) return;
   const [port] = await findPorts(host.ovsdb(attachment.ovsdb), findingIds(key));
   checkPort(port, attachment.bridge, config);
@@ -65,7 +65,7 @@ function checkPort(port: BridgePort | undefined, bridge: string, { vlan, trunk }
   if (port.ofport === undefined || port.ofport < 0) throw new Error(`port ${port.name} has no OpenFlow port number`);
   const trunks = trunk === undefined ? [] : trunkVlans(trunk);
   const tag = vlan ? vlan : undefined;
-  // A tag that the configuration does not ask for may be an agent's (Neutron); one that it does ask for must be there.
+  // A tag that the configuration does not ask for may be an agent's (Neutron). A tag that it asks for must be there.
   if (tag !== undefined && port.vlan !== tag) throw new Error(`port ${port.name} has VLAN ${port.vlan ?? 'none'}, not ${tag}`);
   if (trunks.length > 0 && trunks.join() !== [...port.trunk].join())
     throw new Error(`port ${port.name} has trunk ${port.trunk.join()}, not ${trunks.join()}`);

@@ -1,4 +1,4 @@
-// The dispatcher: one invocation in (environment, stdin), one answer out (exit status, stdout, stderr). The only place where errors
+// The dispatcher: one invocation goes in (environment, stdin), one answer comes out (exit status, stdout, stderr). Only here do errors
 // become CNI error objects, so that nothing but CNI JSON is ever on stdout.
 
 import { isRecord } from '../host/base/json.ts';
@@ -20,7 +20,7 @@ export interface Invocation {
 }
 
 export interface Answer {
-  /** Of the error object; absent: there is none. */
+  /** The code of the error object. Absent when there is no error. */
   readonly code?: number;
   readonly exit: number;
   readonly stdout: string;
@@ -36,7 +36,7 @@ const handlers: Readonly<
     ...nothing,
     stdout: renderResult(await add(context, request, signal), request.version),
   }),
-  // Removing is always right, so DEL and GC go on though nobody waits for them.
+  // Removing is always right, so DEL and GC go on even when nobody waits for them.
   DEL: async (context, request) => {
     await del(context, request);
     return nothing;
@@ -76,7 +76,7 @@ async function dispatch(context: Context, request: Request, signal: AbortSignal)
   if (command === 'VERSION') return { ...nothing, stdout: renderVersions(request.version) };
   if (context.settings.draining && (command === 'ADD' || command === 'STATUS')) throw draining(context);
   const handle = async () => {
-    // It may have waited for its turn for long.
+    // It may have waited long for its turn.
     if (command === 'ADD') signal.throwIfAborted();
     return await handlers[command](context, request, signal);
   };
@@ -90,7 +90,7 @@ function draining({ settings }: Context): CniError {
   );
 }
 
-/** Answers carry the version of the request, as far as that can be read. */
+/** An answer has the version of its request, if that can be read. */
 function versionOf(stdin: string): string {
   try {
     const config: unknown = JSON.parse(stdin);

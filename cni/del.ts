@@ -1,4 +1,4 @@
-// DEL: always ends clean. Needs neither the namespace nor the journal nor a sound configuration.
+// DEL always ends clean. It needs neither the namespace nor the journal nor a valid configuration.
 import { Unavailable } from '../host/base/errors.ts';
 import { findPorts } from '../host/ovs/bridge.ts';
 import { defaultType } from '../vnic/index.ts';
@@ -9,16 +9,16 @@ import { planAttachment } from './attachment/plan.ts';
 import type { Request } from './protocol/request.ts';
 import { teardown } from './teardown/teardown.ts';
 
-/** Throws only what IPAM or the machine refused, after everything was tried. */
+/** Throws only what IPAM or the machine refused, after it has tried everything. */
 export async function del(context: Context, request: Request): Promise<void> {
   const entry = findEntry(context, attachmentId(keyOf(request)));
   if (entry !== undefined) return await teardown(context, entry.attachment);
-  // With the journal lost, what the request itself says has to do; the port is found by its external_ids.
+  // The journal entry is lost, so the request itself must be enough. The port is found by its external_ids.
   const attachment = planAttachment(context, request, defaultType);
   await teardown(context, attachment, (await wasAdded(context, attachment)) ? 'owed' : 'refused');
 }
 
-/** An entry that can't be read is of no more use than one that is lost. */
+/** An entry that can't be read is as useless here as one that is lost. */
 function findEntry({ host, journal }: Context, id: string): Entry | undefined {
   try {
     return journal.find(id);
@@ -30,8 +30,8 @@ function findEntry({ host, journal }: Context, id: string): Entry | undefined {
 }
 
 /**
- * Whether anything tells of an ADD that was done. Without that, an IPAM plugin that fails is owed nothing: it fails ADD as well, and a DEL that
- * failed for it would keep a pod that never ran for ever.
+ * Whether anything shows that an ADD was done. If not, an IPAM plugin that fails is owed nothing. It would fail ADD, too, and if DEL failed
+ * because of it, a pod that never ran could never be removed.
  */
 async function wasAdded({ host, journal }: Context, attachment: Attachment): Promise<boolean> {
   const db = host.ovsdb(attachment.ovsdb);

@@ -1,5 +1,5 @@
-// GC: takes away what the runtime no longer knows, of this network and of ours only. The key absent says nothing about what is valid,
-// so then only what is proven dead goes; an empty list says that nothing is.
+// GC: removes what the runtime no longer knows, but only of this network, and only what is ours. If the key is absent, it says nothing about
+// what is valid, so only what is proven dead is removed. An empty list says that nothing is valid.
 import { type Attachment, attachmentId, lockKey } from './attachment/attachment.ts';
 import type { Context } from './attachment/context.ts';
 import { ipamCall, ovsdbOf } from './attachment/plan.ts';

@@ -1,4 +1,4 @@
-// STATUS: could an ADD succeed now? 50: no. 51: no, and pods that run may be cut off too.
+// STATUS: could an ADD succeed now? 50 means no. 51 means no, and running pods may be cut off, too.
 import { messageOf, Unavailable } from '../host/base/errors.ts';
 import { findBridge, vswitchdRunning } from '../host/ovs/bridge.ts';
 import type { Context } from './attachment/context.ts';
@@ -7,7 +7,7 @@ import { CniError, codes } from './protocol/errors.ts';
 import { ipamOptional } from './protocol/ipam.ts';
 import type { Request } from './protocol/request.ts';
 
-/** Throws CniError 50 or 51, or the IPAM plugin's own. Returns what is worth saying though an ADD would succeed. */
+/** Throws CniError 50 or 51, or the IPAM plugin's own. Returns a remark for the case that an ADD would succeed. */
 export async function status(context: Context, request: Request): Promise<string> {
   const { host, pods, settings } = context;
   const db = host.ovsdb(ovsdbOf(context, request));

@@ -1,4 +1,4 @@
-// What ADD makes once everything is decided and the intent is written: the cable, its port on the bridge, the addresses.
+// What ADD makes after everything is decided and the intent is written: the cable, its port on the bridge, the addresses.
 import type { Host } from '../../host/host.ts';
 import { configureIp } from '../../host/netlink/pod-ip.ts';
 import { addPort } from '../../host/ovs/bridge.ts';
@@ -24,7 +24,7 @@ export interface Job {
   readonly addresses: Addresses;
 }
 
-/** When it throws, the caller takes away what was made. */
+/** When it throws, the caller removes what was made. */
 export async function build(context: Context, job: Job): Promise<Result> {
   const { host } = context;
   const { request, attachment, cable, port } = job;
@@ -49,7 +49,7 @@ export async function build(context: Context, job: Job): Promise<Result> {
   };
 }
 
-/** The interface comes first, up and on its bridge, where IPAM may ask through it. Else both are made at once, and both are waited for. */
+/** If IPAM may ask through the interface, the interface is made first. Otherwise both are done at the same time, and both are waited for. */
 async function plugAndAsk({ host, settings }: Context, job: Job): Promise<readonly [End, Result]> {
   const { attachment, addresses } = job;
   const timeout = settings.portTimeout * 1000;
@@ -63,7 +63,7 @@ async function plugAndAsk({ host, settings }: Context, job: Job): Promise<readon
   return [plugged.value, given.value];
 }
 
-/** The kernel has no IPv6 on a smaller link (RFC 8200, section 5), and says of that only ENOENT. */
+/** On a smaller link the kernel has no IPv6 (RFC 8200, section 5), and it only says ENOENT. */
 const leastForV6 = 1280;
 
 function requireMtuFor({ ips }: Result, { mtu }: Port, { ipam }: Attachment): void {
@@ -78,7 +78,7 @@ function requireMtuFor({ ips }: Result, { mtu }: Port, { ipam }: Attachment): vo
 
 async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<End> {
   const end = await job.cable.plug(host, job.port);
-  // Both are waited for, so that nothing is still being done when a failure is undone.
+  // It waits for both, so that no work is still going on when a failure is undone.
   const outcomes = await Promise.allSettled([addBridgeEnd(host, end, job, timeoutMs), end.finish?.()]);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

@@ -1,4 +1,4 @@
-// What every command works with: the machine, the pods, the journal, the node's settings, and whether it is still wanted.
+// What every command works with: the machine, the pods, the journal, the node's settings, and whether somebody still wants the result.
 import type { Lock } from '../../host/base/lock.ts';
 import { unlessAborted } from '../../host/base/within.ts';
 import type { Host } from '../../host/host.ts';
@@ -7,11 +7,11 @@ import type { Attachment } from './attachment.ts';
 import type { Journal } from './journal.ts';
 import type { Settings } from './settings.ts';
 
-/** @returns why no DEL will come for an attachment, in words; undefined: it may live, or nobody can say. `others`: what else there is. */
+/** @returns why no DEL will come for the attachment, in words. Undefined when it may live, or when nobody can say. `others`: all attachments. */
 export type LookForLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;
 
 export interface FindLoss extends LookForLoss {
-  /** The same answer, for who only looks: this look is not remembered. */
+  /** Gives the same answer, but does not remember this look. For callers that change nothing. */
   readonly peek: LookForLoss;
 }
 
@@ -21,15 +21,15 @@ export interface Context {
   readonly journal: Journal;
   readonly settings: Settings;
   readonly bootId: string;
-  /** Keys from attachment.ts lockKey. */
+  /** The keys come from lockKey in attachment.ts. */
   readonly lock: Lock;
   /** Absent where nothing is remembered from one look to the next. */
   readonly findLoss?: FindLoss;
-  /** Aborted when nobody wants the work any more; absent: it goes on to its end. */
+  /** Aborted when nobody wants the work any more. Absent for work that goes on to its end. */
   readonly signal?: AbortSignal;
 }
 
-/** For work whose caller may give up: then programs that run for it are killed, and answers are not waited for. */
+/** For work whose caller may give up. Then programs that run for it are killed, and nobody waits for answers. */
 export function abandonable(context: Context, signal: AbortSignal): Context {
   const { host, pods } = context;
   return {

@@ -1,5 +1,5 @@
-// Device-info files (k8snetworkplumbingwg/device-info-spec 1.1.0): what the device plugin wrote of a device, and what Multus wants to be
-// told of an attachment's.
+// Device-info files (k8snetworkplumbingwg/device-info-spec 1.1.0). The device plugin writes one for each device. For Multus we write one for
+// each attachment.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
@@ -13,7 +13,7 @@ import type { Attachment } from './attachment.ts';
 
 type Machine = Pick<Host, 'root'>;
 
-/** What the device plugin can have allocated it for; empty where no file says so. */
+/** The types for which the device plugin can have allocated the device. Empty when no file tells. */
 export function findAllocatedTypes(host: Machine, resource: string, id: string): readonly OfferedType[] {
   const path = `/var/run/k8s.cni.cncf.io/devinfo/dp/${resource.replaceAll('/', '-')}-${id}-device.json`;
   const text = readText(onHost(host, path));
@@ -29,7 +29,7 @@ function parse(text: string, path: string): unknown {
   }
 }
 
-/** Throws CniError 7 for a path outside of the directory that runtimes use. */
+/** Throws CniError 7 for a path outside the directory that runtimes use. */
 export function checkDeviceInfoPath(path: string): string {
   if (/^(\/var)?\/run\/k8s\.cni\.cncf\.io\/devinfo\/cni\/[^/]+$/.test(path) && !path.endsWith('/..')) return path;
   throw new CniError(
@@ -38,7 +38,7 @@ export function checkDeviceInfoPath(path: string): string {
   );
 }
 
-/** Of what is reserved, if the runtime wants to be told; as the device plugin wrote it of the same. Throws when it can't be written. */
+/** Describes what is reserved, if the runtime wants to know, in the same way as the device plugin does. Throws when the file can't be written. */
 export function writeDeviceInfo(host: Machine, attachment: Attachment): void {
   const { deviceInfo: path, vnicType, reserved } = attachment;
   if (path === undefined || reserved === undefined || !isOffered(vnicType)) return;

@@ -1,4 +1,4 @@
-// What the journal knows of one attachment, as text: a line with the intent, then a line for each change of its phase. Pure.
+// What the journal knows about one attachment, as text: a line with the intent, then a line for each change of its phase. Pure.
 import { defined } from '../../host/base/defined.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { isVnicType, vnicTypes } from '../../vnic/index.ts';
@@ -7,15 +7,15 @@ import type { Attachment } from './attachment.ts';
 
 export type Phase = 'adding' | 'added' | 'deleting';
 
-/** What of an attachment a teardown could not take away. */
+/** A part of an attachment that a teardown could not remove. */
 export type Part = 'hooks' | 'port' | 'cable' | 'addresses' | 'device-info';
 
 export interface Entry {
   readonly attachment: Attachment;
   readonly phase: Phase;
-  /** What the last teardown left; absent: none has ended. */
+  /** What the last teardown left. Absent when no teardown has ended. */
   readonly left?: readonly Part[];
-  /** What ADD answered; there from phase `added` on. */
+  /** The answer of ADD. It exists from phase `added` on. */
   readonly result?: Result;
 }
 
@@ -27,7 +27,7 @@ export interface Unreadable {
   readonly problem: string;
 }
 
-/** Torn: the intent never got to the disk as a whole, so nothing was changed. */
+/** `torn`: the intent never reached the disk completely, so nothing was changed. */
 export type Reading = { readonly entry: Entry; readonly lines: number } | 'torn' | Unreadable;
 
 const version = 2;
@@ -36,18 +36,18 @@ export function beginning(attachment: Attachment): string {
   return `${JSON.stringify({ version, phase: 'adding', attachment })}\n`;
 }
 
-/** Begins with a line's end: a line that a crash tore must not swallow this one. */
+/** Begins with a newline, so that a line that a crash tore does not swallow this one. */
 export function addition(line: Line): string {
   return `\n${JSON.stringify(line)}\n`;
 }
 
-/** The whole text in as few lines as there can be. */
+/** The whole text, in as few lines as possible. */
 export function compact({ attachment, phase, result, left }: Entry): string {
   const added = result === undefined ? '' : addition({ phase: 'added', result });
   return `${beginning(attachment)}${added}${phase === 'deleting' ? addition({ phase, ...defined({ left }) }) : ''}`;
 }
 
-/** The last whole line counts for the phase. @param id - of the attachment that the file is named after. */
+/** The last complete line decides the phase. @param id - of the attachment after which the file is named. */
 export function parseEntry(text: string, id: string): Reading {
   const [first = '', ...rest] = text.split('\n');
   const intent = parseLine(first);
@@ -62,19 +62,19 @@ export function parseEntry(text: string, id: string): Reading {
   const more = rest.filter((line) => line !== '');
   let entry: Entry = { attachment: intent['attachment'], phase: 'adding' };
   for (const [at, text] of more.entries()) {
-    // A line that says the same again is not worth a look: servers before this one wrote thousands.
+    // A line that repeats the last one is skipped, because earlier servers wrote thousands of them.
     const line = text === more[at - 1] ? undefined : parseLine(text);
     if (isLine(line)) entry = { ...entry, ...line };
   }
   return { entry, lines: 1 + more.length };
 }
 
-/** Written by us alone, below a 0700 directory: the shape is trusted once the line is whole and the right one. */
+/** Only we write the file, below a 0700 directory. So its shape is trusted when the line is complete and names the right attachment. */
 function isAttachment(value: unknown, id: string): value is Attachment {
   return isRecord(value) && value['id'] === id;
 }
 
-/** Whether the entry would be the same with this line. */
+/** Whether the entry would stay the same with this line. */
 export function says({ phase, left }: Entry, line: Line): boolean {
   if (line.phase === 'added' || phase !== 'deleting') return false;
   return line.left === undefined || line.left.join() === left?.join();

@@ -1,4 +1,4 @@
-// What hooks are told of an attachment, and when they are called. How they run is host/program/hooks.ts' business; docs/hooks.md is their contract.
+// What hooks are told about an attachment, and when they are called. host/program/hooks.ts runs them. docs/hooks.md is their contract.
 
 import type { VfPlace } from '../../host/nic/vf-place.ts';
 import { runHooks } from '../../host/program/hooks.ts';
@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 
 type Told = Pick<Context, 'host' | 'settings'>;
 
-/** Nothing, unless the network says `hooks: true`. @throws Error with the words of the hook that failed. */
+/** Does nothing unless the network says `hooks: true`. @throws Error with the words of the hook that failed. */
 export async function callHooks(
   { host, settings }: Told,
   event: 'before-plug' | 'after-plug' | 'before-unplug' | 'after-unplug',
@@ -21,7 +21,7 @@ export async function callHooks(
   host.step(`${event} hooks done`);
 }
 
-/** The netdev's name, as the first hook prints it that prints anything. */
+/** Resolves with the netdev's name, as the first hook prints it that prints anything. */
 export async function askRepresentor({ host, settings }: Told, attachment: Attachment, { vf, pf }: VfPlace): Promise<string> {
   const input = { ...describe(attachment), vf: { address: vf.address, pf, index: vf.index } };
   const printed = await runHooks(host, {

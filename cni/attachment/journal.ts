@@ -1,5 +1,5 @@
-// The journal: one file per attachment, the intent on disk before the first change. Lines are only ever appended, so a crash can
-// tear nothing but the last one, and a torn last line only says less than was done, never more. What a line says is entry.ts' business.
+// The journal: one file per attachment, with the intent on disk before the first change. Lines are only appended, so a crash can tear only
+// the last one. Without its torn last line, a file says less than was done, but never more. entry.ts knows what a line says.
 import {
   closeSync,
   constants,
@@ -18,31 +18,31 @@ import { unwritable } from '../protocol/errors.ts';
 import type { Attachment } from './attachment.ts';
 import { addition, beginning, compact, type Entry, type Line, parseEntry, type Reading, says, type Unreadable } from './entry.ts';
 
-/** For who only looks: nothing is made, cleared or written. */
+/** For callers that only look. It creates, clears and writes nothing. */
 export interface JournalView {
-  /** @throws Unavailable when there is an entry that can't be read or is not understood. */
+  /** @throws Unavailable when the entry can't be read or is not understood. */
   find(id: string): Entry | undefined;
-  /** All that can be read. */
+  /** All entries that can be read. */
   list(): readonly Entry[];
   /** Whether there is an entry, readable or not. */
   has(id: string): boolean;
-  /** What can't be read or is not understood, in words; it is left alone. */
+  /** The entries that can't be read or are not understood, in words. They are left alone. */
   problems(): readonly string[];
 }
 
 export interface Journal extends JournalView {
-  /** Durable when it returns. Throws when there is an entry already. */
+  /** The entry is durable when it resolves. Throws when there is one already. */
   begin(attachment: Attachment): Promise<void>;
   /**
-   * Survives the death of this process; need not survive a power loss, after which no pod is left anyway. Writes nothing when the entry says
-   * so already. @throws when it can't be written; a deletion is then remembered as long as this process lives.
+   * The line survives the death of this process. It need not survive a power loss, after which there is no pod anyway. Nothing is written when
+   * the entry says the same already. @throws when it can't be written. A deletion is then remembered as long as this process lives.
    */
   append(id: string, line: Line): void;
-  /** Not there is fine. @throws when it can't be removed; then it is remembered as being deleted as long as this process lives. */
+  /** A missing entry is fine. @throws when it can't be removed. Then this process remembers as long as it lives that it is being deleted. */
   remove(id: string): void;
 }
 
-/** An entry that took more lines than this is written anew when the journal is opened. None has more than three without a crash. */
+/** An entry of more lines than this is rewritten when the journal is opened. Without a crash no entry has more than three. */
 const mostLines = 16;
 
 export function viewJournal(stateDir: string): JournalView {
@@ -52,7 +52,7 @@ export function viewJournal(stateDir: string): JournalView {
     find(id) {
       const reading = look(id);
       if (isUnreadable(reading)) throw new Unavailable(wordsOf(fileOf(directory, id), reading));
-      // One without an attachment is being begun just now: it is nobody's yet.
+      // An entry without an attachment is being written just now. It does not count yet.
       return entryOf(reading);
     },
     list: () => idsIn(directory).ids.flatMap((id) => entryOf(look(id)) ?? []),
@@ -68,12 +68,12 @@ export function viewJournal(stateDir: string): JournalView {
   };
 }
 
-/** Small files on a local disk: only what waits for the disk itself leaves this thread; the rest is done sooner than handed over. */
+/** These are small files on a local disk. Only the waits for the disk leave this thread, because the rest takes less time than handing it over. */
 export async function openJournal(stateDir: string): Promise<Journal> {
   const directory = directoryOf(stateDir);
   await tidy(directory);
   const view = viewJournal(stateDir);
-  /** Being taken away, though the disk could not be told so: it is full or read-only. */
+  /** Attachments that are being removed although the disk is full or read-only and could not record it. */
   const doomed = new Set<string>();
   const asDoomed = (entry: Entry): Entry => (doomed.has(entry.attachment.id) ? { ...entry, phase: 'deleting' } : entry);
   const orDoom = (id: string, write: () => void) => {
@@ -108,7 +108,7 @@ export async function openJournal(stateDir: string): Promise<Journal> {
     },
     remove(id) {
       orDoom(id, () => {
-        // What can't be read throws here and stays. Where there is no file, a read-only disk would refuse all the same.
+        // An entry that can't be read throws here and stays. If there is no file, it must not be unlinked, because a read-only disk would refuse.
         if (view.find(id) !== undefined || view.has(id)) unlinkSync(fileOf(directory, id));
       });
       doomed.delete(id);
@@ -117,8 +117,8 @@ export async function openJournal(stateDir: string): Promise<Journal> {
 }
 
 /**
- * What an earlier server left: intents that never got to the disk as a whole, so that nothing was changed, and entries that grew long. On a
- * disk that is full or read-only they stay: what is there is served all the same.
+ * Clears up after an earlier server: it removes intents that never reached the disk completely, so that nothing was changed, and it shortens
+ * entries that grew long. On a disk that is full or read-only they stay, and the journal is used all the same.
  */
 async function tidy(directory: string): Promise<void> {
   const tries = async (work: () => Promise<void> | void) => await (async () => await work())().catch(() => {});
@@ -179,7 +179,7 @@ function appendLine(path: string, line: Line): void {
   try {
     using open = new DisposableStack();
     const file = open.adopt(openSync(path, constants.O_WRONLY | constants.O_APPEND), closeSync);
-    // writeFileSync, not writeSync: a disk that is almost full takes a part of a line without an error.
+    // writeSync is not enough: on a disk that is almost full it writes a part of the line without an error. writeFileSync writes it all or throws.
     writeFileSync(file, addition(line));
   } catch (error) {
     throw unwritable(path, error);

@@ -1,5 +1,5 @@
-// What is reserved has one owner. A small file for each VF or slot names the attachment that owns it and counts its owners (the
-// generation), so that a late DEL of an old pod can tell that it is somebody else's by now.
+// Every VF or slot has one owner. A small file for each names the attachment that owns it and counts the owners (the generation). So a late
+// DEL of an old pod can tell that somebody else has it now.
 import { join } from 'node:path';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
@@ -12,14 +12,14 @@ import type { Context } from './context.ts';
 export interface Ownership {
   /** Grows with every owner. */
   readonly generation: number;
-  /** Id of the attachment; absent: nobody's. */
+  /** The id of the attachment. Absent when nobody owns it. */
   readonly owner?: string;
 }
 
 type Owners = Pick<Context, 'settings' | 'lock' | 'host'>;
 type Owned = Pick<Attachment, 'id' | 'reserved'>;
 
-/** @param id - of what is reserved. @throws Unavailable when its file can't be read or is not understood: then nobody gets it, and nothing is done to it. */
+/** @param id - of the VF or slot. @throws Unavailable when its file can't be read or is not understood. Then nobody gets the VF or touches it. */
 export function findOwnership({ settings }: Pick<Context, 'settings'>, id: string): Ownership {
   const path = fileOf(settings.stateDir, id);
   try {
@@ -34,14 +34,14 @@ export function findOwnership({ settings }: Pick<Context, 'settings'>, id: strin
   }
 }
 
-/** Whether what was reserved for it is still its own; an attachment without has nothing to lose. @throws Unavailable as findOwnership. */
+/** Whether the attachment still owns what was reserved for it. If nothing was reserved, it does. @throws Unavailable like findOwnership. */
 export function owns(context: Pick<Context, 'settings'>, { id, reserved }: Owned): boolean {
   if (reserved === undefined) return true;
   const { owner, generation } = findOwnership(context, reserved.id);
   return owner === id && generation === reserved.generation;
 }
 
-/** Durable when it returns. @returns the new generation; undefined when it has an owner that the caller does not expect. */
+/** Durable when it resolves. @returns the new generation; undefined when there is an owner that the caller does not expect. */
 export async function takeOwnership(
   context: Owners,
   id: string,
@@ -55,7 +55,7 @@ export async function takeOwnership(
   });
 }
 
-/** Runs `work`, unless what was reserved has another owner by now; then nothing may be done to it. It is nobody's afterwards. */
+/** Runs `work` unless the VF or slot has another owner now, because then nothing may be done to it. Afterwards nobody owns it. */
 export async function asLastWork(context: Owners, attachment: Owned, work: () => Promise<void>): Promise<'done' | Ownership> {
   const { reserved } = attachment;
   if (reserved === undefined) {
@@ -72,8 +72,8 @@ export async function asLastWork(context: Owners, attachment: Owned, work: () =>
 }
 
 /**
- * On a full or read-only disk the file goes on naming an owner that is gone, which harms nobody: the next one can't have the VF before it has
- * written its own generation here, on the same disk, and until then ends the former once more (claim.ts), which then has nothing left to do.
+ * On a full or read-only disk the file still names the owner that is gone. This does no harm: the next owner must first write its own generation
+ * to the same disk. Before that it ends the former owner once more (claim.ts), which then has nothing left to do.
  */
 async function giveUp({ settings, host }: Owners, id: string, generation: number): Promise<void> {
   await write(settings.stateDir, id, { generation }).catch((error: unknown) =>

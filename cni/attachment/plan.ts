@@ -42,7 +42,7 @@ export function ipamCall({ settings }: Pick<Context, 'settings'>, { config, path
 /** The bridge, and the MTU that its ports get by default. */
 export type PlannedBridge = Bridge & { readonly mtu?: number };
 
-/** MAC: what the runtime asks for, then the pod, then the network, else one that stays with the pod. MTU: the network's, else what the bridge's ports get by default. */
+/** The MAC comes from the runtime, the pod, the network, or is one that stays with the pod. The MTU is the network's or the bridge's default. */
 export function planPort({ config, args, ifname, netns }: Request, attachment: Attachment, bridge: PlannedBridge): Port {
   const asked = config.runtimeConfig?.mac ?? config.args?.cni?.mac ?? args.mac ?? config.mac;
   return {

@@ -1,4 +1,4 @@
-// The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG), every key optional, an absent file means all defaults.
+// The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG). Every key is optional. Without the file all defaults apply.
 
 import { hostname } from 'node:os';
 import { z } from 'zod';
@@ -16,20 +16,20 @@ const seconds = z.number().positive().max(110);
 
 const ovsdbTls = z.strictObject({ key: absolute, cert: absolute, ca: absolute });
 const kubernetes = z.strictObject({
-  /** Path of a kubeconfig; absent in a pod: its service account. */
+  /** The path of a kubeconfig. Absent in a pod, which uses its service account. */
   kubeconfig: absolute.optional(),
-  /** Read no pods at all, also where a service account is there. */
+  /** Read no pods at all, even if there is a service account. */
   disabled: z.boolean().default(false),
 });
 const sections = { ovsdbTls: Object.keys(ovsdbTls.shape), kubernetes: Object.keys(kubernetes.shape) };
 
 const shape = z.strictObject({
-  /** Where the runtime's executable finds us; its directory is made 0700. */
+  /** The socket on which the runtime's executable finds us. Its directory gets mode 0700. */
   socket: absolute.default('/run/smartnic/cni.sock'),
   stateDir: absolute.default('/var/lib/smartnic'),
-  /** For networks that name none. */
+  /** For networks that name no database. */
   ovsdb: ovsdbAddress.default('unix:/var/run/openvswitch/db.sock'),
-  /** TLS files for ssl: addresses. */
+  /** TLS files for addresses that begin with ssl:. */
   ovsdbTls: ovsdbTls.optional(),
   /** This node's name in the cluster. */
   nodeName: z.string().min(1).optional(),
@@ -38,26 +38,26 @@ const shape = z.strictObject({
   ipamTimeout: seconds.default(30),
   /** Seconds that ovs-vswitchd may take to make a port. */
   portTimeout: seconds.default(10),
-  /** Seconds after which a pod that neither the API server nor kubelet knows any more is believed gone, though no DEL came for it. */
+  /** Seconds after which a pod that neither the API server nor kubelet knows counts as gone, even if no DEL came. */
   lostPodAfter: z.number().positive().max(86_400).default(300),
-  /** Kubelet's own directory, where it tells which pod has which device. */
+  /** Kubelet's own directory. Its sockets there tell which pod has which device. */
   kubeletDir: absolute.default('/var/lib/kubelet'),
-  /** Executables for networks that say `hooks: true`; docs/hooks.md. */
+  /** The directory of the executables for networks that say `hooks: true`; docs/hooks.md. */
   hookDir: absolute.default('/etc/smartnic/hooks.d'),
   /** Seconds that a hook may take. */
   hookTimeout: seconds.default(10),
-  /** Give VFs to pods also where no IOMMU keeps them from the machine's memory: for tests, and for clusters that trust every pod. */
+  /** Give VFs to pods even where no IOMMU keeps them from the machine's memory. For tests, and for clusters that trust every pod. */
   allowNoiommu: z.boolean().default(false),
-  /** What relays the sockets of virtio-forwarder ports; absent: this node has none. */
+  /** The forwarder that relays the sockets of virtio-forwarder ports. Absent when this node has none. */
   forwarder: forwarderShape.optional(),
-  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS); `off`: nowhere. */
+  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS). `off`: nowhere. */
   metrics: z
     .string()
     .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
     .default('127.0.0.1:9478'),
-  /** Plug nothing new: ADD and STATUS fail, all else is served. For taking us off a node (SMARTNIC_DRAINING=true). */
+  /** Plug nothing new: ADD and STATUS fail, and everything else is served. Used while smartnic is removed from a node (SMARTNIC_DRAINING=true). */
   draining: z.boolean().default(false),
-  /** Wait for another server with the same state to end, rather than refuse to start: an upgrade's next one (SMARTNIC_STANDBY=true). */
+  /** Wait until another server with the same state ends, instead of refusing to start. Used by an upgrade's new server (SMARTNIC_STANDBY=true). */
   standby: z.boolean().default(false),
   logLevel: z.enum(logLevels).default('info'),
 });
@@ -66,7 +66,7 @@ export type Settings = Readonly<z.output<typeof shape>> & { readonly nodeName: s
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Throws one error that names the file, every bad key, its value and what is allowed. */
+/** Throws one error that names the file and every bad key, with its value and what is allowed. */
 export async function readSettings(env: Variables): Promise<Settings> {
   const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
   const settings = parseSettings(readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);

@@ -1,5 +1,5 @@
-// Makes what kubelet reserved for the pod this attachment's own, and writes the intent. In this order: kubelet's word, the former owner's end,
-// the generation, and (of a VF) how it is now. Nothing is changed on a VF here.
+// Makes the VF or slot that kubelet reserved for the pod this attachment's own, and writes the intent. The order is: kubelet's word, the end of
+// the former owner, the generation, and the VF's present state. Nothing is changed on a VF here.
 import { Unavailable } from '../../host/base/errors.ts';
 import { lockWithin } from '../../host/base/lock.ts';
 import { findQuarantine } from '../../host/nic/quarantine.ts';
@@ -18,20 +18,20 @@ import type { Request } from '../protocol/request.ts';
 import { teardown } from '../teardown/teardown.ts';
 import { nameOf, otherHolder, reservedDevice } from './reservation.ts';
 
-/** Milliseconds to wait for work that is under way on the former owner. */
+/** Milliseconds to wait for work on the former owner that is in progress. */
 const patience = 60_000;
 
 export interface Claim {
   readonly planned: Attachment;
   readonly kind: Reserved['kind'];
-  /** The port's. */
+  /** The port's MAC. */
   readonly mac: string;
 }
 
-/** @returns the attachment as it is in the journal now. @throws CniError, 11 among them while what is reserved is in other hands. */
+/** @returns the attachment as the journal has it now. @throws CniError, with code 11 while somebody else has what is reserved. */
 export async function claim(context: Context, request: Request, wanted: Claim): Promise<Attachment> {
   try {
-    // One interface of a pod after the other, so that no two of them choose the same.
+    // The interfaces of a pod take turns, so that no two of them choose the same device.
     return await context.lock(`claims of\0${wanted.planned.containerId}`, () => claimAlone(context, request, wanted));
   } catch (error) {
     throw coded(error, codes.plugFailed);
@@ -57,12 +57,12 @@ async function claimAlone(context: Context, request: Request, { planned, kind, m
   return attachment;
 }
 
-/** The generation that is ours. */
+/** Resolves with our generation. */
 async function takeOver(context: Context, planned: Attachment, id: string): Promise<number> {
   for (let tries = 1; tries <= 3; tries++) {
     const { owner: former } = findOwnership(context, id);
     if (former !== undefined && former !== planned.id) await endFormer(context, former, { planned, id });
-    // An owner that the journal does not know never got as far as its first change.
+    // An owner that the journal does not know never reached its first change.
     const left = findOwnership(context, id).owner;
     const expected = left === undefined || context.journal.find(left) === undefined ? left : undefined;
     const generation = await takeOwnership(context, id, { attachment: planned.id, expected });
@@ -101,7 +101,7 @@ async function endFormer(context: Context, owner: string, { planned, id }: Pick<
 
 interface Ours {
   readonly planned: Attachment;
-  /** Of what is reserved. */
+  /** The id of the VF or slot. */
   readonly id: string;
   readonly generation: number;
   readonly mac: string;
@@ -162,7 +162,7 @@ async function representorOf(
   }
 }
 
-/** Ports that are ours and for the same VF or slot, but of an attachment that no file knows any more. */
+/** Removes our own ports for the same VF or slot whose attachment no file knows any more. */
 async function removeStrays({ host }: Context, attachment: Attachment): Promise<void> {
   const { reserved } = attachment;
   if (reserved === undefined || !hasPort(attachment)) return;

@@ -1,4 +1,4 @@
-// Which VF or slot is the pod's: the one that kubelet allocated to this very pod. What the pod or the network says is only checked against that.
+// Which VF or slot the pod has: the one that kubelet allocated to this very pod. The words of pod and network are only checked against that.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import type { Args, Request } from '../protocol/request.ts';
 
 type Machine = Pick<Context, 'host' | 'settings'>;
 
-/** Devices of one resource in the hands of one container. */
+/** The devices of one resource that one container has. */
 interface Devices {
   readonly resource: string;
   readonly ids: readonly string[];
@@ -23,16 +23,16 @@ interface Devices {
 
 export interface Wish {
   readonly type: VnicType;
-  /** What this node's ports of the type need. */
+  /** What a port of that type needs on this node. */
   readonly kind: Reserved['kind'];
-  /** What other interfaces of this pod use, by its id: the interface. */
+  /** What the pod's other interfaces use: the interface by the device's id. */
   readonly taken: ReadonlyMap<string, string>;
 }
 
-/** Loaded where vfs are plugged only: gRPC is 16 MB of a server's memory. */
+/** It is loaded only where VFs are plugged, because gRPC takes 16 MB of a server's memory. */
 const podResources = async () => await import('../../host/kube/podresources.ts');
 
-/** @returns a PCI address, or a slot's name. @throws CniError 7 for a device that is not for this pod's interface, Unavailable when kubelet can't be asked. */
+/** @returns a PCI address or a slot's name. @throws CniError 7 when the device is not for this interface; Unavailable when kubelet can't be asked. */
 export async function reservedDevice(context: Machine, request: Request, wish: Wish): Promise<string> {
   const pod = podOf(request.args, wish.type);
   const resource = resourceOf(request, wish.type);
@@ -55,12 +55,12 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
   }
 }
 
-/** As messages name it. */
+/** The name in messages. */
 export function nameOf(id: string): string {
   return isPciAddress(id) ? `VF ${id}` : `slot ${id}`;
 }
 
-/** From here on an id may become a part of a path. */
+/** After this check an id may become a part of a path. */
 function requireKind(id: string, resource: string, { type, kind }: Pick<Wish, 'type' | 'kind'>): void {
   const refuse = (why: string) => new CniError(codes.invalidConfig, `${id}: was allocated as ${resource}, ${why}`);
   if (isPciAddress(id)) {
@@ -85,11 +85,11 @@ export interface Choice extends Wish {
   readonly pod: string;
   readonly network: string;
   readonly resource: string;
-  /** Multus' word; absent: we choose. */
+  /** The id that Multus names. Absent when we choose. */
   readonly asked: string | undefined;
 }
 
-/** Pure. Without Multus' word: the first in the order of addresses that no other interface of the pod has. */
+/** Pure. If Multus names no id, it takes the first, in the order of addresses, that no other interface of the pod has. */
 export function chooseDevice(held: readonly Devices[], { pod, network, resource, asked, taken, type }: Choice): string {
   const refuse = (why: string) => new CniError(codes.invalidConfig, why);
   const right = [...new Set(held.filter((each) => each.resource === resource).flatMap(({ ids }) => ids))].sort();
@@ -127,7 +127,7 @@ export function chooseDevice(held: readonly Devices[], { pod, network, resource,
 }
 
 /**
- * Whether kubelet says that another pod has the device, in words. For one whose earlier owner has not been torn down.
+ * The other pod that has the device according to kubelet, in words. Asked when an earlier owner has not been torn down.
  * @throws Unavailable when kubelet can't be asked.
  */
 export async function otherHolder({ host, settings }: Machine, id: string, pod: Args): Promise<string | undefined> {
@@ -148,7 +148,7 @@ function podOf({ podNamespace: namespace, podName: name }: Args, type: VnicType)
   );
 }
 
-/** Multus writes it at the top (from the network's resourceName annotation) and, for networks with that capability, in runtimeConfig. */
+/** Multus writes the id at the top (from the network's resourceName annotation) and, for networks with that capability, in runtimeConfig. */
 function askedDevice({ config }: Request): string | undefined {
   const [top, capability] = [config.deviceID, config.runtimeConfig?.deviceID].map((id) => id?.toLowerCase());
   if (top !== undefined && capability !== undefined && top !== capability) {
@@ -166,7 +166,7 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
     for (let tries = 1; ; tries++) {
       const found = await (await podResources()).findPodDevices(host, pod, { socket });
       if (found !== undefined) return found.devices;
-      // A kubelet that has just started learns of its pods one by one.
+      // A kubelet that has just started learns about its pods one by one.
       if (tries === 3)
         throw new Unavailable(`kubelet does not know pod ${pod.namespace}/${pod.name}, so its devices are not known`);
       await sleep(500);
@@ -182,7 +182,7 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
   }
 }
 
-/** What the device plugin wrote about the device, where it did: a resource name alone does not tell what it was allocated for. */
+/** Uses what the device plugin wrote about the device, if it did. A resource name alone does not tell for which type it was allocated. */
 function requireType({ host }: Machine, { resource, id, type }: { resource: string; id: string; type: VnicType }): void {
   const allocated = findAllocatedTypes(host, resource, id);
   if (allocated.length === 0 || allocated.some((each) => each === type)) return;

@@ -1,4 +1,4 @@
-// The CNI error object (SPEC section 5) and the only place where its numbers stand.
+// The CNI error object (SPEC section 5). The numbers of its codes are only here.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { Refusal } from '../../network/refusal.ts';
 
@@ -10,7 +10,7 @@ export const codes = {
   io: 5,
   decode: 6,
   invalidConfig: 7,
-  /** Go's libcni only, not in the SPEC's table: the namespace is the runtime's own. */
+  /** Known to Go's libcni, but not in the SPEC's table: the namespace is the runtime's own. */
   invalidNetns: 8,
   tryAgain: 11,
   /** STATUS: no ADD can succeed now. */
@@ -19,7 +19,7 @@ export const codes = {
   impaired: 51,
   /** Ours: the machine refused a step of the plug. */
   plugFailed: 100,
-  /** Ours: the IPAM plugin failed without a code of its own, or answered with something that is not a result. */
+  /** Ours: the IPAM plugin failed without a code of its own, or its answer is not a result. */
   ipamFailed: 101,
   /** Ours: CHECK found the attachment broken. */
   broken: 102,
@@ -43,7 +43,7 @@ const refusals: Readonly<Record<Refusal['kind'], number>> = {
   'bad value': codes.invalidConfig,
 };
 
-/** Any failure as a coded one: what is coded passes through, what is only down is "try again", a refusal has its code, the rest gets `code`. */
+/** Gives any failure a code. A coded error stays as it is, Unavailable is "try again", a refusal has its own code, and the rest gets `code`. */
 export function coded(error: unknown, code: number = codes.internal): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof Unavailable) return new CniError(codes.tryAgain, error.message, { cause: error });
@@ -51,7 +51,7 @@ export function coded(error: unknown, code: number = codes.internal): CniError {
   return new CniError(code, messageOf(error), { cause: error });
 }
 
-/** The error object as printed on stdout; `details` carries the causes, outermost first. */
+/** The error object as it is printed on stdout. `details` contains the causes, the outermost first. */
 export function renderError(error: CniError, cniVersion: string): string {
   const details = error.details ?? causes(error);
   return JSON.stringify({ cniVersion, code: error.code, msg: error.message, ...(details ? { details } : {}) });
@@ -60,7 +60,7 @@ export function renderError(error: CniError, cniVersion: string): string {
 function causes(error: Error): string {
   const texts = new Set<string>();
   let { cause } = error;
-  // Not for ever: causes can go round in a circle.
+  // The depth has a limit, because causes can form a circle.
   for (let depth = 0; cause instanceof Error && depth < 5; depth++) {
     if (cause.message !== error.message) texts.add(cause.message);
     cause = cause.cause;
@@ -68,7 +68,7 @@ function causes(error: Error): string {
   return [...texts].join(': ');
 }
 
-/** Of a file of ours. */
+/** The error for a file of ours. */
 export function unwritable(path: string, error: unknown): CniError {
   const message = `${path} can't be written: ${messageOf(error)}; is there room on its disk, and is it writable?`;
   return new CniError(codes.io, message, { cause: error });

@@ -1,4 +1,4 @@
-// Delegation to the IPAM plugin (SPEC section 4): found in CNI_PATH, given our environment and configuration, believed in nothing.
+// Calls the IPAM plugin (SPEC section 4): found in CNI_PATH, called with our environment and configuration, and never trusted blindly.
 
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
@@ -10,7 +10,7 @@ import type { Command, Environment } from './request.ts';
 import { parseResult, type Result } from './result.ts';
 import { type CniVersion, isSupported, newestVersion, supportedVersions } from './versions.ts';
 
-/** All that an IPAM call needs; a part of the journal, so that addresses can be given back without the runtime. */
+/** Everything that an IPAM call needs. It is a part of the journal, so that addresses can be given back without the runtime. */
 export interface IpamCall {
   readonly type: string;
   readonly path: readonly string[];
@@ -20,7 +20,7 @@ export interface IpamCall {
   readonly timeout: number;
 }
 
-/** These give addresses from a list alone, so they are asked while the interface is still being made. All others may ask through it. */
+/** These plugins only give addresses from a list, so they are asked while the interface is being made. All others may ask through it. */
 const fromLists: readonly string[] = ['host-local', 'static', 'whereabouts'];
 
 export function needsInterface({ type }: Pick<IpamCall, 'type'>): boolean {
@@ -34,7 +34,7 @@ export async function ipamAdd(host: Host, call: IpamCall): Promise<Result> {
   let result: Result;
   try {
     const answer: unknown = JSON.parse(stdout);
-    // Absent, it is the version that was asked in, as for Go's libcni.
+    // Without a version, it is the version of the question, as for Go's libcni.
     const version: unknown = isRecord(answer) ? (answer['cniVersion'] ?? newestVersion) : newestVersion;
     if (!isSupported(String(version)))
       throw wrong(`in CNI version ${JSON.stringify(version)}; known are ${supportedVersions.join(', ')}`);
@@ -46,7 +46,7 @@ export async function ipamAdd(host: Host, call: IpamCall): Promise<Result> {
   return result;
 }
 
-/** What an ADD that failed may have of an IPAM plugin: it was not asked, it said no, or it gave an address, perhaps. */
+/** What a failed ADD may have got from an IPAM plugin: it was not asked, it refused, or it may have given an address. */
 export type IpamDebt = 'not asked' | 'refused' | 'owed';
 
 export interface Addresses {
@@ -78,26 +78,26 @@ export function addressesOf(host: Host, call: IpamCall | undefined): Addresses {
   };
 }
 
-/** The plugin ended by itself and said no, or there is none; one that was killed, or lied, may have given an address. */
+/** The plugin ended by itself and refused, or there is none. A plugin that was killed, or that answered nonsense, may have given an address. */
 class Refusal extends CniError {}
 
 export async function ipamDel(host: Host, call: IpamCall): Promise<void> {
   await invoke(host, call, 'DEL');
 }
 
-/** Throws CniError 7 when it is not. ADD asks before it changes anything, so that a mistyped name leaves nothing to undo. */
+/** Throws CniError 7 when it is not installed. ADD checks this before any change, so that a mistyped name leaves nothing to undo. */
 export async function requireInstalled(call: IpamCall): Promise<void> {
   await find(call);
 }
 
-/** How older plugins refuse a command they have not heard of: by its version or its name, and without a container for want of one. */
+/** The codes with which older plugins refuse an unknown command: for its version, for its name, or because it names no container. */
 const notKnown: Readonly<Record<'CHECK' | 'GC' | 'STATUS', readonly number[]>> = {
   CHECK: [codes.incompatibleVersion, codes.badEnvironment],
   GC: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
   STATUS: [codes.incompatibleVersion, codes.unknownContainer, codes.badEnvironment],
 };
 
-/** CHECK, GC and STATUS came to the SPEC later than many IPAM plugins: one that does not know the command has nothing to object. */
+/** CHECK, GC and STATUS are newer than many IPAM plugins. A plugin that does not know the command has no objection. */
 export async function ipamOptional(host: Host, call: IpamCall, command: keyof typeof notKnown): Promise<void> {
   try {
     await invoke(host, call, command);
@@ -112,7 +112,7 @@ async function invoke(host: Host, call: IpamCall, command: Command): Promise<str
   const file = await find(call);
   const { stdout } = await execute(host, call, { file, command, stdin: call.stdin }).catch(async (error: unknown) => {
     if (!(error instanceof CniError) || error.code !== codes.incompatibleVersion) throw error;
-    // What it says of its versions can only help: its own refusal stands otherwise.
+    // The question for its versions can only help. If it fails, the plugin's own refusal stands.
     const version = await commonVersion(host, call, file).catch(() => undefined);
     if (version === undefined) throw error;
     return execute(host, call, { file, command, stdin: { ...call.stdin, cniVersion: version } });
@@ -120,7 +120,7 @@ async function invoke(host: Host, call: IpamCall, command: Command): Promise<str
   return stdout;
 }
 
-/** A node's IPAM plugin may be older than the network's cniVersion: the newest version both know serves as well. */
+/** A node's IPAM plugin may be older than the network's cniVersion. Then the newest version that both know will do. */
 async function commonVersion(host: Host, call: IpamCall, file: string): Promise<CniVersion | undefined> {
   const { stdout } = await execute(host, call, { file, command: 'VERSION', stdin: { cniVersion: '1.0.0' } });
   const reply: unknown = JSON.parse(stdout);
@@ -154,7 +154,7 @@ async function execute(host: Host, call: IpamCall, { file, command, stdin }: Exe
   );
 }
 
-/** The delegate's own error object, its code and words kept. */
+/** The IPAM plugin's own error object, with its code and words. */
 function delegateError(prefix: string, stdout: string): CniError | undefined {
   try {
     const reply: unknown = JSON.parse(stdout);

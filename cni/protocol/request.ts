@@ -1,5 +1,5 @@
-// One invocation as the runtime made it, checked and typed. Pure; the order of the checks is that of Go's skel,
-// because runtimes' own tests look at which error comes first (SPEC section 2, "CNI operations").
+// One invocation by the runtime, checked and typed. Pure. The checks have the same order as in Go's skel, because runtimes' own tests look
+// at which error comes first (SPEC section 2, "CNI operations").
 import { z } from 'zod';
 import { messageOf } from '../../host/base/errors.ts';
 import { explain } from '../../host/base/explain.ts';
@@ -13,7 +13,7 @@ export type Environment = Readonly<Record<string, string>>;
 export const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;
 export type Command = (typeof commands)[number];
 
-/** CNI_ARGS as far as we read it. */
+/** The part of CNI_ARGS that we read. */
 export interface Args {
   readonly podNamespace?: string;
   readonly podName?: string;
@@ -26,7 +26,7 @@ export interface Request {
   /** Empty for GC and STATUS. */
   readonly containerId: string;
   readonly ifname: string;
-  /** As the runtime wrote it; empty on a DEL whose namespace is gone. */
+  /** As the runtime wrote it. Empty for a DEL whose namespace is gone. */
   readonly netns: string;
   readonly args: Args;
   /** The directories of CNI_PATH. */
@@ -34,7 +34,7 @@ export interface Request {
   readonly netnsOverride: boolean;
   readonly version: CniVersion;
   readonly config: NetworkConfig;
-  /** The configuration as it came, handed on to IPAM untouched. */
+  /** The configuration as it came. IPAM gets it unchanged. */
   readonly stdin: Readonly<Record<string, unknown>>;
   readonly env: Environment;
 }
@@ -57,7 +57,7 @@ const variables: readonly Variable[] = [
   { name: 'CNI_PATH', needed: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] },
 ];
 
-/** @throws CniError 1, 4, 6 or 7, or a Refusal of the network. A DEL or GC with an unusable configuration or CNI_ARGS still parses: their work must not depend on it. */
+/** @throws CniError 1, 4, 6 or 7, or a Refusal of the network. DEL and GC accept a bad configuration or CNI_ARGS, because they must always work. */
 export function parseRequest(env: Environment, stdin: string): Request {
   const name = env['CNI_COMMAND'] ?? '';
   checkVariables(env, name);
@@ -70,7 +70,7 @@ export function parseRequest(env: Environment, stdin: string): Request {
   const one = perInterface.some((each) => each === command);
   return {
     command,
-    // GC and STATUS are about no container: one that the environment happens to name must not be locked while GC works on it.
+    // GC and STATUS concern no container. If the environment happens to name one, it must not be locked while GC works on it.
     containerId: one ? (env['CNI_CONTAINERID'] ?? '') : '',
     ifname: one ? (env['CNI_IFNAME'] ?? '') : '',
     netns: env['CNI_NETNS'] ?? '',
@@ -108,7 +108,7 @@ function checkNetns(value: string): string | undefined {
   return value.startsWith('/') && !value.includes('\0') ? undefined : `"${value}" is not an absolute path`;
 }
 
-/** The kernel's rules for interface names (dev_valid_name), and no colon (aliases). */
+/** The kernel's rules for interface names (dev_valid_name). A colon is not allowed, because it marks an alias. */
 function checkIfname(value: string): string | undefined {
   if (Buffer.byteLength(value) > 15) return `interface name "${value}" is too long; at most 15 bytes`;
   if (value === '.' || value === '..') return `interface name is "${value}"`;
@@ -159,7 +159,7 @@ const argNames: Readonly<Record<string, keyof Args | 'ignored'>> = {
   MAC: 'mac',
 };
 
-/** `K=V;K=V`; Multus repeats keys, the last one counts. Unknown keys are errors unless the runtime says IgnoreUnknown. */
+/** `K=V;K=V`. Multus repeats keys, and the last one counts. Unknown keys are errors unless the runtime says IgnoreUnknown. */
 export function parseArgs(text: string): Args {
   const pairs = text
     .split(';')
@@ -186,7 +186,7 @@ export function parseArgs(text: string): Args {
   return args.mac === undefined ? args : { ...args, mac: parseMac(args.mac) };
 }
 
-/** Nothing of what can't be read. */
+/** Returns nothing when the text can't be read. */
 export function argsIfReadable(text: string): Args {
   try {
     return parseArgs(text);

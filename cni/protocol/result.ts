@@ -1,4 +1,4 @@
-// CNI results: ours in the shape of each version (SPEC section 5), and an IPAM plugin's or an earlier plugin's read from any of them.
+// CNI results: ours in the shape of each version (SPEC section 5), and the result of an IPAM plugin or an earlier plugin, read in any version.
 import { z } from 'zod';
 import { explain } from '../../host/base/explain.ts';
 import type { PodAddress, PodRoute } from '../../host/netlink/pod-ip.ts';
@@ -8,14 +8,14 @@ export interface Interface {
   readonly name: string;
   readonly mac?: string | undefined;
   readonly mtu?: number | undefined;
-  /** CNI_NETNS verbatim; absent for interfaces on the host. */
+  /** CNI_NETNS as it was given. Absent for interfaces on the host. */
   readonly sandbox?: string | undefined;
   readonly socketPath?: string | undefined;
   readonly pciID?: string | undefined;
 }
 
 export interface Ip extends PodAddress {
-  /** Index into `interfaces`. */
+  /** An index into `interfaces`. */
   readonly interface?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ function renderInterface({ name, mac, mtu, sandbox, socketPath, pciID }: Interfa
   return { name, mac, sandbox, ...(atLeast(version, '1.1.0') ? { mtu, socketPath, pciID } : {}) };
 }
 
-/** Before 1.0.0 an address carries its IP version. */
+/** Before 1.0.0 an address has its IP version. */
 function renderIp(ip: Ip, version: CniVersion): object {
   return atLeast(version, '1.0.0') ? ip : { version: ip.address.includes(':') ? '6' : '4', ...ip };
 }
@@ -58,7 +58,7 @@ function renderRoute(route: PodRoute, version: CniVersion): object {
 
 const address = z.union([z.ipv4(), z.ipv6()], { error: 'is not an IP address' });
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'is not an address with a prefix length, such as 10.1.2.3/24' });
-/** Go writes empty lists as null and empty texts as "": both mean that there is nothing. */
+/** Go writes empty lists as null and empty texts as "". Both mean that there is nothing. */
 const orNothing = <S extends z.ZodType>(schema: S) =>
   z.preprocess((value) => (value === null || value === '' ? undefined : value), schema);
 const text = orNothing(z.string().optional());
@@ -86,7 +86,7 @@ const resultShape = z.looseObject({
   dns: orNothing(dnsShape.default({ nameservers: undefined, domain: undefined, search: undefined, options: undefined })),
 });
 
-/** Reads a result of version 0.3.0 or newer. Throws, naming key and value, when it is not one. */
+/** Reads a result of version 0.3.0 or newer. Throws when it is not one, naming key and value. */
 export function parseResult(value: unknown): Result {
   const parsed = resultShape.safeParse(value);
   if (!parsed.success) throw new Error(explain(parsed.error, value));
@@ -106,7 +106,7 @@ export function parseResult(value: unknown): Result {
   };
 }
 
-/** Ours behind what earlier plugins of the chain made: interface indexes move up, their DNS stays unless ours says something. */
+/** Adds our result to that of earlier plugins in the chain: our interface indexes move up, and their DNS stays unless we have one. */
 export function chainResult(earlier: Result, ours: Result): Result {
   const offset = earlier.interfaces.length;
   return {

@@ -1,4 +1,4 @@
-// The CNI versions we speak, and which commands each of them has.
+// The CNI versions that we speak, and which commands each of them has.
 import { CniError, codes } from './errors.ts';
 
 export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
@@ -14,7 +14,7 @@ export function atLeast(version: CniVersion, least: CniVersion): boolean {
   return supportedVersions.indexOf(version) >= supportedVersions.indexOf(least);
 }
 
-/** Throws code 1 in the words of Go's skel, which runtimes' users search for. */
+/** Throws code 1 in the words of Go's skel, because users of runtimes search for these words. */
 export function parseVersion(version: string): CniVersion {
   if (isSupported(version)) return version;
   throw new CniError(codes.incompatibleVersion, 'incompatible CNI versions', {
@@ -22,7 +22,7 @@ export function parseVersion(version: string): CniVersion {
   });
 }
 
-/** SPEC section 5: in the version of the question, whatever that is. */
+/** SPEC section 5: the answer has the version of the question, whatever it is. */
 export function renderVersions(asked: string): string {
   return JSON.stringify({ cniVersion: asked, supportedVersions });
 }

@@ -1,4 +1,4 @@
-// One connection: a request in, an answer out (cni/shim/README.md). It ends when the answer is on its way, or when the caller is gone.
+// One connection: a request comes in, an answer goes out (cni/shim/README.md). It ends when the answer is sent, or when the caller is gone.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
 import type { Socket } from '../../host/files/unix-server.ts';
@@ -8,16 +8,16 @@ import { type Decoded, decodeRequest, encodeAnswer } from './frame.ts';
 export interface Conversation {
   readonly log: Logger;
   readonly answer: (invocation: Invocation, signal: AbortSignal) => Promise<Answer>;
-  /** Aborted when the caller is gone: nobody wants the answer any more. */
+  /** Aborted when the caller is gone, because then nobody wants the answer. */
   readonly gone: AbortController;
   /** Connections whose request has not arrived yet. */
   readonly incomplete: Set<Socket>;
 }
 
-/** Milliseconds for a whole request to arrive, which the executable sends in one go, and for a whole answer to be taken. */
+/** Milliseconds for a whole request to arrive (the executable sends it at once), and for the caller to take a whole answer. */
 const patience = 10_000;
 
-/** @param socket - of a server that allows its callers to shut their half. */
+/** @param socket - of a server that allows its callers to shut down their half. */
 export async function converse(socket: Socket, { log, answer, gone, incomplete }: Conversation): Promise<void> {
   socket.on('error', (error) => log.debug({ error: messageOf(error) }, 'a connection broke'));
   incomplete.add(socket);
@@ -35,7 +35,7 @@ export async function converse(socket: Socket, { log, answer, gone, incomplete }
 
 type Request = Exclude<Decoded, { readonly needs: number }>;
 
-/** Undefined: the peer went away or is too slow. What comes behind the request is passed over. */
+/** Undefined when the caller went away or is too slow. Bytes behind the request are ignored. */
 async function readRequest(socket: Socket): Promise<Request | undefined> {
   const { promise, resolve } = Promise.withResolvers<Request | undefined>();
   const giveUp = () => resolve(undefined);
@@ -46,7 +46,7 @@ async function readRequest(socket: Socket): Promise<Request | undefined> {
   const read = (chunk: Buffer) => {
     chunks.push(chunk);
     size += chunk.length;
-    // Joined only when enough is there, so that a large request arriving in small pieces costs no more than its size.
+    // Chunks are joined only when there are enough bytes. So a large request that arrives in small pieces costs no more than its size.
     if (size < wanted) return;
     const bytes = Buffer.concat(chunks);
     chunks = [bytes];
@@ -62,8 +62,8 @@ async function readRequest(socket: Socket): Promise<Request | undefined> {
 }
 
 /**
- * Says that the request was taken. A caller that ends may be gone, or may only have shut its own half: the newline behind the plus tells,
- * because writing it fails when nobody is there, which closes the socket. The result writes the newline where that was not necessary.
+ * Tells the caller that its request was taken. A caller whose half ends may be gone, or may only have shut down its half. The newline behind the
+ * plus decides: when nobody is there, writing it fails, and the socket closes. If it was not needed, it is written with the result.
  */
 function take(socket: Socket): () => void {
   let written = false;
@@ -81,7 +81,7 @@ function badFrame(problem: string): Answer {
   return { exit: 1, stdout: JSON.stringify({ cniVersion: '1.1.0', code: 5, msg: problem }), stderr: '' };
 }
 
-/** Resolves when the kernel has all of it, whether the caller reads it or not. The caller closes. */
+/** Resolves when the kernel has all bytes, whether the caller reads them or not. The caller closes. */
 async function sendLast(socket: Socket, bytes: Buffer): Promise<void> {
   if (socket.destroyed) return;
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,11 +1,11 @@
-// The connections to OVSDB: one per address, shared by all that runs. One that nobody has asked for a while is closed.
+// The connections to OVSDB: one per address, shared by all work. A connection that was not used for a while is closed.
 import type { Logger } from '../../host/base/log.ts';
 import { type Ovsdb, openOvsdb } from '../../host/ovs/ovsdb.ts';
 import { owner } from '../attachment/attachment.ts';
 import type { Settings } from '../attachment/settings.ts';
 
 export interface Databases {
-  /** Made when it is first asked for. Ask anew for each piece of work instead of keeping it. */
+  /** The connection is made when it is first needed. Call this again for each piece of work, and don't keep the result. */
   get(address: string): Ovsdb;
   all(): readonly Ovsdb[];
   close(): Promise<void>;
@@ -14,15 +14,15 @@ export interface Databases {
 export interface DatabasesOptions {
   readonly settings: Pick<Settings, 'ovsdb' | 'ovsdbTls'>;
   readonly log: Logger;
-  /** A connection is there, for the first time or again. */
+  /** Called when a connection is made, for the first time or again. */
   readonly onBack: () => void;
-  /** Milliseconds without a question after which an address is given up. Default 300 000. */
+  /** Milliseconds without use after which an address is given up. Default 300 000. */
   readonly idle?: number;
 }
 
 /**
- * The node's own address is kept for good. Any other one is a network's: it stays while attachments need it, because the sweep asks it
- * every minute for them, and goes with the last of them. So one that is mistyped is not dialled for ever.
+ * The connection to the node's own address is kept for good. Other addresses come from networks. Such a connection stays while attachments need
+ * it, because the sweep uses it every minute, and it ends after the last of them. So a mistyped address is not dialled for ever.
  */
 export function openDatabases({ settings, log, onBack, idle = 300_000 }: DatabasesOptions): Databases {
   const open = new Map<string, { readonly db: Ovsdb; asked: number }>();

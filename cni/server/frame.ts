@@ -1,7 +1,7 @@
 // The bytes between the runtime's executable and the server, `smartnic/1` (cni/shim/README.md). Pure.
 import type { Answer, Invocation } from '../cni.ts';
 
-/** How many bytes in all are needed before decoding can say more, the whole request, or what is wrong with it. */
+/** The number of bytes that are needed before decoding can go on, or the whole request, or what is wrong with it. */
 export type Decoded = { readonly needs: number } | Invocation | { readonly problem: string };
 
 const limits = { header: 64, env: 1024 * 1024, stdin: 4 * 1024 * 1024 } as const;
@@ -36,7 +36,7 @@ export function encodeAnswer({ exit, stdout, stderr }: Answer): Buffer {
   return Buffer.concat([Buffer.from(`${exit} ${out.length} ${err.length}\n`), out, err]);
 }
 
-/** The other end, for the commands of a person. */
+/** Encodes a request, for the commands of a person. */
 export function encodeRequest({ env, stdin }: Invocation): Buffer {
   const variables = Buffer.from(
     Object.entries(env)
@@ -47,7 +47,7 @@ export function encodeRequest({ env, stdin }: Invocation): Buffer {
   return Buffer.concat([Buffer.from(`smartnic/1 ${variables.length} ${input.length}\n`), variables, input]);
 }
 
-/** A whole answer; undefined: it is none. */
+/** Decodes a whole answer. Undefined when it is not one. */
 export function decodeAnswer(bytes: Buffer): Answer | undefined {
   const header = /^\+\n(\d{1,3}) (\d{1,8}) (\d{1,8})\n/.exec(bytes.toString('latin1', 0, 64));
   const [begin = 0, exit, out, err] = [header?.[0].length, ...(header?.slice(1).map(Number) ?? [])];

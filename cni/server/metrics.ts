@@ -1,4 +1,4 @@
-// The CNI server in numbers, for Prometheus. Requests and sweeps are counted as they end; the rest is read off at each scrape.
+// The CNI server's metrics for Prometheus. Requests and sweeps are counted when they end. Everything else is read at each scrape.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { within } from '../../host/base/within.ts';
 import type { Entry } from '../attachment/entry.ts';
@@ -7,11 +7,11 @@ import type { SweepReport } from '../teardown/sweep.ts';
 import type { NodeState } from './readiness.ts';
 
 export interface Meter {
-  /** @param code - CNI's; 0: it succeeded. */
+  /** @param code - CNI's code, or 0 when it succeeded. */
   request(command: string | undefined, code: number, seconds: number): void;
   swept(report: SweepReport): void;
   readonly contentType: string;
-  /** The page. */
+  /** The text of the page. */
   text(): Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-// Where the annotations of pods come from on this node: the API server that the configuration names, or nowhere.
+// Opens the source of pods' annotations on this node: the API server that the configuration names, or none.
 import type { Logger } from '../../host/base/log.ts';
 import { noPods, type Pods, watchPods } from '../../host/kube/pods.ts';
 import type { Settings } from '../attachment/settings.ts';

@@ -3,7 +3,7 @@ import type { Logger } from '../../host/base/log.ts';
 import { type Endpoint, keepServing, type Pages, verdict } from '../../host/program/http.ts';
 import type { Meter } from './metrics.ts';
 
-/** What keeps the server from living and from being ready, in words; another answer in each state that the server comes to. */
+/** Why the server is not alive, and why it is not ready, in words. The server replaces the functions when its state changes. */
 export interface Health {
   live: () => readonly string[];
   ready: () => Promise<readonly string[]>;
@@ -13,7 +13,7 @@ export function healthPages(health: Health): Pages {
   return { '/healthz': () => verdict(health.live()), '/readyz': async () => verdict(await health.ready()) };
 }
 
-/** On TCP. Resolves at once; the result ends it. */
+/** Serves the pages on TCP. Returns at once. The function that it returns ends it. */
 export function servePages(
   endpoint: Endpoint,
   health: Health,

@@ -1,4 +1,4 @@
-// Whether the CNI server lives and whether it could plug every type that its node is configured for, in words.
+// Whether the CNI server is alive, and whether it could plug every type for which its node is configured, in words.
 import { dirname } from 'node:path';
 import { within } from '../../host/base/within.ts';
 import { isRemoved } from '../../host/files/removed.ts';
@@ -12,11 +12,11 @@ import type { Settings } from '../attachment/settings.ts';
 /** What metrics and probes look at. */
 export interface NodeState {
   readonly context: Context;
-  /** Those that are in use. */
+  /** The databases in use. */
   readonly databases: () => readonly Ovsdb[];
 }
 
-/** Why it should be restarted; empty: it lives. `born`: the socket's identity when it was made. */
+/** Why it should be restarted. Empty when it is alive. `born`: the identity of the socket when it was made. */
 export function livenessProblems(
   { socket, ovsdb }: Pick<Settings, 'socket' | 'ovsdb'>,
   born: string | undefined,
@@ -26,22 +26,22 @@ export function livenessProblems(
     ...(findSocketIdentity(socket) === born
       ? []
       : [`the socket ${socket} was removed or replaced: no runtime finds this server`]),
-    // As systemd does to a unit's runtime directory: the one that is made anew is not the one that is mounted into our container.
+    // systemd, for one, removes a unit's runtime directory and makes it again. The new one is not the one that is mounted in our container.
     ...(folder !== undefined && isRemoved(folder)
       ? [`${folder} was removed on the node, and this container still sees the old one`]
       : []),
   ];
 }
 
-/** What an ADD needs of others. */
+/** What an ADD needs from others. */
 export interface Needs {
-  /** The node's own. */
+  /** The node's own database. */
   readonly database: Pick<Ovsdb, 'problem'>;
   readonly pods: Pick<Pods, 'problem'>;
   readonly forwarder?: Pick<Forwarder, 'health'> | undefined;
 }
 
-/** Why an ADD could fail; empty: it need not. Nothing is asked of ovs-vswitchd: that would make it look at all its ports each time. */
+/** Why an ADD could fail. Empty when there is no reason. It does not ask ovs-vswitchd, because that would make it look at all its ports. */
 export async function readinessProblems({ database, pods, forwarder }: Needs): Promise<readonly string[]> {
   const relays = forwarder && (await within(2000, forwarder.health(), () => 'it has not answered within 2 s'));
   return [database.problem, pods.problem(), relays && `forwarder: ${relays}`].filter((problem) => problem !== undefined);

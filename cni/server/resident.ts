@@ -1,4 +1,4 @@
-// The resident CNI server: opens what it needs, sweeps, serves, stops gracefully.
+// The resident CNI server. It opens what it needs, sweeps, serves, and stops gracefully.
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,12 +30,12 @@ import { answerOperator } from './served.ts';
 import { serve } from './socket.ts';
 import { stopServing } from './stop.ts';
 
-/** Milliseconds between sweeps that nothing asked for. */
+/** Milliseconds between sweeps without any cause. */
 const slowTick = 60_000;
-/** Milliseconds between two looks at whether the other server has ended. Calls of the runtime wait meanwhile. */
+/** Milliseconds between two looks whether the other server has ended. Calls of the runtime wait meanwhile. */
 const turn = 50;
 
-/** Serves until a signal. Throws when it can't start. */
+/** Serves until a signal comes. Throws when it can't start. */
 export async function runServer(settings: Settings): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
@@ -103,7 +103,7 @@ export async function runServer(settings: Settings): Promise<void> {
   onEnd((signal) => void stop(signal));
 }
 
-/** Before anything is read or swept: to a second server the first one's running requests look like what a crash left. */
+/** This comes before anything is read or swept. To a second server, the first one's running requests look like the remains of a crash. */
 async function claimState({ stateDir, standby }: Settings, log: Logger): Promise<void> {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const lock = join(stateDir, 'lock');
@@ -113,7 +113,7 @@ async function claimState({ stateDir, standby }: Settings, log: Logger): Promise
   while (!claimFile(lock)) await sleep(turn);
 }
 
-/** Their library is only loaded where it is wanted. `pages`: serves them; its result ends that. */
+/** The metrics library is loaded only where it is needed. `pages` serves them. The function that it returns ends that. */
 async function openPages(
   state: NodeState,
   health: Health,
@@ -125,7 +125,7 @@ async function openPages(
   return { meter, pages: () => servePages(endpoint, health, { meter, log: state.context.host.log }) };
 }
 
-/** Runs `work` at once, or once more after the run that is under way. */
+/** Runs `work` at once. If a run is in progress, it runs once more after that. */
 function coalesce(work: () => Promise<void>): () => void {
   let running: Promise<void> | undefined;
   let again = false;
@@ -140,8 +140,8 @@ function coalesce(work: () => Promise<void>): () => void {
 }
 
 /**
- * For tests only: `record:FILE` writes every step down, `time:FILE` with the milliseconds since the start; `kill:NAME` lets this process
- * die at a step, as a power loss would; `kill-once:FILE` at the step that the file names, once.
+ * Only for tests. `record:FILE` writes down every step, and `time:FILE` adds the milliseconds since the start. `kill:NAME` kills this process at
+ * that step, as a power loss would. `kill-once:FILE` does so once, at the step that the file names.
  */
 function stepHook(text: string | undefined): Host['step'] {
   if (text === undefined) return () => {};

@@ -1,4 +1,4 @@
-// The server's part of `repair`. It comes by the runtime's socket, in a variable that the runtime's executable never passes on.
+// The server's part of `repair`. The request comes over the runtime's socket, in a variable that the runtime's executable never passes on.
 
 import type { Context } from '../attachment/context.ts';
 import type { Answer, Invocation } from '../cni.ts';
@@ -6,7 +6,7 @@ import { planSweep, type SweepReport } from '../teardown/sweep.ts';
 
 export const repairVariable = 'SMARTNIC_REPAIR';
 
-/** Undefined: it is the runtime's. @param sweep - does one, and counts it. */
+/** Undefined when the request is the runtime's. @param sweep - sweeps once and counts it. */
 export async function answerOperator(
   context: Context,
   { env }: Invocation,

@@ -1,4 +1,4 @@
-// The unix socket that the runtime's executable talks to. What is said on a connection is conversation.ts.
+// The unix socket on which the runtime's executable calls us. conversation.ts handles one connection.
 import { Unavailable } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
@@ -6,7 +6,7 @@ import { type Socket, serveSocket } from '../../host/files/unix-server.ts';
 import { type Conversation, converse } from './conversation.ts';
 
 export interface Server {
-  /** Takes no new requests and finishes those that run; the signals of those that still run after `patience` milliseconds are aborted. */
+  /** Takes no new requests and lets the running ones finish. After `patience` milliseconds it aborts the signals of those that still run. */
   close(patience: number): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ export interface ServerOptions extends Pick<Conversation, 'answer'> {
   readonly log: Logger;
 }
 
-/** The socket is 0600 in a 0700 directory. Throws when another server answers there. */
+/** The socket has mode 0600, in a directory of mode 0700. Throws when another server answers there. */
 export async function serve({ path, log, answer }: ServerOptions): Promise<Server> {
   if (Buffer.byteLength(path) > 107) throw new Error(`socket: ${path} is longer than the 107 bytes of a unix socket's path`);
   if ((await whyUnanswered(path)) === undefined) throw new Error(`socket: another server answers on ${path}; stop it first`);
@@ -35,7 +35,7 @@ export async function serve({ path, log, answer }: ServerOptions): Promise<Serve
   return {
     close: async (patience) => {
       const closed = new Promise((resolve) => server.close(resolve));
-      // Not begun yet, so the executable tries it again at our successor; a silent caller keeps nobody waiting.
+      // These requests have not begun, so the executable sends them to our successor. A silent caller delays nobody.
       for (const socket of incomplete) socket.destroy();
       const timer = setTimeout(() => {
         for (const gone of running.keys()) gone.abort(new Unavailable('this server is being stopped'));

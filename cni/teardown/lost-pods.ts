@@ -1,5 +1,5 @@
-// Attachments whose pod is gone although its network namespace is still there: the runtime lost the sandbox, so no DEL will come, and
-// most runtimes send no GC. The API server, kubelet and the kernel must all have forgotten the pod, at two looks.
+// Attachments whose pod is gone although its network namespace still exists. The runtime lost the sandbox, so no DEL will come, and most
+// runtimes send no GC. The API server, kubelet and the kernel must all have forgotten the pod, in two looks.
 import { join } from 'node:path';
 import { Unavailable } from '../../host/base/errors.ts';
 import { hasProcesses } from '../../host/kernel/pod-cgroup.ts';
@@ -11,7 +11,7 @@ import type { JournalView } from '../attachment/journal.ts';
 
 type Asked = Pick<Context, 'host' | 'pods' | 'settings' | 'bootId'> & { readonly journal: Pick<JournalView, 'find'> };
 
-/** A loss counts only when two looks, at least `lostPodAfter` apart, both find it: kubelet ends a deleted pod meanwhile, in its grace period. */
+/** A loss counts only when two looks, at least `lostPodAfter` apart, both find it. In between, kubelet ends a deleted pod in its grace period. */
 export function makeFindLoss(context: Asked, now: () => number = () => performance.now()): FindLoss {
   const patience = context.settings.lostPodAfter * 1000;
   const since = new Map<string, number>();
@@ -43,7 +43,7 @@ async function lossOf(context: Asked, attachment: Attachment, others: readonly A
     return `${words} has another sandbox by now, and the runtime sent no DEL for this one`;
   try {
     if ((await pods.annotations({ namespace, name, uid })) !== undefined) return undefined;
-    // A pod that was deleted by force goes on here until its grace period ends, though nobody else knows it.
+    // A pod that was deleted by force runs on here until its grace period ends, though nobody else knows it.
     if (hasProcesses(host, uid)) return undefined;
     if (newer.length === 0 && (await isKubelets(context, { namespace, name }))) return undefined;
     return `${words} is gone, and the runtime sent no DEL`;
@@ -54,8 +54,8 @@ async function lossOf(context: Asked, attachment: Attachment, others: readonly A
 }
 
 /**
- * Newer attachments of the same interface that live: of another sandbox of this pod, since kubelet has one sandbox for a pod at a time,
- * or of another pod of its name.
+ * Newer attachments of the same interface that live. They belong to another sandbox of this pod (kubelet has only one sandbox for a pod at a
+ * time), or to another pod of the same name.
  */
 async function livingSuccessors(
   { host, journal, bootId }: Asked,
@@ -84,8 +84,8 @@ function succeeds(one: Attachment, other: Attachment): boolean {
 }
 
 /**
- * Kubelet lists pods by name only. It is asked about its own node, so its word counts whatever the API server has under that name: nothing
- * (a static pod), another UID (a mirror that is not up to date), or a successor on another node.
+ * Kubelet lists pods only by name. It speaks for its own node, so its word counts whatever the API server has under that name: nothing (a static
+ * pod), another UID (a mirror pod that is not up to date), or a successor on another node.
  */
 async function isKubelets({ host, settings }: Asked, pod: PodName): Promise<boolean> {
   const { findPodDevices } = await import('../../host/kube/podresources.ts');

@@ -1,11 +1,11 @@
-// Ports of ours that no journal knows, because its files were lost: found by their external_ids, in the shape that teardown takes.
+// Finds ports of ours that no journal entry names because files were lost. They are found by external_ids, in the shape that teardown takes.
 import { findPorts } from '../../host/ovs/bridge.ts';
 import { isVnicType } from '../../vnic/index.ts';
 import { type Attachment, attachmentId, owner, typeKey } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 
-/** Of all networks, or of one. Unavailable when OVSDB is down. */
+/** Looks in all networks, or in one. Throws Unavailable when OVSDB is down. */
 export async function findStrays(
   { host, journal, bootId }: Pick<Context, 'host' | 'bootId'> & { readonly journal: JournalView },
   ovsdb: string,
@@ -16,7 +16,7 @@ export async function findStrays(
   for (const { bridge, name, externalIds } of await findPorts(host.ovsdb(ovsdb), match)) {
     const [on, containerId, ifname] = ['network', 'container', 'ifname'].map((key) => externalIds[`smartnic-${key}`]);
     const vnicType = externalIds[typeKey];
-    // Not as we make them: somebody copied our mark, or a newer version has types that we do not know. Teardown would not find all of it.
+    // We don't make such ports. Somebody copied our mark, or a newer version has types that we don't know. Teardown would not find all of it.
     if (!on || !containerId || !ifname || !isVnicType(vnicType)) continue;
     const key = { network: on, containerId, ifname };
     const id = attachmentId(key);

@@ -1,4 +1,4 @@
-// The sweep: at start, whenever OVSDB is back, and on a slow tick, finishes what was half done and removes what is dead.
+// The sweep finishes what was half done and removes what is dead. It runs at start, whenever OVSDB is back, and on a slow tick.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { cables } from '../../vnic/index.ts';
 import { type Attachment, lockKey } from '../attachment/attachment.ts';
@@ -9,20 +9,20 @@ import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
 export interface SweepReport {
-  /** What had to go. */
+  /** What had to be removed. */
   readonly swept: readonly Swept[];
-  /** Why more could not be looked at; done again at the next sweep. */
+  /** Why the rest could not be looked at. The next sweep tries again. */
   readonly problems: readonly string[];
 }
 
 export interface Swept {
   readonly attachment: Attachment;
   readonly why: string;
-  /** What is left of it is tried again at the next sweep. */
+  /** Why not all of it could be removed. The next sweep tries again. */
   readonly failure?: string;
 }
 
-/** What it takes to look. */
+/** What looking needs. */
 export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock' | 'findLoss'> & { readonly journal: JournalView };
 
 type Asked = Omit<Looker, 'findLoss'> & { readonly findLoss?: LookForLoss };
@@ -34,7 +34,7 @@ interface Sweep {
   readonly problems: string[];
 }
 
-/** Never throws: what can't be done now stays where it is and is tried again at the next sweep. */
+/** Never throws. What can't be done now stays, and the next sweep tries again. */
 export function sweep(context: Context): Promise<SweepReport> {
   return sweepAll(context, async (attachment, why) => {
     const { id, containerId, ifname } = attachment;
@@ -44,7 +44,7 @@ export function sweep(context: Context): Promise<SweepReport> {
   });
 }
 
-/** What a sweep would do now; changes nothing. */
+/** Returns what a sweep would do now, and changes nothing. */
 export function planSweep(context: Looker): Promise<SweepReport> {
   const { findLoss, ...rest } = context;
   return sweepAll({ ...rest, ...(findLoss && { findLoss: findLoss.peek }) }, async () => {});
@@ -67,14 +67,14 @@ async function sweepAll(context: Asked, act: Sweep['act']): Promise<SweepReport>
   return run;
 }
 
-/** The database is asked first, so that one that is down is waited for once and not for every attachment. */
+/** It asks the database first. So when that is down, it waits once, and not for every attachment. */
 async function sweepDatabase(run: Sweep, address: string, journaled: readonly Attachment[]): Promise<void> {
   const { context, problems } = run;
   const { host } = context;
   try {
     await host.ovsdb(address).replica();
     for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment, journaled));
-    // The netdev of a port in a remote database may be on another machine: that it is not on this one proves nothing.
+    // The netdev of a port in a remote database may be on another machine. So it proves nothing that the netdev is not on this one.
     const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
     for (const attachment of strays) await sweepOne(run, attachment, () => deathOf(context, attachment));
   } catch (error) {
@@ -84,7 +84,7 @@ async function sweepDatabase(run: Sweep, address: string, journaled: readonly At
   }
 }
 
-/** `reason` is asked when nobody else works on the attachment; undefined: it stays. */
+/** `reason` is called when nobody else works on the attachment. When it gives undefined, the attachment stays. */
 async function sweepOne(
   { context, act, swept }: Sweep,
   attachment: Attachment,
@@ -104,7 +104,7 @@ async function sweepOne(
   });
 }
 
-/** Of a journaled one, which may be gone by now. */
+/** Why a journaled attachment has to go. Undefined when it lives, or when it is gone already. */
 async function endOf(context: Asked, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
   const entry = await context.journal.find(attachment.id);
   if (entry === undefined) return undefined;
@@ -118,8 +118,8 @@ export async function isDead(context: Looker, attachment: Attachment): Promise<b
 }
 
 /**
- * Proof, not a guess: a missing namespace path may only be a mount that this process can't see, but no pod survives its boot, no pod
- * has an interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
+ * This needs proof. A missing namespace path may only be a mount that this process can't see. But no pod survives a reboot, no pod has an
+ * interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
  */
 export async function deathOf(
   { host, bootId, findLoss }: Pick<Asked, 'host' | 'bootId' | 'findLoss'>,

@@ -1,5 +1,5 @@
-// Taking an attachment away: one way for DEL, for a failed ADD, for GC and for the sweep. What is gone already is fine; every step is
-// tried; what can't be done now stays in the journal, so that it is done later.
+// Takes an attachment away, in the same way for DEL, a failed ADD, GC and the sweep. What is gone already is fine. Every step is tried. What
+// can't be done now stays in the journal and is done later.
 import { defined } from '../../host/base/defined.ts';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -15,16 +15,16 @@ import { asLastWork, owns } from '../attachment/owner.ts';
 import { coded, codes } from '../protocol/errors.ts';
 import { type IpamDebt, ipamDel, needsInterface } from '../protocol/ipam.ts';
 
-/** What could not be taken away, and why. */
+/** A part that could not be removed, and why. */
 interface Failure {
   readonly part: Part;
   readonly error: unknown;
 }
 
 /**
- * Port, cable and addresses. An OVSDB that is down fails nothing: the port stays in the journal and goes when OVSDB is back.
- * Throws the first of the other failures, after everything was tried; the journal then keeps the attachment.
- * @param ipam - what the IPAM plugin may have given: one that refused is told, and nothing waits for its answer.
+ * Removes port, cable and addresses. An OVSDB that is down is no failure: the port stays in the journal and is removed when OVSDB is back.
+ * Throws the first of the other failures after it has tried everything. The journal then keeps the attachment.
+ * @param ipam - what the IPAM plugin may have given. A plugin that refused is told, but its answer does not matter.
  */
 export async function teardown(context: Context, attachment: Attachment, ipam: IpamDebt = 'owed'): Promise<void> {
   const { host, journal } = context;
@@ -42,7 +42,7 @@ export async function teardown(context: Context, attachment: Attachment, ipam: I
   if (failure !== undefined) throw coded(failure.error, codes.plugFailed);
 }
 
-/** What an earlier teardown left; undefined: there was none, or its note can't be read. */
+/** What an earlier teardown left. Undefined when there was none, or when the journal can't be read. */
 function leftBefore({ journal }: Context, { id }: Attachment): readonly Part[] | undefined {
   try {
     return journal.find(id)?.left;
@@ -52,7 +52,7 @@ function leftBefore({ journal }: Context, { id }: Attachment): readonly Part[] |
   }
 }
 
-/** Whatever keeps the journal from being written (a full disk, a read-only one) keeps nothing from being taken away. */
+/** When the journal can't be written (a full or read-only disk), everything is removed all the same. */
 function note({ host, journal }: Context, { id }: Attachment, left?: readonly Part[]): void {
   try {
     journal.append(id, { phase: 'deleting', ...defined({ left }) });
@@ -61,7 +61,7 @@ function note({ host, journal }: Context, { id }: Attachment, left?: readonly Pa
   }
 }
 
-/** Nothing is left but the entry: for the runtime that is success, and a sweep clears it when the disk is well again. */
+/** Only the entry is left. For the runtime that is success. A sweep removes it when the disk works again. */
 function clear({ host, journal }: Context, { id }: Attachment): void {
   try {
     journal.remove(id);
@@ -74,16 +74,16 @@ function clear({ host, journal }: Context, { id }: Attachment): void {
   }
 }
 
-/** @returns what failed; everything is tried. */
+/** Tries everything. @returns what failed. */
 async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt): Promise<readonly Failure[]> {
   const failures: Failure[] = [];
   const tries = async (part: Part, work: Promise<void>) =>
     await work.catch((error: unknown) => void failures.push({ part, error }));
-  // What hooks would undo is the newer owner's by then.
+  // If there is a newer owner, hooks would undo its work. So they don't run.
   const hooked = isOwner(context, attachment);
   if (hooked) await tries('hooks', callHooks(context, 'before-unplug', attachment));
   const giveBack = () => tries('addresses', releaseAddresses(context.host, attachment, ipam));
-  // The bridge first, so that vswitchd does not see its port lose the device. The cable goes in any case.
+  // The bridge comes first, so that ovs-vswitchd does not see its port lose the device. The cable is removed in any case.
   const unplug = async () => {
     await tries('port', removePort(context.host, attachment));
     await tries(
@@ -91,7 +91,7 @@ async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt
       removeCable(context, attachment).then(() => context.host.step('cable removed')),
     );
   };
-  // In the reverse order of ADD: a lease may be given back through the interface.
+  // This is the reverse order of ADD. A lease may be given back through the interface.
   if (attachment.ipam !== undefined && needsInterface(attachment.ipam)) await giveBack().then(unplug);
   else await Promise.all([unplug(), giveBack()]);
   if (hooked) await tries('hooks', callHooks(context, 'after-unplug', attachment));
@@ -99,7 +99,7 @@ async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt
   return failures;
 }
 
-/** Who owns it is not to be found out: then it is left alone, and removing the cable says why. */
+/** False when the owner can't be found out. Then nothing is touched, and removing the cable says why. */
 function isOwner(context: Context, attachment: Attachment): boolean {
   try {
     return owns(context, attachment);
@@ -129,7 +129,7 @@ async function removeCable(context: Context, attachment: Attachment): Promise<vo
   const { id, reserved } = attachment;
   const unplug = async () => await cables[attachment.vnicType].unplug(host, attachment);
   if (reserved === undefined) return await unplug();
-  // After a reboot a VF is as the machine's own start-up made it; what it was before is of no interest any more.
+  // After a reboot, a VF is as the machine's own start-up made it. Its earlier state does not matter any more.
   const reset = attachment.bootId === bootId ? unplug : async () => {};
   const outcome = await asLastWork(
     context,
@@ -145,7 +145,7 @@ async function removeCable(context: Context, attachment: Attachment): Promise<vo
   else if (reserved.kind === 'vf') endQuarantine(host, reserved.id);
 }
 
-/** Says so once; the pod need not wait for a person to repair the vf. */
+/** Reports it once. The pod need not wait until a person repairs the VF. */
 function setAside(host: Host, address: string, error: unknown): never {
   if (error instanceof Unavailable) throw error;
   const before = findQuarantine(host, address) !== undefined;
