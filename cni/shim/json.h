@@ -1,5 +1,5 @@
-// The two things the shim knows about JSON: finding a top-level value and quoting a string. Not a parser: whether the
-// configuration is valid JSON is judged by the server.
+// The two things that the shim does with JSON: it finds a top-level value, and it quotes a string. This is no parser. The server
+// judges whether the configuration is valid JSON.
 #ifndef SMARTNIC_JSON_H
 #define SMARTNIC_JSON_H
 
@@ -9,7 +9,7 @@
 
 #define JSON_SPACE " \t\r\n"
 
-/** The closing quote of the string that begins at `p` (its opening quote), or NULL when the text ends before. */
+/** The closing quote of the string whose opening quote is at `p`. NULL when the text ends before it. */
 static const char *json_string_end(const char *p) {
   for (p++; *p && *p != '"'; p++) {
     if (*p == '\\' && !*++p) return NULL;
@@ -18,8 +18,8 @@ static const char *json_string_end(const char *p) {
 }
 
 /**
- * Where the value of `key` begins in the object `text` (NUL-terminated), or NULL. Nested objects and strings are passed over;
- * of equal keys the last counts, as in JSON.parse. Keys are compared as they are spelled: one written with \u escapes is not found.
+ * The beginning of the value of `key` in the object `text` (NUL-terminated), or NULL. Nested objects and strings are skipped. If a key
+ * is repeated, the last one counts, as in JSON.parse. Keys are compared as they are written, so a key with \u escapes is not found.
  */
 static const char *json_find(const char *text, const char *key) {
   const char *found = NULL;
@@ -32,14 +32,14 @@ static const char *json_find(const char *text, const char *key) {
     p = json_string_end(p);
     if (!p) break;
     const char *colon = p + 1 + strspn(p + 1, JSON_SPACE);
-    // Only a key is followed by a colon; a string value is not.
+    // Only a key is followed by a colon. A string value is not.
     if (depth != 1 || *colon != ':' || strlen(key) != (size_t)(p - name) || memcmp(name, key, strlen(key)) != 0) continue;
     found = colon + 1 + strspn(colon + 1, JSON_SPACE);
   }
   return found;
 }
 
-/** Bytes of the well-formed UTF-8 character at `p` (Unicode table 3-7), 0 when there is none. Never reads past a NUL. */
+/** The number of bytes of the well-formed UTF-8 character at `p` (Unicode table 3-7), or 0. Never reads past a NUL. */
 static size_t utf8_length(const unsigned char *p) {
   if (*p < 0x80) return 1;
   size_t length = *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
@@ -51,7 +51,7 @@ static size_t utf8_length(const unsigned char *p) {
   return length;
 }
 
-/** Writes `text` as a JSON string to `to`, which has room for 6 bytes per byte and 3 more; returns where its NUL stands. */
+/** Writes `text` as a JSON string to `to`, which has room for 6 bytes per byte and 3 more. Returns the position of its NUL. */
 static char *json_quote(char *to, const char *text) {
   *to++ = '"';
   for (const unsigned char *p = (const unsigned char *)text; *p;) {

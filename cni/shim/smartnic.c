@@ -1,5 +1,5 @@
-// The executable that the container runtime starts for each pod interface. It hands environment and stdin to the resident server
-// over a unix socket and prints the server's answer; it decides nothing about networking (the server does).
+// The executable that the container runtime starts for each pod interface. It sends environment and stdin to the resident server over a
+// unix socket and prints the server's answer. The server decides everything about networking.
 //
 // Wire protocol, one request per connection (more in README.md):
 //   request  "smartnic/1 <env-bytes> <stdin-bytes>\n", env-bytes of "NAME=VALUE\0" entries, stdin-bytes of stdin; no half-close
@@ -33,7 +33,7 @@
 #define LONGEST_PAUSE_MS 50
 #define STDIN_LIMIT (4 * 1024 * 1024)
 #define ANSWER_LIMIT (16 * 1024 * 1024) // stdout and stderr together
-#define LONGEST_HEADER 32 // "255 16777216 16777216\n" and room
+#define LONGEST_HEADER 32 // "255 16777216 16777216\n" and some room
 #define DEFAULT_SOCKET "/run/smartnic/cni.sock"
 #define WHERE_TO_LOOK "is the smartnic DaemonSet running on this node? kubectl -n kube-system get pods -l app=smartnic -o wide"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -53,8 +53,8 @@ struct answer {
   const char *bytes; // stdout, then stderr
 };
 
-// Static instead of allocated: a page costs memory only once it is written to.
-static char config[STDIN_LIMIT + 2]; // what stood on stdin, NUL-terminated; one byte over the limit shows that there was more
+// Static and not allocated, because a page costs memory only once it is written to.
+static char config[STDIN_LIMIT + 2]; // the text on stdin, NUL-terminated; one byte over the limit shows that there was more
 static size_t config_length;
 static char received[2 + LONGEST_HEADER + ANSWER_LIMIT];
 static size_t received_length;
@@ -117,7 +117,7 @@ static int about(int argc, char **argv) {
   return argc > 1 ? 2 : EXIT_SUCCESS;
 }
 
-/** Needs no server: runtimes ask before anything else runs. The answer is in the version of the question; who asks nothing waits for a moment. */
+/** Needs no server, because runtimes ask before anything else runs. The answer has the question's version; it waits a moment for the question. */
 static int print_versions(void) {
   static const char SUPPORTED[] = "[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]";
   char text[sizeof SUPPORTED + 64];
@@ -129,7 +129,7 @@ static int print_versions(void) {
   return write_all(STDOUT_FILENO, text, (size_t)length) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/** Occupies closed descriptors 0-2 (reads and writes fail with EBADF there), else the socket would become our stdout. */
+/** Occupies closed descriptors 0-2 (reads and writes fail with EBADF there). Otherwise the socket would become our stdout. */
 static void keep_standard_fds(void) {
   int fd;
   do fd = open("/", O_PATH | O_CLOEXEC);
@@ -139,7 +139,7 @@ static void keep_standard_fds(void) {
 
 static void note_signal(int number) { signal_seen = number; }
 
-/** From here on the ending signals arrive only inside `ready`: none is lost between a look at the flag and the wait. */
+/** From here on the ending signals arrive only inside `ready`. So none is lost between a look at the flag and the wait. */
 static void hold_signals(void) {
   sigset_t held;
   sigemptyset(&held);
@@ -151,7 +151,7 @@ static void hold_signals(void) {
   for (size_t i = 0; i < COUNT(ENDING_SIGNALS); i++) sigdelset(&usual_signals, ENDING_SIGNALS[i]);
 }
 
-/** For printing: a signal still pending came too late and is discarded (that is what SIG_IGN does), a new one ends us as usual. */
+/** For printing. A signal that is still pending came too late, and SIG_IGN discards it. A new signal ends us as usual. */
 static void release_signals(void) {
   for (size_t i = 0; i < COUNT(ENDING_SIGNALS); i++) {
     signal(ENDING_SIGNALS[i], SIG_IGN);
@@ -185,7 +185,7 @@ static void find_server(void) {
   strcpy(server.sun_path, path);
 }
 
-/** Tries until there is an answer or the wait for a (re)starting server is over. */
+/** Tries until there is an answer, or until the wait for a server that (re)starts is over. */
 static struct answer ask(void) {
   int64_t wait = wait_for_server(), until = started + wait, pause = 2;
   for (int tries = 1;; tries++) {
@@ -221,7 +221,7 @@ static enum outcome try_once(struct answer *answer, const char **reason) {
   return received_length > 0 ? LOST_WHILE_WORKING : LOST_BEFORE_TAKEN;
 }
 
-/** A connected, non-blocking socket, or -1 and errno when it can help to try again: no server, a dead one, or its queue is full. */
+/** A connected, non-blocking socket. -1 and errno when trying again can help: there is no server, a dead one, or its queue is full. */
 static int connect_to_server(void) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) fail(IO_FAILURE, "is this node out of files or memory?", "cannot make a unix socket: %s", strerror(errno));
@@ -257,7 +257,7 @@ static bool send_request(int fd) {
   return true;
 }
 
-/** The variables to be sent, where they stand: an environment entry is "NAME=VALUE\0" already. Gives their number. */
+/** Collects the variables to send, without copying: an environment entry is "NAME=VALUE\0" already. Returns their number. */
 static size_t gather_environment(struct iovec *parts, size_t *bytes) {
   size_t count = 0;
   *bytes = 0;
@@ -271,7 +271,7 @@ static size_t gather_environment(struct iovec *parts, size_t *bytes) {
   return count;
 }
 
-/** False when the server hung up before its answer was complete. What it sends behind that is not read. */
+/** False when the server hung up before its answer was complete. Bytes behind the answer are not read. */
 static bool receive_answer(int fd, struct answer *answer) {
   while (!parse_answer(answer)) {
     if (!ready(fd, POLLIN, started + TOTAL_LIMIT_MS)) fail_unanswered(received_length > 0 ? "finish" : "take");
@@ -282,7 +282,7 @@ static bool receive_answer(int fd, struct answer *answer) {
   return true;
 }
 
-/** Whether what has been received is a whole answer. Anything that cannot become one ends the call. */
+/** Whether a whole answer has been received. Bytes that can't become an answer end the call. */
 static bool parse_answer(struct answer *answer) {
   size_t head = received_length < 2 + LONGEST_HEADER ? received_length : 2 + LONGEST_HEADER;
   const char *p = received + 2, *newline = head > 2 ? memchr(p, '\n', head - 2) : NULL;
@@ -298,7 +298,7 @@ static bool parse_answer(struct answer *answer) {
        server.sun_path, (int)head, received, ANSWER_LIMIT);
 }
 
-/** Digits up to `end`, which is passed over too. */
+/** Reads digits up to `end`, and skips `end`. */
 static bool parse_number(const char **p, char end, size_t highest, size_t *number) {
   const char *first = *p;
   for (*number = 0; **p >= '0' && **p <= '9'; (*p)++) {
@@ -308,7 +308,7 @@ static bool parse_number(const char **p, char end, size_t highest, size_t *numbe
   return *p > first && *(*p)++ == end;
 }
 
-/** An ADD that may have been carried out must not be sent twice: the second would find the interface there. */
+/** An ADD that may have been done must not be sent twice, because the second one would find the interface there. */
 static bool may_be_repeated(void) {
   for (size_t i = 0; i < COUNT(IDEMPOTENT); i++) {
     if (strcmp(variable("CNI_COMMAND"), IDEMPOTENT[i]) == 0) return true;
@@ -316,13 +316,13 @@ static bool may_be_repeated(void) {
   return false;
 }
 
-/** Milliseconds: the configuration's `serverWait` (seconds, 0-110), or the default where that is absent or no number. */
+/** Milliseconds from the configuration's `serverWait` (seconds, 0-110). The default when that is absent or not a number. */
 static int64_t wait_for_server(void) {
   const char *value = json_find(config, "serverWait");
   if (!value || (*value != '-' && (*value < '0' || *value > '9'))) return DEFAULT_WAIT_MS;
   char *end;
   double seconds = strtod(value, &end);
-  if (end != value + strspn(value, "+-.0123456789eE")) return DEFAULT_WAIT_MS; // strtod knows more than JSON: 0x10
+  if (end != value + strspn(value, "+-.0123456789eE")) return DEFAULT_WAIT_MS; // strtod accepts more than JSON does: 0x10
   return seconds < 0 ? 0 : seconds * 1000 > TOTAL_LIMIT_MS ? TOTAL_LIMIT_MS : (int64_t)(seconds * 1000);
 }
 
@@ -332,7 +332,7 @@ static int64_t now(void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/** Waits for fd (-1: for nothing); false when `until` has come first. An ending signal ends the call here. */
+/** Waits for fd (-1: for nothing). False when `until` came first. An ending signal ends the call here. */
 static bool ready(int fd, short events, int64_t until) {
   for (;;) {
     int64_t left = until - now();
@@ -363,13 +363,13 @@ static bool write_all(int fd, const char *bytes, size_t length) {
   return true;
 }
 
-/** Empty when it is not set. */
+/** Returns an empty text when the variable is not set. */
 static const char *variable(const char *name) {
   const char *value = getenv(name);
   return value ? value : "";
 }
 
-/** What was asked for, as messages say it: "ADD net1", "GC". */
+/** What was asked for, in the words of messages: "ADD net1", "GC". */
 static const char *operation(void) {
   static char words[64];
   snprintf(words, sizeof words, "%.32s%s%.15s", variable("CNI_COMMAND"), *variable("CNI_IFNAME") ? " " : "", variable("CNI_IFNAME"));
@@ -398,7 +398,7 @@ _Noreturn static void fail(int code, const char *details, const char *format, ..
   exit(EXIT_FAILURE);
 }
 
-/** The configuration's `cniVersion` when it looks like one, as an answer must carry it; else the newest that we know. */
+/** The configuration's `cniVersion` if it looks like one, because an answer must have it. Otherwise the newest version that we know. */
 static const char *version_of_config(void) {
   static char version[16];
   const char *value = json_find(config, "cniVersion");
