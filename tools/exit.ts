@@ -1,2 +1,2 @@
-/** The exit status of a build or a test for which this machine lacks something that can't be had here. It may be skipped, but not in CI. */
+/** The exit status of a build or a test that can't run here, because something is missing and can't be installed. It is skipped, but not in CI. */
 export const notPossibleHere = 3;

@@ -1,4 +1,4 @@
-// The Dockerfile's base image where no registry is: a Debian made of packages, Node from its npm package, under the name that FROM has.
+// Makes the Dockerfile's base image without a registry: Debian from its packages, and Node from its npm package, under the name in FROM.
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { arch, cache, emulated, nodeVersion, top } from './names.ts';
 
 const release = 'trixie';
 export const baseImage = `docker.io/library/node:${nodeVersion}-${release}-slim`;
-/** What the real one has been slimmed by, too. */
+/** The real base image lacks these files, too. */
 const without = ['/usr/share/doc/*', '/usr/share/locale/*', '/usr/share/man/*', '/usr/share/info/*'];
 const recipe = createHash('sha256')
   .update(readFileSync(import.meta.filename))
@@ -16,7 +16,7 @@ const recipe = createHash('sha256')
   .digest('hex')
   .slice(0, 16);
 
-/** Makes it unless it is there, made by this recipe. */
+/** Makes the image, unless this recipe has made it already. */
 export async function ensureBase(say: (text: string) => void): Promise<void> {
   const known = await buildah('images', '--filter', `label=recipe=${recipe}`, '--quiet', '--no-trunc');
   if (known !== '') return say(`the base image is there: ${baseImage}`);
@@ -40,7 +40,7 @@ async function installDebian(tar: string): Promise<void> {
     [
       '--quiet',
       '--mode=root',
-      // What foreign.ts has seen to, and devices, which a user namespace can't make.
+      // foreign.ts has taken care of QEMU, and a user namespace can't make devices.
       ...(emulated ? [`--architectures=${arch}`, '--skip=check/qemu,output/dev'] : []),
       '--variant=apt',
       '--include=ca-certificates',
@@ -53,7 +53,7 @@ async function installDebian(tar: string): Promise<void> {
   );
 }
 
-/** The address that this machine has Debian itself from (not its security updates). */
+/** The mirror from which this machine gets Debian itself (not its security updates). */
 async function mirror(): Promise<string> {
   const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
   const found = stdout.split('\n').find((uri) => /debian\/?$/.test(uri));
@@ -61,7 +61,7 @@ async function mirror(): Promise<string> {
   return found;
 }
 
-/** Node, and the npm that runs this. */
+/** Adds Node, and the npm that runs this program. */
 async function addNode(folder: string): Promise<void> {
   const packages = emulated ? await foreignPackages(folder) : top;
   const npm = dirname(dirname(process.env['npm_execpath'] ?? '/usr/lib/node_modules/npm/bin/npm-cli.js'));
@@ -72,7 +72,7 @@ async function addNode(folder: string): Promise<void> {
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(local, 'bin/npm'));
 }
 
-/** The lock file's, of which this machine has not got its Node. */
+/** Installs the lock file's packages for the other architecture, because this machine does not have that Node. */
 async function foreignPackages(folder: string): Promise<string> {
   for (const name of ['package.json', 'package-lock.json']) cpSync(join(top, name), join(folder, name));
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];

@@ -17,7 +17,7 @@ export const emulated = arch !== process.arch;
 /** The end of a file's name in `cache`, for files that depend on the architecture. */
 export const suffix = emulated ? `-${arch}` : '';
 
-/** The stage of the Dockerfile that checks and tests what the others ship. */
+/** The stage of the Dockerfile that checks and tests what the other stages ship. */
 export const check = 'check';
 /** The stages that make images. */
 export const targets = ['smartnic', 'smartnic-forwarder'] as const;
