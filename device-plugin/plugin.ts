@@ -184,7 +184,7 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
     },
     look: () => inventory.look(),
     async stop() {
-      running = false; // an offer after this would register anew
+      running = false; // an offer after this would register again
       source.close();
       quarantine.close();
       nextStep.clear();

@@ -1,4 +1,4 @@
-// The command line of `smartnic COMMAND`, the program for a person. Text to record; `--help` is written from the same tables.
+// The command line of `smartnic COMMAND`, the program for a person. `--help` is written from the same tables.
 import { parseFlags } from '../host/base/flags.ts';
 import { lookFlags } from '../inventory/flags.ts';
 

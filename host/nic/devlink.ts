@@ -26,7 +26,7 @@ const modes: Readonly<Record<number, EswitchMode>> = { 0: 'legacy', 1: 'switchde
 /**
  * The mode of a PF's switch. Undefined when its driver does not tell it, or when we may not ask: the kernel answers this question only to
  * processes with CAP_NET_ADMIN.
- * @param pf - PCI address. @throws NetlinkError
+ * @param pf - its PCI address. @throws NetlinkError
  */
 export async function findEswitchMode(devlink: Family, pf: string): Promise<EswitchMode | undefined> {
   try {

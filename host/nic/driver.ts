@@ -7,7 +7,7 @@ import { SystemError } from '../kernel/libc.ts';
 import { existsOnHost, findLinkName, onHost } from '../kernel/sysfs.ts';
 import { openDeviceFile, readDeviceFile, writeDeviceFile } from './device-file.ts';
 
-/** What a function is bound to. */
+/** The driver that a function is bound to. */
 export interface Binding {
   /** Absent: no driver. */
   readonly driver?: string;

@@ -2,7 +2,7 @@
 // netdev's name, which depends on udev and the probe order. host/nic/switch-ports.ts reads what is judged here.
 
 /**
- * What a port of a NIC's switch says it is. `controller` 0 (or absent) is this machine; others are the hosts that a DPU serves.
+ * What a port of a NIC's switch is, by its name. `controller` 0 (or absent) is this machine; others are the hosts that a DPU serves.
  * Source: Documentation/networking/switchdev.rst and the drivers' `ndo_get_phys_port_name`.
  */
 export type PortName =
@@ -34,7 +34,7 @@ export interface RepresentorOf {
   readonly index: number;
 }
 
-/** @param text - `phys_port_name` as read, e.g. `p0`, `p0s1`, `pf0vf3`, `c1pf0vf3`, `3`. Any text gives a record; an unknown shape is `other`. */
+/** @param text - `phys_port_name` as read, e.g. `p0`, `p0s1`, `pf0vf3`, `c1pf0vf3`, `3`. An unknown shape becomes `other`. */
 export function parsePortName(text: string): PortName {
   for (const [pattern, make] of shapes) {
     const groups = pattern.exec(text)?.groups;

@@ -7,9 +7,9 @@ import { NetlinkError } from '../netlink/wire/error.ts';
 import type { PciPf, PciVf } from './pci.ts';
 
 export interface Use {
-  /** By netdev: `10.0.0.5/24`. */
+  /** The addresses by netdev, e.g. `10.0.0.5/24`. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** By netdev: `10.1.0.0/16 via 10.0.0.1`. A netdev with an address is not asked for routes, because the address already proves its use. */
+  /** The routes by netdev, e.g. `10.1.0.0/16 via 10.0.0.1`. A netdev with an address is not asked, because that proves its use already. */
   readonly routes: ReadonlyMap<string, readonly string[]>;
 }
 

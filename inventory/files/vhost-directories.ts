@@ -22,7 +22,7 @@ export function wantedDirectories(resources: readonly Resource[], pools: readonl
   );
 }
 
-/** Makes what is missing, puts mode and owner right, removes those of `before` that are unwanted and empty. Returns what could not be done. */
+/** Creates missing directories, corrects mode and owner, and removes those of `before` that are unwanted and empty. Returns what failed. */
 export function ensureDirectories(
   host: Pick<Host, 'root'>,
   before: VhostDirectories,

@@ -29,7 +29,7 @@ export function readFacts(
   };
 }
 
-/** By socket path, as the pools name it: why nobody answers there. */
+/** Resolves with the sockets on which nobody answers, by their path in the pools, each with the reason. */
 export async function probeForwarders(host: Pick<Host, 'root'>, pools: readonly Pool[]): Promise<Facts['forwardersDown']> {
   const paths = [...new Set(pools.flatMap((pool) => pool.forwarder ?? []))];
   const answers = await Promise.all(paths.map(async (path) => [path, await whyDown(onHost(host, path))] as const));
