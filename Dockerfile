@@ -1,4 +1,4 @@
-# The image of both containers, of the installer and (target "forwarder") of the testpmd forwarder:
+# The image of both containers, of the installer and (target "smartnic-forwarder") of the testpmd forwarder:
 #   npm run build:image                               here, without a registry
 #   docker build --tag smartnic .                     with one; --platform linux/arm64 for the other architecture
 #   docker build --target check .                     the checks and the unit tests, before an image is given to others

@@ -84,6 +84,9 @@ describe('components/monitoring', () => {
     const { containers } = all.find(({ kind }) => kind === 'DaemonSet').spec.template.spec;
     const [plugin, cni] = ['device-plugin', 'cni'].map((name) => containers.find((each: Manifest) => each.name === name));
     equal(parseOptions(plugin.args.slice(1)).hostname, '::');
+    const [base] = readManifests('base/daemonset.yaml');
+    const own = base.spec.template.spec.containers.find(({ name }: Manifest) => name === 'device-plugin');
+    deepEqual(plugin.args.slice(0, own.args.length), own.args);
     deepEqual(
       cni.env.map(({ name }: Manifest) => name),
       ['SMARTNIC_METRICS', 'NODE_NAME', 'SMARTNIC_STANDBY', 'SMARTNIC_PROBE_SOCKET'],
