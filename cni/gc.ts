@@ -5,12 +5,14 @@ import type { Context } from './attachment/context.ts';
 import { ipamCall, ovsdbOf } from './attachment/plan.ts';
 import { ipamOptional } from './protocol/ipam.ts';
 import type { Request } from './protocol/request.ts';
+import { isDead } from './teardown/end.ts';
+import { askingOnce } from './teardown/outsiders.ts';
 import { findStrays } from './teardown/strays.ts';
-import { isDead } from './teardown/sweep.ts';
 import { teardown } from './teardown/teardown.ts';
 
 /** Tries everything, then throws the first failure. */
-export async function gc(context: Context, request: Request): Promise<void> {
+export async function gc(patient: Context, request: Request): Promise<void> {
+  const context = { ...patient, host: askingOnce(patient.host, new Set()) };
   const network = request.config.name;
   const valid = request.config['cni.dev/valid-attachments'];
   const ids = valid?.map(({ containerID, ifname }) => attachmentId({ network, containerId: containerID, ifname }));

@@ -3,8 +3,9 @@
 import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
 import type { Entry } from '../cni/attachment/entry.ts';
 import { wordsOfLeft } from '../cni/attachment/left.ts';
+import { deathOf } from '../cni/teardown/end.ts';
 import { findStrays } from '../cni/teardown/strays.ts';
-import { deathOf, type Looker } from '../cni/teardown/sweep.ts';
+import type { Looker } from '../cni/teardown/sweep.ts';
 import { messageOf, Unavailable } from '../host/base/errors.ts';
 import { align } from '../host/base/table.ts';
 import { type BridgePort, findPorts } from '../host/ovs/bridge.ts';

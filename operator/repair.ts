@@ -15,7 +15,7 @@ export async function repair(settings: Settings, dryRun: boolean): Promise<strin
   if (served !== undefined) return render(served, dryRun);
   if (!dryRun)
     throw new Error(
-      `no server answers on ${settings.socket}. Start it: it takes away what crashes and reboots left before it serves. What that would be: repair --dry-run`,
+      `no server answers on ${settings.socket}. Start it: it takes away what crashes and reboots left as soon as it serves. What that would be: repair --dry-run`,
     );
   await using looker = openLooker(settings);
   return `no server answers on ${settings.socket}; when it starts:\n${render(await planSweep(looker), dryRun)}`;

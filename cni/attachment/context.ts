@@ -7,7 +7,10 @@ import type { Attachment } from './attachment.ts';
 import type { Journal } from './journal.ts';
 import type { Settings } from './settings.ts';
 
-/** @returns why no DEL will come for the attachment, in words. Undefined when it may live, or when nobody can say. `others`: all attachments. */
+/**
+ * @returns why no DEL will come for the attachment, in words. Undefined when it may live. `others`: all attachments.
+ * @throws Unavailable when the API server or kubelet does not answer.
+ */
 export type LookForLoss = (attachment: Attachment, others: readonly Attachment[]) => Promise<string | undefined>;
 
 export interface FindLoss extends LookForLoss {
@@ -35,7 +38,13 @@ export function abandonable(context: Context, signal: AbortSignal): Context {
   return {
     ...context,
     signal,
-    host: { ...host, run: async (file, args, options) => await host.run(file, args, { ...options, signal }) },
+    host: {
+      ...host,
+      run: async (file, args, options) => {
+        const both = options?.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
+        return await host.run(file, args, { ...options, signal: both });
+      },
+    },
     pods: { ...pods, annotations: async (pod) => await unlessAborted(signal, pods.annotations(pod)) },
   };
 }

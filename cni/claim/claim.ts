@@ -1,6 +1,6 @@
 // Makes the VF or slot that kubelet reserved for the pod this attachment's own, and writes the intent. The order is: kubelet's word, the end of
 // the former owner, the generation, and the VF's present state. Nothing is changed on a VF here.
-import { Unavailable } from '../../host/base/errors.ts';
+import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { lockWithin } from '../../host/base/lock.ts';
 import { findQuarantine } from '../../host/nic/quarantine.ts';
 import { locateVf, type VfPlace } from '../../host/nic/vf-place.ts';
@@ -10,7 +10,7 @@ import { vfDrivers } from '../../vnic/drivers.ts';
 import type { Reserved } from '../../vnic/port.ts';
 import { planVf } from '../../vnic/vf.ts';
 import { type Attachment, hasPort, lockKey, owner, reservedKeys } from '../attachment/attachment.ts';
-import type { Context } from '../attachment/context.ts';
+import { abandonable, type Context } from '../attachment/context.ts';
 import { askRepresentor } from '../attachment/hook-calls.ts';
 import { findOwnership, takeOwnership } from '../attachment/owner.ts';
 import { CniError, coded, codes } from '../protocol/errors.ts';
@@ -20,6 +20,8 @@ import { nameOf, otherHolder, reservedDevice } from './reservation.ts';
 
 /** Milliseconds to wait for work on the former owner that is in progress. */
 const patience = 60_000;
+/** Milliseconds for those parts of the former owner that are not the device. */
+const undoTime = 5000;
 
 export interface Claim {
   readonly planned: Attachment;
@@ -84,7 +86,7 @@ async function endFormer(context: Context, owner: string, { planned, id }: Pick<
     const holder = living ? await otherHolder(context, id, planned.pod) : undefined;
     if (holder !== undefined) throw new Unavailable(`${nameOf(id)}: kubelet says that pod ${holder} has it too`);
     context.host.log.info({ reserved: id, former: owner, by: planned.id }, 'ending the attachment that had it before');
-    await teardown(context, entry.attachment);
+    await endWithin(context, entry.attachment, id);
   };
   if (lockKey(former) === lockKey(planned)) return await end();
   await lockWithin(
@@ -97,6 +99,14 @@ async function endFormer(context: Context, owner: string, { planned, id }: Pick<
     },
     end,
   );
+}
+
+/** An IPAM plugin that hangs or fails must not keep the device from its next pod. The sweep does later what is left. */
+async function endWithin(context: Context, former: Attachment, id: string): Promise<void> {
+  await teardown(abandonable(context, AbortSignal.timeout(undoTime)), former).catch((error: unknown) => {
+    if (findOwnership(context, id).owner === former.id) throw error;
+    context.host.log.warn({ id: former.id, error: messageOf(error) }, 'a former owner is not torn down yet, but has let go');
+  });
 }
 
 interface Ours {

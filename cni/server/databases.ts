@@ -14,8 +14,8 @@ export interface Databases {
 export interface DatabasesOptions {
   readonly settings: Pick<Settings, 'ovsdb' | 'ovsdbTls'>;
   readonly log: Logger;
-  /** Called when a connection is made, for the first time or again. */
-  readonly onBack: () => void;
+  /** Called when a connection is made. Who needed the first one has waited for it. */
+  readonly onBack: (how: 'first' | 'again') => void;
   /** Milliseconds without use after which an address is given up. Default 300 000. */
   readonly idle?: number;
 }
@@ -31,7 +31,8 @@ export function openDatabases({ settings, log, onBack, idle = 300_000 }: Databas
   const make = (address: string) => {
     const known = { db: openOvsdb(address, { log, owner, ...tls }), asked: 0 };
     open.set(address, known);
-    known.db.onConnect(onBack);
+    let connects = 0;
+    known.db.onConnect(() => onBack(connects++ === 0 ? 'first' : 'again'));
     return known;
   };
 

@@ -1,4 +1,4 @@
-// The resident CNI server. It opens what it needs, sweeps, serves, and stops gracefully.
+// The resident CNI server. It opens what it needs, serves, sweeps beside that, and stops gracefully.
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,6 @@ import { openJournal } from '../attachment/journal.ts';
 import type { Settings } from '../attachment/settings.ts';
 import { answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
-import { sweep } from '../teardown/sweep.ts';
 import { openDatabases } from './databases.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
@@ -29,9 +28,8 @@ import { livenessProblems, type NodeState, readinessProblems } from './readiness
 import { answerOperator } from './served.ts';
 import { serve } from './socket.ts';
 import { stopServing } from './stop.ts';
+import { openSweeper, type Sweeper } from './sweeper.ts';
 
-/** Milliseconds between sweeps without any cause. */
-const slowTick = 60_000;
 /** Milliseconds between two looks whether the other server has ended. Calls of the runtime wait meanwhile. */
 const turn = 50;
 
@@ -39,8 +37,8 @@ const turn = 50;
 export async function runServer(settings: Settings): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
-  const sweeper = { now: () => {} };
-  const databases = openDatabases({ settings, log, onBack: () => sweeper.now() });
+  const later: { sweeper?: Sweeper } = {};
+  const databases = openDatabases({ settings, log, onBack: (how) => later.sweeper?.back(how) });
   const pods = await openPods(settings, log);
   const needs = { database: databases.get(settings.ovsdb), pods };
   const health: Health = { live: () => [], ready: () => readinessProblems(needs) };
@@ -69,30 +67,26 @@ export async function runServer(settings: Settings): Promise<void> {
   const findLoss = makeFindLoss({ host, pods, settings, journal, bootId });
   const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
   const { meter, pages } = await openPages({ context, databases: databases.all }, health);
-  const sweepOnce = async () => {
-    const report = await sweep(context);
-    meter?.swept(report);
-    return report;
-  };
-  sweeper.now = coalesce(async () => void (await sweepOnce()));
-  await sweepOnce();
+  const sweeper = openSweeper(context, meter);
+  later.sweeper = sweeper;
   const answerAll = async (invocation: Invocation, signal: AbortSignal) => {
     const began = performance.now();
-    const toOperator = await answerOperator(context, invocation, sweepOnce);
+    const toOperator = await answerOperator(context, invocation, sweeper.sweep);
     if (toOperator !== undefined) return toOperator;
     const answered = await answer(context, invocation, signal);
     meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
     return answered;
   };
-  const tick = setInterval(sweeper.now, slowTick);
   const server = await serve({ path: settings.socket, log, answer: answerAll });
   const born = findSocketIdentity(settings.socket);
   health.live = () => livenessProblems(settings, born);
   health.ready = () => readinessProblems({ ...needs, forwarder });
   const closePages = pages();
+  // Requests don't wait for this. A request puts right by itself what is left of its own interface.
+  sweeper.start();
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping: finishing what runs');
-    clearInterval(tick);
+    sweeper.stop();
     closePages();
     await stopServing(server, log, () => {
       pods.close();
@@ -123,20 +117,6 @@ async function openPages(
   const { makeMeter } = await import('./metrics.ts');
   const meter = makeMeter(state);
   return { meter, pages: () => servePages(endpoint, health, { meter, log: state.context.host.log }) };
-}
-
-/** Runs `work` at once. If a run is in progress, it runs once more after that. */
-function coalesce(work: () => Promise<void>): () => void {
-  let running: Promise<void> | undefined;
-  let again = false;
-  const go = () => {
-    again = running !== undefined;
-    running ??= work().finally(() => {
-      running = undefined;
-      if (again) go();
-    });
-  };
-  return go;
 }
 
 /**

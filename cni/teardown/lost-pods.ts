@@ -21,10 +21,15 @@ export function makeFindLoss(context: Asked, now: () => number = () => performan
     return { why, first, counts: first !== undefined && now() - first >= patience };
   };
   const find = async (attachment: Attachment, others: readonly Attachment[]) => {
-    const { why, first, counts } = await look(attachment, others);
-    if (first === undefined || counts) since.delete(attachment.id);
-    else since.set(attachment.id, first);
-    return counts ? why : undefined;
+    try {
+      const { why, first, counts } = await look(attachment, others);
+      if (first === undefined || counts) since.delete(attachment.id);
+      else since.set(attachment.id, first);
+      return counts ? why : undefined;
+    } catch (error) {
+      since.delete(attachment.id);
+      throw error;
+    }
   };
   const peek = async (attachment: Attachment, others: readonly Attachment[]) => {
     const { why, counts } = await look(attachment, others);
@@ -41,16 +46,14 @@ async function lossOf(context: Asked, attachment: Attachment, others: readonly A
   const newer = await livingSuccessors(context, attachment, others);
   if (newer.some(({ pod }) => pod.podUid === uid))
     return `${words} has another sandbox by now, and the runtime sent no DEL for this one`;
-  try {
-    if ((await pods.annotations({ namespace, name, uid })) !== undefined) return undefined;
-    // A pod that was deleted by force runs on here until its grace period ends, though nobody else knows it.
-    if (hasProcesses(host, uid)) return undefined;
-    if (newer.length === 0 && (await isKubelets(context, { namespace, name }))) return undefined;
-    return `${words} is gone, and the runtime sent no DEL`;
-  } catch (error) {
-    if (error instanceof Unavailable) return undefined;
-    throw error;
-  }
+  // While pods are not watched, each pod would be one question more.
+  const problem = pods.problem();
+  if (problem !== undefined) throw new Unavailable(problem);
+  if ((await pods.annotations({ namespace, name, uid })) !== undefined) return undefined;
+  // A pod that was deleted by force runs on here until its grace period ends, though nobody else knows it.
+  if (hasProcesses(host, uid)) return undefined;
+  if (newer.length === 0 && (await isKubelets(context, { namespace, name }))) return undefined;
+  return `${words} is gone, and the runtime sent no DEL`;
 }
 
 /**

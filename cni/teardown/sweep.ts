@@ -1,10 +1,11 @@
-// The sweep finishes what was half done and removes what is dead. It runs at start, whenever OVSDB is back, and on a slow tick.
+// The sweep finishes what was half done and removes what is dead. It runs beside serving: at start, whenever OVSDB is back, and on a slow tick.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
-import { cables } from '../../vnic/index.ts';
+import { forEachOf } from '../../host/base/for-each.ts';
 import { type Attachment, lockKey } from '../attachment/attachment.ts';
-import type { Context, LookForLoss } from '../attachment/context.ts';
+import { abandonable, type Context, type LookForLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
-import { wordsOfLeft } from '../attachment/left.ts';
+import { type End, endOf, endOfStray, type Witnesses } from './end.ts';
+import { askingOnce, type Silent, unlessSilent } from './outsiders.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
 
@@ -25,108 +26,111 @@ export interface Swept {
 /** What looking needs. */
 export type Looker = Pick<Context, 'host' | 'settings' | 'bootId' | 'lock' | 'findLoss'> & { readonly journal: JournalView };
 
-type Asked = Omit<Looker, 'findLoss'> & { readonly findLoss?: LookForLoss };
+type Asked = Omit<Looker, 'findLoss'> & Witnesses;
 
 interface Sweep {
   readonly context: Asked;
-  readonly act: (attachment: Attachment, why: string) => Promise<void>;
+  /** Takes it away. `wanted` is aborted when a request comes for this interface. Then the request does the rest. */
+  readonly act: (attachment: Attachment, why: string, wanted: AbortSignal) => Promise<void>;
   readonly swept: Swept[];
   readonly problems: string[];
+  readonly slow: Set<string>;
 }
 
-/** Never throws. What can't be done now stays, and the next sweep tries again. */
-export function sweep(context: Context): Promise<SweepReport> {
-  return sweepAll(context, async (attachment, why) => {
+/** How many attachments of one IPAM plugin are swept at the same time. More would take the processor from requests. */
+const width = 8;
+/** Milliseconds. An attachment that took longer comes last in the next sweep, because it may wait for something that does not answer. */
+const long = 1000;
+
+/**
+ * Never throws. What can't be done now stays, and the next sweep tries again.
+ * @param slow - the ids that took long in the last sweep. The call replaces them by those that take long now.
+ */
+export function sweep(patient: Context, slow: Set<string>): Promise<SweepReport> {
+  const silent: Silent = new Set();
+  const context = { ...patient, host: askingOnce(patient.host, silent) };
+  const act: Sweep['act'] = async (attachment, why, wanted) => {
     const { id, containerId, ifname } = attachment;
     context.host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
-    await teardown(context, attachment);
-    if (context.journal.find(id) !== undefined) throw new Error('not all of it could be taken away yet; see the lines before');
-  });
+    await teardown(abandonable(context, wanted), attachment);
+    if (context.journal.has(id)) throw new Error('not all of it could be taken away yet; see the lines before');
+  };
+  return sweepAll(withLoss(context, silent, context.findLoss), act, slow);
 }
 
 /** Returns what a sweep would do now, and changes nothing. */
-export function planSweep(context: Looker): Promise<SweepReport> {
-  const { findLoss, ...rest } = context;
-  return sweepAll({ ...rest, ...(findLoss && { findLoss: findLoss.peek }) }, async () => {});
+export function planSweep(looker: Looker): Promise<SweepReport> {
+  const silent: Silent = new Set();
+  const context = { ...looker, host: askingOnce(looker.host, silent) };
+  return sweepAll(withLoss(context, silent, looker.findLoss?.peek), async () => {}, new Set());
 }
 
-async function sweepAll(context: Asked, act: Sweep['act']): Promise<SweepReport> {
-  const { host, journal, settings } = context;
-  const run: Sweep = { context, act, swept: [], problems: [...journal.problems()] };
-  if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
-  try {
-    const journaled = journal.list().map(({ attachment }) => attachment);
-    for (const address of new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)])) {
-      const there = journaled.filter(({ ovsdb }) => ovsdb === address);
-      await sweepDatabase(run, address, there);
+/** An attachment stays when nobody can say now whether its pod is lost. */
+function withLoss({ findLoss: _, ...rest }: Looker, silent: Silent, find: LookForLoss | undefined): Asked {
+  if (find === undefined) return rest;
+  const findLoss: LookForLoss = async (attachment, others) => {
+    try {
+      return await unlessSilent(silent, 'who knows the pods', () => find(attachment, others));
+    } catch (error) {
+      if (error instanceof Unavailable) return undefined;
+      throw error;
     }
-  } catch (error) {
-    run.problems.push(messageOf(error));
-    host.log.error({ error: messageOf(error) }, 'sweeping failed; again later');
-  }
+  };
+  return { ...rest, findLoss };
+}
+
+async function sweepAll(context: Asked, act: Sweep['act'], slow: Set<string>): Promise<SweepReport> {
+  const { host, journal, settings } = context;
+  const run: Sweep = { context, act, swept: [], problems: [...journal.problems()], slow };
+  if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
+  const journaled = journal.list().map(({ attachment }) => attachment);
+  const addresses = new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)]);
+  await forEachOf(addresses, addresses.size, async (address) => {
+    const there = journaled.filter(({ ovsdb }) => ovsdb === address);
+    await sweepDatabase(run, address, there).catch((error: unknown) => {
+      run.problems.push(messageOf(error));
+      host.log.warn(
+        { ovsdb: address, error: messageOf(error) },
+        'not swept for now; again when OVSDB is back, or within a minute',
+      );
+    });
+  });
   return run;
 }
 
 /** It asks the database first. So when that is down, it waits once, and not for every attachment. */
 async function sweepDatabase(run: Sweep, address: string, journaled: readonly Attachment[]): Promise<void> {
-  const { context, problems } = run;
-  const { host } = context;
-  try {
-    await host.ovsdb(address).replica();
-    for (const attachment of journaled) await sweepOne(run, attachment, () => endOf(context, attachment, journaled));
-    // The netdev of a port in a remote database may be on another machine. So it proves nothing that the netdev is not on this one.
-    const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
-    for (const attachment of strays) await sweepOne(run, attachment, () => deathOf(context, attachment));
-  } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
-    problems.push(error.message);
-    host.log.warn({ ovsdb: address, error: error.message }, 'not swept until OVSDB is back');
-  }
+  const { context, slow } = run;
+  await context.host.ovsdb(address).replica();
+  const inOrder = journaled.toSorted((a, b) => Number(slow.has(a.id)) - Number(slow.has(b.id)));
+  const groups = [...Map.groupBy(inOrder, ({ ipam }) => ipam?.type).values()];
+  const sweepGroup = (group: readonly Attachment[]) =>
+    forEachOf(group, width, (each) => sweepOne(run, each, () => endOf(context, each, journaled)));
+  await forEachOf(groups, groups.length, sweepGroup);
+  // The netdev of a port in a remote database may be on another machine. So it proves nothing that the netdev is not on this one.
+  const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
+  await forEachOf(strays, width, (each) => sweepOne(run, each, () => endOfStray(context, each)));
 }
 
-/** `reason` is called when nobody else works on the attachment. When it gives undefined, the attachment stays. */
-async function sweepOne(
-  { context, act, swept }: Sweep,
-  attachment: Attachment,
-  reason: () => Promise<string | undefined>,
-): Promise<void> {
+/** An attachment that a request works on is passed over. */
+async function sweepOne({ context, act, swept, slow }: Sweep, attachment: Attachment, find: () => Promise<End>): Promise<void> {
   const { host, lock } = context;
-  let why: string | undefined;
-  const work = async () => {
-    why = await reason();
-    if (why === undefined) return;
-    await act(attachment, why);
-    swept.push({ attachment, why });
+  const { id } = attachment;
+  const began = performance.now();
+  let end: End;
+  const work = async (wanted: AbortSignal) => {
+    try {
+      end = await find();
+      if (end === undefined) return;
+      await act(end.attachment, end.why, wanted);
+      swept.push(end);
+    } catch (error) {
+      if (wanted.aborted) return;
+      host.log.warn({ id, error: messageOf(error) }, 'sweeping failed; again later');
+      swept.push({ attachment, why: end?.why ?? 'whether it lives could not be found out', failure: messageOf(error) });
+    }
   };
-  await lock(lockKey(attachment), work).catch((error: unknown) => {
-    host.log.warn({ id: attachment.id, error: messageOf(error) }, 'sweeping failed; again later');
-    swept.push({ attachment, why: why ?? 'whether it lives could not be found out', failure: messageOf(error) });
-  });
-}
-
-/** Why a journaled attachment has to go. Undefined when it lives, or when it is gone already. */
-async function endOf(context: Asked, attachment: Attachment, others: readonly Attachment[]): Promise<string | undefined> {
-  const entry = await context.journal.find(attachment.id);
-  if (entry === undefined) return undefined;
-  const { phase, left } = entry;
-  if (phase === 'added') return await deathOf(context, attachment, others);
-  return left === undefined ? `its ${phase} was cut short` : `it is deleted but for ${wordsOfLeft(attachment, left)}`;
-}
-
-export async function isDead(context: Looker, attachment: Attachment): Promise<boolean> {
-  return (await deathOf(context, attachment)) !== undefined;
-}
-
-/**
- * This needs proof. A missing namespace path may only be a mount that this process can't see. But no pod survives a reboot, no pod has an
- * interface whose cable is gone, and no pod lives that neither the API server nor kubelet knows.
- */
-export async function deathOf(
-  { host, bootId, findLoss }: Pick<Asked, 'host' | 'bootId' | 'findLoss'>,
-  attachment: Attachment,
-  others: readonly Attachment[] = [],
-): Promise<string | undefined> {
-  if (attachment.bootId !== bootId) return 'the machine was rebooted';
-  const alive = await cables[attachment.vnicType].alive(host, attachment);
-  return alive === false ? 'its cable is gone, and so is the pod' : await findLoss?.(attachment, others);
+  await lock.ifFree(lockKey(attachment), work);
+  if (performance.now() - began > long) slow.add(id);
+  else slow.delete(id);
 }

@@ -5,6 +5,11 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
+/** It did not end within its time. Asked again, it probably takes as long. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut';
+}
+
 /** The `code` of what was thrown, such as `ENOENT`; undefined when it has none. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;

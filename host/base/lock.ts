@@ -3,7 +3,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from './errors.ts';
 
-export type Lock = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+export interface Lock {
+  <T>(key: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Only when nobody has the key or waits for it; otherwise it resolves at once and `work` does not run. `wanted` is aborted as soon as
+   * somebody else wants the key.
+   */
+  ifFree(key: string, work: (wanted: AbortSignal) => Promise<void>): Promise<void>;
+}
 
 export interface Waiting {
   readonly key: string;
@@ -37,17 +44,31 @@ export async function lockWithin<T>(lock: Lock, { key, what, patience, signal }:
   return result.value;
 }
 
+interface Place {
+  readonly done: Promise<unknown>;
+  /** Of who lets others go first. */
+  readonly wanted?: AbortController;
+}
+
 export function makeLock(): Lock {
-  const tails = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
-    const before = tails.get(key) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    const tail = mine.catch(() => undefined);
-    tails.set(key, tail);
+  /** The last in each queue. */
+  const last = new Map<string, Place>();
+  const queue = async <T>(key: string, work: () => Promise<T>, wanted?: AbortController): Promise<T> => {
+    const before = last.get(key);
+    before?.wanted?.abort(new Unavailable('somebody else goes on with it'));
+    const mine = (before?.done ?? Promise.resolve()).then(work);
+    const place = { done: mine.catch(() => undefined), ...(wanted && { wanted }) };
+    last.set(key, place);
     try {
       return await mine;
     } finally {
-      if (tails.get(key) === tail) tails.delete(key);
+      if (last.get(key) === place) last.delete(key);
     }
   };
+  const ifFree: Lock['ifFree'] = async (key, work) => {
+    if (last.has(key)) return;
+    const wanted = new AbortController();
+    await queue(key, () => work(wanted.signal), wanted);
+  };
+  return Object.assign(<T>(key: string, work: () => Promise<T>) => queue(key, work), { ifFree });
 }

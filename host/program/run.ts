@@ -1,5 +1,5 @@
 // The only place that runs programs: with argument lists (no shell), LC_ALL=C, a limit in time and a limit of output. The output is text.
-import { messageOf } from '../base/errors.ts';
+import { messageOf, TimedOut } from '../base/errors.ts';
 import { type Running, spawn } from './spawn.ts';
 
 export interface RunOptions {
@@ -33,9 +33,10 @@ export const run: Run = async (
   { input = '', env = pathOnly(), timeout = 10_000, maxBuffer = 1024 * 1024, signal: given } = {},
 ) => {
   given?.throwIfAborted();
+  const deadline = performance.now() + timeout;
   using running = spawn({ file, args, env: { ...env, LC_ALL: 'C' }, stdin: input });
-  const problem = await watch(running, { timeout, maxBuffer, ...(given && { signal: given }) });
-  if (problem !== undefined) throw new Error(`${file} ${problem}`);
+  const problem = await watch(running, { timeout, deadline, maxBuffer, ...(given && { signal: given }) });
+  if (problem !== undefined) throw new (performance.now() < deadline ? Error : TimedOut)(`${file} ${problem}`);
   const { exitCode, signal, ...output } = running.result();
   const [stdout, stderr] = [output.stdout.toString(), output.stderr.toString()];
   if (exitCode === undefined)
@@ -43,11 +44,10 @@ export const run: Run = async (
   return { exitCode, stdout, stderr };
 };
 
-type Limits = Required<Pick<RunOptions, 'timeout' | 'maxBuffer'>> & Pick<RunOptions, 'signal'>;
+type Limits = Required<Pick<RunOptions, 'timeout' | 'maxBuffer'>> & Pick<RunOptions, 'signal'> & { readonly deadline: number };
 
 /** Waits for the end. Returns why the program had to be killed, if it had to. */
-async function watch(running: Running, { timeout, maxBuffer, signal }: Limits): Promise<string | undefined> {
-  const deadline = performance.now() + timeout;
+async function watch(running: Running, { timeout, deadline, maxBuffer, signal }: Limits): Promise<string | undefined> {
   for (;;) {
     const left = deadline - performance.now();
     const ended = await running.ended(Math.min(glance, Math.max(left, 0)));

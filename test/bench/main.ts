@@ -5,6 +5,7 @@ import { messageOf } from '../../host/base/errors.ts';
 import { parseFlags } from '../../host/base/flags.ts';
 import { run as devicePlugin } from './device-plugin.ts';
 import { run as direct } from './direct.ts';
+import { run as faults } from './faults.ts';
 import type { Bench, Figure } from './figure.ts';
 import { run as normal } from './normal.ts';
 import { run as shim } from './shim.ts';
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'virtio-forwarder': virtioForwarder,
   'device-plugin': devicePlugin,
   direct,
+  faults,
 };
 
 const { values, positionals } = wanted();

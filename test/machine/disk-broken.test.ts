@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict';
 import { appendFile, mkdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { parseSettings } from '../../cni/attachment/settings.ts';
-import { repair } from '../../operator/repair.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { attach } from '../support/attached.ts';
 import { writeIpam } from '../support/crash.ts';
@@ -21,8 +19,6 @@ describe('on a broken disk', () => {
 
   const entries = () => join(node.stateDir, 'attachments');
   const onlyEntry = async () => join(entries(), (await node.journal())[0] ?? 'none');
-  /** What the server says that it swept. */
-  const sweep = async () => await repair({ ...parseSettings('', 'f'), nodeName: 'n', socket: node.socket }, false);
 
   it('that is read-only a DEL succeeds, an ADD says why it can not, and the entry goes when the disk is back', async () => {
     await using attached = await attach(node, network(node));
@@ -33,7 +29,7 @@ describe('on a broken disk', () => {
       succeeded(await attached.del());
       refused(await node.cni('ADD', { ...attached.call, containerId: containerId() }), 5, /can't be written: EROFS/);
     }
-    assert.match(await sweep(), /^removed .* its deleting was cut short$/m);
+    assert.match(await node.sweep(), /^removed .* its deleting was cut short$/m);
   });
 
   it('that is read-only a server starts, serves what it can, and stops', async () => {
@@ -59,7 +55,7 @@ describe('on a broken disk', () => {
     await node.startServer();
     await using other = await attach(node, network(node));
     succeeded(await other.del());
-    assert.match(await sweep(), /^! .*can't be read and is left alone: EISDIR/m);
+    assert.match(await node.sweep(), /^! .*can't be read and is left alone: EISDIR/m);
     refused(await attached.check(), 11, /can't be read and is left alone: EISDIR/);
     succeeded(await attached.del());
     assert.deepEqual(await node.leftovers(), [`journal ${basename(path)}`]);

@@ -38,6 +38,7 @@ describe("the CNI server's pages", () => {
     ok((await metric('smartnic_cni_request_seconds_sum{command="ADD",code="0"}')) < 10);
     equal(await metric('smartnic_cni_attachments{vnic_type="normal",phase="added"}'), 1);
     equal(await metric(`smartnic_cni_ovsdb_connected{address="${node.ovs.address}"}`), 1);
+    await node.server.swept();
     ok((await metric('smartnic_cni_sweeps_total{result="complete"}')) >= 1);
     equal(await metric('smartnic_cni_pods_watched'), 0);
   });
@@ -46,7 +47,7 @@ describe("the CNI server's pages", () => {
     const attached = await attach(node, network(node));
     await node.server.stop('SIGKILL');
     await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', attached.port]);
-    await node.startServer();
+    await (await node.startServer()).swept();
     equal(await metric('smartnic_cni_swept_total{result="removed"}'), 1);
     equal(await metric('smartnic_cni_swept_total{result="failed"}'), 0);
     await attached[Symbol.asyncDispose]();

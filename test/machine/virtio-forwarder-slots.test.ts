@@ -1,13 +1,15 @@
 // `virtio-forwarder` where Open vSwitch with DPDK is the forwarder, from the device plugin's slots to packets between two pods.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refused, succeeded } from '../support/answers.ts';
 import { skipWithoutDpdk, startConsumer } from '../support/consumer.ts';
-import type { CniAnswer, CniCall } from '../support/node.ts';
+import { writeIpam } from '../support/crash.ts';
+import { type CniAnswer, type CniCall, network } from '../support/node.ts';
 import { skipWithoutDpdkOvs } from '../support/ovs.ts';
+import { mountReadOnly } from '../support/read-only.ts';
 import { type SlotNode, type SlotPod, startSlotNode } from '../support/slot-node.ts';
 import { until } from '../support/until.ts';
 import { vnicContract } from '../support/vnic-contract.ts';
@@ -125,18 +127,69 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
     await del(one);
   });
 
-  it("does not touch the port and the socket of the slot's next pod in a late DEL, which frees nothing of it", async () => {
-    const old = await pod();
-    await add(old);
+  /** The pod that kubelet gives the slot of another one to, which is gone for kubelet. */
+  const successor = async (old: SlotPod): Promise<SlotPod> => {
     machine.kubelet.remove(old.name);
     const others = [await pod(), await pod(), await pod()];
     const next = others.find(({ slot }) => slot === old.slot);
     assert(next);
+    return next;
+  };
+
+  it("does not touch the port and the socket of the slot's next pod in a late DEL, which frees nothing of it", async () => {
+    const old = await pod();
+    await add(old);
+    const next = await successor(old);
     const result = await add(next);
     writeFileSync(next.socket, 'of the next pod');
     await del(old);
     assert.deepEqual(readdirSync(next.directory), ['vhost.sock']);
     succeeded(await check(next, result));
+  });
+
+  const whens = { '': false, ', and the sweep is just tearing that down': true };
+  for (const [when, sweeping] of Object.entries(whens))
+    it(`is the next pod's soon, though the former one's IPAM plugin hangs${when}`, async () => {
+      const { node } = machine;
+      const hang = join(node.dir, 'hang');
+      const script = `[ $CNI_COMMAND = DEL ] && [ -e ${hang} ] && touch ${hang}ing && sleep 1000\nexec /usr/lib/cni/host-local`;
+      await writeIpam(node, 'hangs', script);
+      const { ipam } = network(node) as { readonly ipam: object };
+      const old = await pod({ ipam: { ...ipam, type: 'hangs' } });
+      await add(old);
+      writeFileSync(hang, '');
+      if (sweeping) {
+        await node.server.stop('SIGKILL');
+        for (const name of await node.journal())
+          appendFileSync(join(node.stateDir, 'attachments', name), '\n{"phase":"deleting"}\n');
+        await node.startServer();
+        await until(async () => existsSync(`${hang}ing`), 'the sweep waits for IPAM');
+      }
+      const next = await successor(old);
+      const began = performance.now();
+      await add(next);
+      assert(performance.now() - began < 15_000, `the ADD took ${performance.now() - began} ms`);
+      for (const each of [hang, `${hang}ing`]) await rm(each, { force: true });
+      await del(old);
+      await del(next);
+    });
+
+  it("is given back on a read-only disk, and is nobody else's before that can be noted again", async () => {
+    const { node } = machine;
+    const old = await pod();
+    await add(old);
+    const next = await successor(old);
+    {
+      await using _ = await mountReadOnly(node.stateDir, node.server.pid);
+      await del(old);
+      refused(await node.cni('ADD', next.call), 11, /its former owner is not torn down yet/);
+      await del(old);
+    }
+    await add(next);
+    writeFileSync(next.socket, 'of the next pod');
+    await del(old);
+    assert.deepEqual(readdirSync(next.directory), ['vhost.sock']);
+    await del(next);
   });
 
   it('goes with a DEL whose namespace is gone, and with one after the journal was lost, which no sweep takes for dead', async () => {
@@ -170,8 +223,10 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
       const answered = machine.node.cni(command, call);
       const died = await Promise.race([mortal.gone.then(() => true), sleep(10_000, false, { ref: false })]);
       assert(died, `the server did not die at "${step}" of ${command}`);
-      await machine.node.startServer();
-      return await answered;
+      const next = await machine.node.startServer();
+      const answer = await answered;
+      await next.swept();
+      return answer;
     };
     const clean = async (one: SlotPod) => [...(await machine.node.leftovers()), ...readdirSync(one.directory)];
 

@@ -26,7 +26,7 @@ export interface CrashNode extends AsyncDisposable {
   readonly pod: TestNetns;
   /** A new container in the pod's namespace, its network of CNI 1.1.0. */
   call(more?: object): CniCall;
-  /** Does a command with a server that dies at that step; the next server serves when the answer is there. */
+  /** Does a command with a server that dies at that step; the next server has swept when the answer is there. */
   killedAt(step: string, command: string, call: CniCall): Promise<CniAnswer>;
   /** What is left on the node but for the peer, and the interfaces in the pod but for its loopback. */
   left(): Promise<readonly string[]>;
@@ -62,8 +62,10 @@ export async function startCrashNode(): Promise<CrashNode> {
       const answered = node.cni(command, call);
       const died = await Promise.race([mortal.gone.then(() => true), sleep(10_000, false, { ref: false })]);
       assert.ok(died, `the server did not die at "${step}" of ${command}`);
-      await node.startServer();
-      return await answered;
+      const next = await node.startServer();
+      const answer = await answered;
+      await next.swept();
+      return answer;
     },
     left: async () => {
       const inPod = ((await pod.ip('link', 'show')) as readonly { readonly ifname: string }[]).map(({ ifname }) => ifname);

@@ -6,10 +6,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseSettings } from '../../cni/attachment/settings.ts';
+import { repair } from '../../operator/repair.ts';
 import { run, start } from '../../tools/program.ts';
 import { asShipped, type Shipped } from './as-shipped.ts';
 import { makeNetns, type TestNetns } from './netns.ts';
 import { type Ovs, type OvsOptions, startOvs } from './ovs.ts';
+import { until } from './until.ts';
 
 const top = join(import.meta.dirname, '../..');
 export const ipamDirectory = '/usr/lib/cni';
@@ -44,6 +47,8 @@ export interface TestNode extends AsyncDisposable {
   cni(command: string, call: CniCall): Promise<CniAnswer>;
   startServer(env?: Readonly<Record<string, string>>): Promise<TestServer>;
   readonly server: TestServer;
+  /** A sweep, now; what it says for a person. */
+  sweep(): Promise<string>;
   /** Names of the attachments in the journal. */
   journal(): Promise<readonly string[]>;
   /** What is left of us on the node: OVS ports, links, journal entries, IPAM leases. */
@@ -57,6 +62,8 @@ export interface TestServer {
   stop(signal?: NodeJS.Signals): Promise<number | undefined>;
   /** Resolves when it is gone by itself. */
   readonly gone: Promise<void>;
+  /** Resolves when its first sweep is over, which it begins when it serves. */
+  swept(seconds?: number): Promise<void>;
 }
 
 export interface NodeOptions {
@@ -136,6 +143,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     const server: TestServer = {
       pid: child.pid ?? -1,
       gone,
+      swept: (limit) => until(async () => lines.join('').includes('"msg":"swept"'), 'the first sweep is over', limit),
       stop: async (signal = 'SIGTERM') => {
         child.kill(signal);
         return (await child).exitCode;
@@ -192,6 +200,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
       return pod;
     },
     cni,
+    sweep: async () => await repair({ ...parseSettings('', 'f'), nodeName: 'n', socket }, false),
     journal,
     leftovers: async () => {
       const ports = (await ovs.vsctl('--bare', '--columns=name', 'find', 'Interface', 'external_ids:owner=smartnic.io')).split(

@@ -1,11 +1,11 @@
 // Waiting for what is not ours to hurry: the kernel, another daemon.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Looks every 20 ms until it holds; after 10 s throws, saying `what` did not come true. */
-export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+/** Looks every 20 ms until it holds; after so many seconds throws, saying `what` did not come true. */
+export async function until(holds: () => Promise<boolean>, what: string, seconds = 10): Promise<void> {
+  const end = performance.now() + seconds * 1000;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within 10 s: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
     await sleep(20);
   }
 }

@@ -75,6 +75,7 @@ const partsOfOthers = [
   /^…: error ……: …$/,
   /^…: … ended with (status )?…(: …)?$/,
   /^…: still under way$/,
+  /^somebody else goes on with it$/,
   /^…; does a process still use it\?$/,
   /^… and still keeps process … of ours …; no other is sent until it ends$/,
   /^set … of VF … of PF …: … \(…\)$/,

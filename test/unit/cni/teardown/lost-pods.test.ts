@@ -157,10 +157,11 @@ describe('a pod that the runtime has lost', () => {
     const away = async () => {
       throw new Unavailable('the API server is away');
     };
-    assert.deepEqual(await looks({ ...podsWith(), annotations: away }), nothing);
+    await assert.rejects(looks({ ...podsWith(), annotations: away }), /^Unavailable: the API server is away$/);
+    await assert.rejects(looks({ ...podsWith('uid-1'), problem: () => 'not watched yet' }), /^Unavailable: not watched yet$/);
     assert.deepEqual(await looks(noPods), nothing);
     assert.deepEqual(await looks(podsWith(), attachment({ pod: {} })), nothing);
     kubelet.stop();
-    assert.deepEqual(await looks(podsWith()), nothing);
+    await assert.rejects(looks(podsWith()), Unavailable);
   });
 });

@@ -27,6 +27,23 @@ describe('the lock', () => {
     await first;
   });
 
+  it('is taken if it is free; then whoever comes is waited for by none, and its holder is told', async () => {
+    const lock = makeLock();
+    const seen: string[] = [];
+    const humble = lock.ifFree('k', async (wanted) => {
+      seen.push('humble begins');
+      while (!wanted.aborted) await turn();
+      seen.push('humble makes room');
+    });
+    await turn();
+    await lock.ifFree('k', async () => void seen.push('never'));
+    const firm = lock('k', async () => void seen.push('firm'));
+    await lock.ifFree('k', async () => void seen.push('never'));
+    await Promise.all([humble, firm]);
+    await lock.ifFree('k', async () => void seen.push('free again'));
+    assert.deepEqual(seen, ['humble begins', 'humble makes room', 'firm', 'free again']);
+  });
+
   it('gives a failure to its own caller alone and goes on', async () => {
     const lock = makeLock();
     const failing = lock('k', async () => {
