@@ -106,6 +106,8 @@ describe('GC and STATUS, from outside', () => {
   });
 
   it('STATUS is well when an ADD could succeed, and says on stderr that no API server is configured', async () => {
+    // An earlier test stopped OVSDB, and ovs-vswitchd takes its time to connect again.
+    await until(async () => (await call('STATUS', config())).exit === 0, 'STATUS is well');
     const { text, stderr } = await accepted(call('STATUS', config()));
     assert.equal(text, '');
     assert.match(stderr, /no API server is configured on node .*: annotations of pods are not read/);
@@ -116,7 +118,6 @@ describe('GC and STATUS, from outside', () => {
     await node.ovs.ovsdb.stop();
     await refused(call('STATUS', config()), 50, /db\.sock/);
     await node.ovs.ovsdb.start();
-    // ovs-vswitchd takes its time to connect again.
     await until(async () => (await call('STATUS', config())).exit === 0, 'STATUS is well again');
   });
 
