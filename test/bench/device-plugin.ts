@@ -1,4 +1,4 @@
-// The shipped device plugin on a big machine (512 vfs on 8 pfs) made of files, with the fake kubelet and the real kernel's events.
+// The shipped device plugin on a big machine (512 VFs on 8 PFs) made of files, with the fake kubelet and the real kernel's events.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// Real packets through a testpmd relay: consumer (virtio-user) - relay - veth as the vf - its peer as the representor - bridge - neighbour.
+// Real packets through a testpmd relay: consumer (virtio-user) - relay - veth as the VF - its peer as the representor - bridge - neighbour.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -91,7 +91,7 @@ describe('the real kernel', () => {
       six = proc.exitCode === 0;
     });
 
-    /** Of a pf whose vfs have these netdevs; also how many routes the kernel told. */
+    /** Of a PF whose VFs have these netdevs; also how many routes the kernel told. */
     async function ask(...netdevs: readonly string[]) {
       using handle = openNetns(netns.path);
       const netlink = openNetlink(handle);

@@ -1,4 +1,4 @@
-// A big machine for measuring: 8 pfs in switchdev mode with 64 vfs each.
+// A big machine for measuring: 8 PFs in switchdev mode with 64 VFs each.
 import type { TreePf } from './sysfs-tree.ts';
 
 export function bigMachine(): readonly TreePf[] {

@@ -1,5 +1,5 @@
 // A fake of the kernel's driver core on a tree of files: it watches unbind and drivers_probe, and binds as driver_override says. Enough
-// for the order of the steps; whether a real driver lets go of a real vf is shown in the lab.
+// for the order of the steps; whether a real driver lets go of a real VF is shown in the lab.
 import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tree, TreeVf } from './sysfs-tree.ts';
@@ -13,7 +13,7 @@ export interface FakeDriverCore extends Disposable {
   override(vf: TreeVf): string;
 }
 
-/** For these vfs, which are bound as the tree says; `drivers` are loaded. */
+/** For these VFs, which are bound as the tree says; `drivers` are loaded. */
 export function startFakeDriverCore(tree: Tree, vfs: readonly TreeVf[], drivers: readonly string[]): FakeDriverCore {
   const events: string[] = [];
   const refusing = new Set<string>();

@@ -53,7 +53,7 @@ export function relayTable({
     if (path === '' && relay.path === '') throw new Error('the real daemon dies here: it walks a path that is NULL');
     if (pci !== undefined && relay.pci !== pci) return no(2, source.remove);
     relay.path = '';
-    // By now the path is forgotten, and the vf stays with the relay.
+    // By now the path is forgotten, and the VF stays with the relay.
     if (code !== undefined) return no(code, source.remove);
     relay.pci = '';
     return ok;

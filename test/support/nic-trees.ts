@@ -1,7 +1,7 @@
 // Real NICs as trees: names, ids and port names as their drivers show them in /sys.
 import type { TreePf, TreeVf } from './sysfs-tree.ts';
 
-/** `0000:03:08.0`, `.1`, … for a pf at 0000:03:00.0: eight functions a device, beginning at device 8. */
+/** `0000:03:08.0`, `.1`, … for a PF at 0000:03:00.0: eight functions a device, beginning at device 8. */
 function vfAddress(pf: string, index: number): string {
   const [domain, bus] = pf.split(':');
   const device = (8 + Math.floor(index / 8)).toString(16).padStart(2, '0');
@@ -12,7 +12,7 @@ function times(count: number, make: (index: number) => TreeVf): readonly TreeVf[
   return Array.from({ length: count }, (_, index) => make(index));
 }
 
-/** Netronome Agilio CX: one PCI function with two physical ports, one of them split, pf and vnic ports besides. Switchdev by its nature. */
+/** Netronome Agilio CX: one PCI function with two physical ports, one of them split, PF and vnic ports besides. Switchdev by its nature. */
 export function nfp(vfs: number): TreePf {
   const address = '0000:04:00.0';
   return {
@@ -41,7 +41,7 @@ export function nfp(vfs: number): TreePf {
   };
 }
 
-/** Mellanox ConnectX-6 Dx in switchdev mode: both pfs on one switch, representors named only by udev. `pf` is the PCI function, 0 or 1. */
+/** Mellanox ConnectX-6 Dx in switchdev mode: both PFs on one switch, representors named only by udev. `pf` is the PCI function, 0 or 1. */
 export function mlx5(pf: 0 | 1, vfs: number): TreePf {
   const address = `0000:3b:00.${pf}`;
   return {
@@ -66,7 +66,7 @@ export function mlx5(pf: 0 | 1, vfs: number): TreePf {
   };
 }
 
-/** Intel 82576 as QEMU emulates it: legacy VFs only, stride two, every vf alone in its IOMMU group, NUMA unknown on a flat machine. */
+/** Intel 82576 as QEMU emulates it: legacy VFs only, stride two, every VF alone in its IOMMU group, NUMA unknown on a flat machine. */
 export function igb({ bus = '41', vfs = 7, netdev = 'enp65s0' }: { bus?: string; vfs?: number; netdev?: string } = {}): TreePf {
   return {
     address: `0000:${bus}:00.0`,

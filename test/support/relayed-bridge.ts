@@ -1,4 +1,4 @@
-// A bridge with a pair of veth standing for a vf and its representor, a neighbour on the same bridge, and a supervisor of relays that
+// A bridge with a pair of veth standing for a VF and its representor, a neighbour on the same bridge, and a supervisor of relays that
 // runs where the "vf" is. Who pings from the neighbour is answered by the consumer behind the relay.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

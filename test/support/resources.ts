@@ -1,10 +1,10 @@
-// Vfs and resources out of nothing, for tests of the device plugin: no machine behind them.
+// VFs and resources out of nothing, for tests of the device plugin: no machine behind them.
 
 import { parsePciAddress } from '../../host/base/pci-address.ts';
 import type { Vf } from '../../host/nic/vf.ts';
 import type { Resource } from '../../inventory/offer/resource.ts';
 
-/** Vf `index` of pf `0000:0<pf>:00.0`: address, group and index follow from the two numbers. */
+/** VF `index` of PF `0000:0<pf>:00.0`: address, group and index follow from the two numbers. */
 export function someVf(pf: number, index: number, differing: Partial<Vf> = {}): Vf {
   const bus = pf.toString(16).padStart(2, '0');
   const slot = (1 + Math.floor(index / 8)).toString(16).padStart(2, '0');
@@ -22,7 +22,7 @@ export function someVf(pf: number, index: number, differing: Partial<Vf> = {}): 
   };
 }
 
-/** `count` vfs of each of the pfs. */
+/** `count` VFs of each of the PFs. */
 export function someVfs(pfs: readonly number[], count: number): readonly Vf[] {
   return pfs.flatMap((pf) => Array.from({ length: count }, (_, index) => someVf(pf, index)));
 }
@@ -39,7 +39,7 @@ export function someResource(name: string, vfs: readonly Vf[], differing: Partia
   };
 }
 
-/** The resource with these reasons against one of its vfs. */
+/** The resource with these reasons against one of its VFs. */
 export function withProblems(resource: Resource, address: string, ...problems: readonly string[]): Resource {
   return { ...resource, units: resource.units.map((unit) => (unit.id === address ? { ...unit, problems } : unit)) };
 }

@@ -39,7 +39,7 @@ export interface TreePf {
   readonly switchId?: string;
   /** Its uplink's `phys_port_name`. */
   readonly portName?: string;
-  /** Further netdevs on its switch that are no vf's representor. */
+  /** Further netdevs on its switch that are no VF's representor. */
   readonly ports?: readonly TreePort[];
   readonly vfs?: readonly TreeVf[];
 }

@@ -115,7 +115,7 @@ describe('the device plugin', () => {
     await kubelet.untilOffered(direct, 4);
     await kubelet.admit({ name: 'p', containers: { c: { [direct]: 1 } } }); // its container starts again
     kubelet.remove('p');
-    await kubelet.untilOffered(direct, 3); // now it is only a vf that qemu has open
+    await kubelet.untilOffered(direct, 3); // now it is only a VF that qemu has open
   });
 
   it('does not call a vf unhealthy that a pod has and that goes away for a moment', async () => {
@@ -289,7 +289,7 @@ describe('the device plugin', () => {
   describe('when a pod has given a vf back', () => {
     const marker = (address: string) => machine.tree.write(`/var/lib/smartnic/quarantine/${address}`, 'not reset: FLR timed out');
 
-    /** Starts with the real grace, which protects the other names only, and gives a pod one vf. */
+    /** Starts with the real grace, which protects the other names only, and gives a pod one VF. */
     async function startHeld(text: string, reconcile = 50): Promise<string> {
       await start([pf], text, { kubelet: { kubeletDir: '/k', timing: { reconcile, grace: 30_000 } } });
       await machine.kubelet.untilOffered(direct, 4);

@@ -1,4 +1,4 @@
-// Who holds a vf: the rules, on a clock of the test's own.
+// Who holds a VF: the rules, on a clock of the test's own.
 import { strict as assert } from 'node:assert';
 import {
   type Answer,

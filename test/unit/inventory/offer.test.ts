@@ -24,7 +24,7 @@ async function machineOf(
   };
 }
 
-/** The resulting resources as text: a line each, its vfs after the colon. */
+/** The resulting resources as text: a line each, its VFs after the colon. */
 function offer(text: string, machine: Machine): readonly string[] {
   return makeOffer(parseConfig('pools.yaml', text), machine).resources.map(({ name, units }) =>
     `${name}: ${units.map(({ id, vf }) => (vf === undefined ? id : id.slice(5))).join(' ')}`.trim(),
@@ -43,7 +43,7 @@ const facts = {
   ]),
 };
 
-/** Selectors and the vfs of `everything` that they take. */
+/** Selectors and the VFs of `everything` that they take. */
 const table: readonly (readonly [string, string])[] = [
   ['[{ vendors: ["19ee"] }]', '04:08.0 04:08.1'],
   ['[{ vendors: ["19EE", "8086"] }]', '04:08.0 04:08.1 41:10.0 41:10.2 b1:08.0'],

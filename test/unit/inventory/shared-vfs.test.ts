@@ -1,4 +1,4 @@
-// One set of vfs offered under two names, with pods coming and going: a vf is in one hand only, whatever kubelet or we forget.
+// One set of VFs offered under two names, with pods coming and going: a VF is in one hand only, whatever kubelet or we forget.
 import { strict as assert } from 'node:assert';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// What a container is granted for a vf, by type and by how the machine names its vfio nodes.
+// What a container is granted for a VF, by type and by how the machine names its vfio nodes.
 import { strict as assert } from 'node:assert';
 import type { Vf } from '../../../host/nic/vf.ts';
 import * as direct from '../../../vnic/direct.ts';

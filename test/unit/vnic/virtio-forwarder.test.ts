@@ -30,7 +30,7 @@ describe('plugging virtio-forwarder', () => {
   });
   after(async () => rm(root, { recursive: true }));
 
-  /** A machine without vfs: what gets as far as the vf fails there. */
+  /** A machine without VFs: what gets as far as the VF fails there. */
   const machine = (forwarder?: Partial<Forwarder>) =>
     ({ root, step: () => {}, ...(forwarder && { forwarder }) }) as unknown as Host;
 

@@ -1,4 +1,4 @@
-// The published suite, run on our plugin with two resources that are offered from different vfs.
+// The published suite, run on our plugin with two resources that are offered from different VFs.
 import type { Resource } from '../../../../inventory/offer/resource.ts';
 import { testDevicePlugin } from '../../../support/device-plugin-suite.ts';
 import { startOurs } from '../../../support/our-plugin.ts';

@@ -36,7 +36,7 @@ describe('a kernel that does not answer', () => {
     return [...failing].find(([part]) => attempt.includes(part))?.[1];
   }
 
-  /** A fake: two vfs' netdevs, the first with an address, the second with a route. */
+  /** A fake: two VFs' netdevs, the first with an address, the second with a route. */
   const netlink = (): ReturnType<QuestionOptions['netlink']> => {
     const answer = async <T>(attempt: string, value: T): Promise<T> => {
       const errno = fail(attempt);

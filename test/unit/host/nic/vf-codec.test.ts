@@ -1,11 +1,11 @@
-// A vf's attributes in rtnetlink: what we write is read back the same, in the places where the kernel has them.
+// A VF's attributes in rtnetlink: what we write is read back the same, in the places where the kernel has them.
 import assert from 'node:assert/strict';
 import { decodeVfs, encodeVfChange, type VfChange, vfQuery } from '../../../../host/netlink/rtnetlink/vf.ts';
 import { attribute, nested } from '../../../../host/netlink/wire/codec.ts';
 
 const mac = '02:00:00:aa:bb:cc';
 
-/** The kernel answers in the shape of the request, a list of vfs below the same header. */
+/** The kernel answers in the shape of the request, a list of VFs below the same header. */
 function readBack(change: VfChange) {
   return decodeVfs({ type: 16, flags: 0, seq: 1, pid: 0, body: encodeVfChange(7, 3, { mac, ...change }) });
 }
@@ -28,7 +28,7 @@ describe("a vf's attributes", () => {
 
   it('stand where linux/if_link.h has them', () => {
     const bytes = encodeVfChange(7, 3, { vlan: { id: 5, qos: 2 } });
-    // ifinfomsg of link 7; IFLA_VFINFO_LIST { IFLA_VF_INFO { IFLA_VF_VLAN { vf 3, vlan 5, qos 2 } } }
+    // ifinfomsg of link 7; IFLA_VFINFO_LIST { IFLA_VF_INFO { IFLA_VF_VLAN { VF 3, vlan 5, qos 2 } } }
     const expected = `${'00'.repeat(4)}07000000${'00'.repeat(8)}1800168014000180100002000300000005000000020000 00`.replace(
       ' ',
       '',
