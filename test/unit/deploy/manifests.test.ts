@@ -223,7 +223,7 @@ describe('components/forwarder and components/cdi', () => {
     const { requests, limits } = named(forwarder, 'forwarder').resources;
     deepEqual(requests, limits);
     equal(Number(requests.cpu), settings.workerCores.length + 1);
-    match(data['config.yaml'], /has 1 GiB, enough for eight/);
+    match(data['config.yaml'], /has 1 GiB, which is enough for eight/);
     deepEqual([requests['hugepages-2Mi'], settings.memory * 8], ['1Gi', 1024]);
   });
 
