@@ -1,4 +1,4 @@
-// Runtimes that give up: they kill their executable while its request is carried out. And a server that is told to stop meanwhile.
+// Runtimes that give up and kill their executable while its request is carried out, and a server that is told to stop meanwhile.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';

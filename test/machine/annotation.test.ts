@@ -1,4 +1,5 @@
-// The pod's word from the API server to the plugged interface: a server with a kubeconfig, and a fake API server in the node's namespace.
+// The way of a pod's annotation from the API server to the plugged interface: a server with a kubeconfig, and a fake API server in the node's
+// namespace.
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Attachments side by side, twice, in each other's way, and gone in every way that a runtime or an admin can think of.
+// Attachments made side by side, made twice, in conflict with each other, and removed in every way that a runtime or an admin can think of.
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

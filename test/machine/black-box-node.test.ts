@@ -1,4 +1,4 @@
-// GC and STATUS of the shipped executable and bundle under the CNI contract, and what CHECK and DEL owe a runtime.
+// GC and STATUS of the shipped executable and bundle under the CNI contract, and the promises of CHECK and DEL to a runtime.
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -79,7 +79,7 @@ describe('GC and STATUS, from outside', () => {
       const living = await attach('tenant-a');
       await attach('tenant-a', dying.path);
       await dying[Symbol.asyncDispose]();
-      // The kernel clears a namespace away behind our back.
+      // The kernel destroys a namespace while nobody waits for it.
       await until(async () => (await links()).length === 1, 'the veth of the dead pod is gone');
       await accepted(call('GC', { ...config(), ...key }));
       assert.deepEqual(await there(), [living.id]);

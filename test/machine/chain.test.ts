@@ -1,4 +1,4 @@
-// Chained with real plugins: Debian's `tuning` behind us, and us behind what made an interface before.
+// Chains with real plugins: Debian's `tuning` after us, and us after a plugin that made an interface.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// The node's disk went read-only, or one file on it is beyond reading: what is asked of other files is served, and a DEL takes away all the same.
+// The node's disk became read-only, or one file on it can't be read. Requests that need other files are served, and a DEL still takes away.
 import assert from 'node:assert/strict';
 import { appendFile, mkdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';

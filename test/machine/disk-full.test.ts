@@ -1,4 +1,4 @@
-// The node's disk is full: what an ADD can't write down is not done, and a DEL takes away all the same.
+// The node's disk is full. An ADD does nothing that it can't write down first, and a DEL still takes away.
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -73,7 +73,7 @@ describe('on a full disk', () => {
   it('a DEL takes everything away and ends clean', async () => {
     await using attached = await attach(node, network(node));
     await fill();
-    // What is left of the journal's own page.
+    // The bytes that are left of the journal's own page.
     await run('sh', ['-c', `while echo '{}' >> "$0" 2>/dev/null; do :; done`, await journalFile()]);
     succeeded(await attached.del());
     assert.deepEqual(await node.leftovers(), []);

@@ -1,4 +1,4 @@
-// A node that smartnic is taken off: nothing new is plugged, pods that run keep what they have and leave nothing.
+// Uninstalling smartnic from a node: nothing new is plugged, and running pods keep what they have and leave nothing behind.
 import assert from 'node:assert/strict';
 import { type CrashNode, startCrashNode } from '../support/crash.ts';
 import { forAllTests } from '../support/for-all-tests.ts';

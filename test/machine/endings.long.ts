@@ -1,4 +1,4 @@
-// As endings.test.ts, often enough for what happens to one start in a thousand.
+// The same as endings.test.ts, often enough to see what happens to one start in a thousand.
 import { deepEqual } from 'node:assert/strict';
 import { findEndless, servers, shortPrograms } from '../support/endings.ts';
 

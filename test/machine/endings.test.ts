@@ -1,4 +1,4 @@
-// That what ships ends when it has done its work, and when it is told to. endings.long.ts looks ten thousand times.
+// The shipped programs end when they have done their work, and when they are told to. endings.long.ts tries ten thousand times.
 import { deepEqual, match } from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

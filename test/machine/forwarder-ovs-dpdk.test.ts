@@ -53,7 +53,7 @@ describe('Open vSwitch with DPDK as the forwarder', () => {
 
   it('carries packets from one consumer to the other, with the MTU asked for, and again after a restart; consumers stay', async () => {
     const extra = 'other_config:dpdk-extra="--no-pci --no-huge --legacy-mem -m 512 --no-telemetry --no-shconf"';
-    // With a shared pool, the second MTU asks for 262144 buffers more.
+    // With a shared pool, Open vSwitch asks for 262144 more buffers when a second MTU appears.
     const memory = 'other_config:per-port-memory=true';
     const figures = 'other_config:stats-update-interval=1000';
     const settings = [figures, 'other_config:dpdk-init=true', 'other_config:pmd-cpu-mask=0x2', memory, extra];
@@ -86,7 +86,7 @@ describe('Open vSwitch with DPDK as the forwarder', () => {
 
     daemon.signal('SIGKILL');
     await daemon.stop();
-    // Else the figures of the dead one would be read.
+    // Otherwise the test would read the figures of the one that died.
     for (const port of ['vh0', 'vh1']) await server.vsctl('--no-wait', 'clear', 'Interface', port, 'statistics', 'status', 'mtu');
     const began = performance.now();
     start();

@@ -1,4 +1,5 @@
-// VFs whose drivers do not let go: the kernel keeps whoever writes to their `unbind`, and not even SIGKILL ends him. What of the rest?
+// VFs whose drivers do not let go: the kernel holds whoever writes to their `unbind`, and not even SIGKILL ends that process. Everything else
+// has to go on.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// The CNI server as it ships while ten VFs' drivers do not let go of them: what the others notice, how it ends, and who comes after it.
+// The CNI server as it ships, while the drivers of ten VFs do not let go of them: what other pods notice, how the server ends, and what its
+// successor does.
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// What is owed to an IPAM plugin that fails: nothing where it gave nothing, else one entry, which says so until the address is given back.
+// An IPAM plugin that fails. If it gave no address, nothing is owed to it. Otherwise one entry stays and says so until the address is given back.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { codes } from '../../cni/protocol/errors.ts';

@@ -1,4 +1,5 @@
-// The server's log goes to a full disk, to a pipe whose reader is gone, to a pipe that nobody empties: it serves on, and stops when it is told.
+// The server's log goes to a full disk, to a pipe whose reader is gone, or to a pipe that nobody empties. The server goes on, and it stops when
+// it is told to.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

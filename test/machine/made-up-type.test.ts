@@ -1,4 +1,4 @@
-// That a made-up vnic type is plugged like any other: kubelet gives a slot for it, the pod's annotation chooses it, and our server makes it.
+// A made-up vnic type is plugged like any other: kubelet gives a slot for it, the pod's annotation chooses it, and our server makes it.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// rtnetlink against the real kernel, in namespaces of our own; what it did is read back by `ip`.
+// rtnetlink against the real kernel, in namespaces of our own. `ip` reads back what was done.
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { type Netns, openNetns } from '../../host/kernel/netns.ts';

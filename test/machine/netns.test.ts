@@ -1,4 +1,4 @@
-// Entering network namespaces on the real kernel: into the right one, back in any case, and what is refused.
+// Entering network namespaces on the real kernel: it enters the right one, always comes back, and refuses what is not a namespace.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// The real kernel: its sysfs, its netlink families, its events. Everything made is made in a namespace of the test's own.
+// The sysfs, netlink families and events of the real kernel. Tests make things only in namespaces of their own.
 import { deepEqual, equal, fail, ok } from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// `normal` on the real machine: what a pod gets in every CNI version, and what its packets can reach.
+// `normal` on the real machine: the answer to a pod in every CNI version, and where its packets get.
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// The CNI server's commands for a person, on a real node: with a server, without one, and with things that went wrong.
+// The commands for a person, on a real node: with a CNI server, without one, and when something went wrong.
 import { equal, match } from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../../tools/program.ts';
@@ -92,7 +92,7 @@ describe('for a person', () => {
   });
 
   it('`doctor` finds this node well, where it is, and what it lacks', async () => {
-    // Waits for ovs-vswitchd, which an earlier test cut off from its database.
+    // An earlier test cut ovs-vswitchd off from its database, so this waits until it is connected again.
     await node.ovs.vsctl('--timeout=15', 'set', 'Open_vSwitch', '.', 'external_ids:back=yes');
     const found = await lines('doctor', '--cni-bin', '/usr/lib/cni');
     const starting = (start: RegExp) => found.filter((line) => start.test(line)).length;

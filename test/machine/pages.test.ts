@@ -1,4 +1,4 @@
-// What the CNI server tells Prometheus and kubelet's probes.
+// The pages that the CNI server has for Prometheus and for kubelet's probes.
 import { equal, match, ok } from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { run } from '../../tools/program.ts';

@@ -1,4 +1,4 @@
-// A pod's cgroup in the real kernel: whether the pod has processes.
+// Asks the real kernel, through the pod's cgroup, whether the pod has processes.
 import assert from 'node:assert/strict';
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

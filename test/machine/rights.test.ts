@@ -1,4 +1,4 @@
-// The CNI server with the rights that deploy/ gives it, no more: what it does with them, and what each is for.
+// The CNI server with exactly the rights that deploy/ gives it: what it can do with them, and what each right is for.
 import assert from 'node:assert/strict';
 import { chmod, chown } from 'node:fs/promises';
 import { run } from '../../tools/program.ts';

@@ -1,4 +1,4 @@
-// Routes that an IPAM plugin answers with, in a pod that has routes already: what the reference plugins take, ours takes as well.
+// Routes from an IPAM plugin, in a pod that has routes already. We accept whatever the reference plugins accept.
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

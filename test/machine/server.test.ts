@@ -22,7 +22,7 @@ describe('the CNI server', () => {
   forAllTests(startCrashNode, async (made) => {
     crash = made;
     node = crash.node;
-    // Says that it was called, takes its time, and then is host-local.
+    // Leaves a mark that it was called, waits, and then does what host-local does.
     const slow = `[ "$CNI_COMMAND" = ADD ] && touch ${node.dir}/called-$CNI_IFNAME && sleep 0.7\nexec /usr/lib/cni/host-local`;
     await writeIpam(node, 'slow', slow);
   });
@@ -33,7 +33,7 @@ describe('the CNI server', () => {
   });
 
   const slowCall = (ifname: string): CniCall => {
-    // An older host-local is asked a second time, in a version that it knows, and so is the mark made.
+    // An older host-local is asked a second time, in a version that it knows. The mark is then made twice.
     rmSync(join(node.dir, `called-${ifname}`), { force: true });
     const call = crash.call();
     const { ipam, ...rest } = call.config as { readonly ipam: object };

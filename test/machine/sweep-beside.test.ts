@@ -1,4 +1,5 @@
-// The first sweep runs beside serving. Outsiders that hang cost it their limit once, and requests that meet what is not swept yet are right.
+// The first sweep runs beside serving. Each outsider that hangs costs the sweep its limit once, and a request that finds something not swept
+// yet is still answered right.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -84,7 +85,7 @@ describe('a sweep beside serving', function () {
     const sweeping = await took(() => server.swept());
     assert.ok(sweeping < 3 * ipamTimeout * 1000, `the sweep took ${sweeping} ms`);
     assert.ok((await calls()) <= 8, `IPAM was called ${await calls()} times`);
-    // What has another IPAM plugin is gone, and of the others all but their addresses.
+    // The attachments with another IPAM plugin are gone, and of the rest only the addresses are left.
     assert.ok(!(await node.journal()).includes(`${well.port.slice(2)}.jsonl`));
     assert.ok((await node.leftovers()).every((each) => /^(journal|lease) /.test(each)));
     await rm(join(node.dir, 'hang'));

@@ -1,4 +1,4 @@
-// What a starting server makes of what it finds: reboots, lost and torn journals, ports that nobody knows, an OVSDB that is down.
+// What a starting server does about reboots, lost and torn journals, ports that nobody knows, and an OVSDB that is down.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -124,7 +124,7 @@ describe('a starting server', () => {
     assert.equal((await node.cni('DEL', call)).exit, 0);
     const left = (await crash.left()).map((each) => each.replace('journal ', ''));
     for (const name of left) await rm(join(directory, name), { recursive: true });
-    // Torn before it was whole is nothing; what is not understood is left for a person, who is told.
+    // An entry whose first line is torn counts as nothing. An entry that is not understood is left for a person and reported.
     const odd = ['README', '000000000003.jsonl', '000000000004.jsonl', '000000000005.jsonl'];
     assert.deepEqual(left.toSorted(), odd.toSorted());
     for (const name of odd.slice(1)) assert.match(await node.log(), new RegExp(`${name} can't be read and is left alone`));

@@ -90,7 +90,7 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
     succeeded(await check(two, b));
 
     await machine.node.ovs.killVswitchd();
-    // Else the figures of the dead one would be read.
+    // Otherwise the test would read the figures of the one that died.
     for (const each of [port, other])
       await machine.node.ovs.vsctl('--no-wait', 'clear', 'Interface', each, 'statistics', 'status', 'mtu');
     const began = performance.now();
@@ -254,7 +254,7 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
       const one = await pod();
       for (const step of all.ADD) {
         assert.equal((await killedAt(step, 'ADD', one.call)).json.code, 11, step);
-        // What was finished stays until the runtime's DEL.
+        // A finished ADD stays until the runtime's DEL.
         if (step === 'committed') await del(one);
         assert.deepEqual(await clean(one), [], step);
       }

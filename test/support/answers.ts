@@ -1,4 +1,4 @@
-// What a runtime may look at in an answer: the exit status and stdout.
+// What a runtime can see of an answer: the exit status and stdout.
 import assert from 'node:assert/strict';
 import type { CniAnswer } from './node.ts';
 

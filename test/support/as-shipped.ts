@@ -1,6 +1,6 @@
-// What the CNI server is started by in the machine tests, so that it runs with what deploy/base gives its container: the capabilities and no
-// way to more, a read-only root, a read-only /proc/sys, and the mounts that it may write to. Not the runtime's seccomp profile, and not a
-// process namespace of its own: test/cluster has the real container.
+// Starts the CNI server in machine tests with the rights that deploy/base gives its container: those capabilities and no way to more, a
+// read-only root, a read-only /proc/sys, and the writable mounts. Two things are missing here: the runtime's seccomp profile and a process
+// namespace of its own. test/cluster has the real container.
 import { readManifests } from './manifests.ts';
 
 const [daemonSet] = readManifests('base/daemonset.yaml');
@@ -59,7 +59,7 @@ function mounts(
     ...(procSysNet ? ['mount --bind /proc/sys/net /mnt/proc/sys/net'] : []),
     'mount --bind /proc/sys /proc/sys',
     'mount -o remount,bind,ro /proc/sys',
-    // Kubelet would make all of them. What lies in /run is gone with the machine; nothing else is made here that stays.
+    // Kubelet would make all of these folders. Those in /run are gone after a reboot; none of the others stays behind.
     ...folders.map((folder) => (folder.startsWith('/run/') ? `mkdir -p ${folder}` : ':')),
     ...folders.map((folder) => `[ ! -d ${folder} ] || mount --rbind ${folder} ${folder}`),
     ...(pci === undefined ? [] : [`mount --bind ${pci} /sys/bus/pci`]),

@@ -1,4 +1,4 @@
-// A build that one process at a time does: the others wait for it.
+// Runs a build in one process at a time. Other processes wait for it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../tools/program.ts';

@@ -1,4 +1,4 @@
-// What most machine tests stand on: one node for all tests of a file, which is as clean after each of them as before.
+// The node that most machine tests use: one for all tests of a file. Each test leaves it as clean as it found it.
 import { deepEqual } from 'node:assert/strict';
 import { forAllTests } from './for-all-tests.ts';
 import { type NodeOptions, startNode, type TestNode } from './node.ts';

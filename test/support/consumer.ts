@@ -1,5 +1,5 @@
-// What stands in a pod for an application: a dpdk-testpmd with a virtio device whose socket it serves. It answers ARP and echo requests,
-// or sends, or counts. No root needed by itself, no hugepages, no netdev.
+// A dpdk-testpmd that plays the application in a pod: it has a virtio device and serves its socket. It answers ARP and echo requests,
+// or sends, or counts. It needs no root, no hugepages and no netdev.
 import { existsSync, rmSync } from 'node:fs';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { until } from './until.ts';

@@ -1,5 +1,4 @@
-// A program that runs until its test ends: a child of ours, killed by its own pid, and by the kernel when the
-// test process dies in whatever way.
+// A program that runs until its test ends. It is killed by its own pid, or by the kernel when the test process dies first.
 import { spawn } from 'node:child_process';
 
 export interface Daemon {

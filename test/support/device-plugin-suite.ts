@@ -1,5 +1,5 @@
-// The contract with kubelet as mocha tests, for any device plugin in any language: give it a way to start yours.
-// Runs on the fake kubelet in a directory of its own; needs neither root nor hardware.
+// The contract with kubelet as mocha tests, for any device plugin in any language. You pass a function that starts yours.
+// The suite runs on the fake kubelet in a directory of its own, and needs neither root nor hardware.
 import { strict as assert } from 'node:assert';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Starts what ships again and again, several at once so that the CPUs are busy, and counts what does not end.
+// Starts the shipped programs again and again, several at once so that the CPUs are busy, and counts those that do not end.
 import { equal } from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// A fake Kubernetes API server: pods by list, watch and GET, as far as a node's agent asks for them, and every way in which a real one
-// lets its clients down. No authentication but a bearer token, no other kind of object.
+// A fake Kubernetes API server. It serves pods by list, watch and GET, as far as a node's agent asks for them, and can fail in every way in
+// which a real one fails its clients. It knows a bearer token and no other authentication, and no other kind of object.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -130,7 +130,7 @@ export async function startFakeApiServer({ netns, tls, token }: FakeOptions = {}
   const start = async () => {
     if (server.listening) return;
     const listening = once(server, 'listening');
-    // Without a host the socket is made here and now, in whatever namespace this thread is.
+    // Without a host, the socket is made at once, in the namespace that this thread is in.
     const listen = () => server.listen(state.port);
     if (netns === undefined) listen();
     else {
@@ -202,7 +202,7 @@ export function kubeconfig(url: string, { ca, caFile, token }: Access = {}): str
   const trust = {
     ...(ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }),
     ...(caFile === undefined ? {} : { 'certificate-authority': caFile }),
-    // The client takes plain HTTP only with this word.
+    // The client accepts plain HTTP only if this is set.
     ...(url.startsWith('http:') ? { 'insecure-skip-tls-verify': true } : {}),
   };
   return JSON.stringify({

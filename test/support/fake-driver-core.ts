@@ -1,5 +1,5 @@
-// A fake of the kernel's driver core on a tree of files: it watches unbind and drivers_probe, and binds as driver_override says. Enough
-// for the order of the steps; whether a real driver lets go of a real VF is shown in the lab.
+// A fake of the kernel's driver core on a tree of files: it watches unbind and drivers_probe, and binds as driver_override says. It is enough
+// to test the order of the steps. The lab shows whether a real driver releases a real VF.
 import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tree, TreeVf } from './sysfs-tree.ts';

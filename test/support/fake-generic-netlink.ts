@@ -1,4 +1,4 @@
-// A fake of the kernel's generic netlink (no real one): it knows families by name, and answers their commands as a test says.
+// A fake of the kernel's generic netlink: it knows families by name, and answers their commands as a test tells it to.
 import { u16 } from '../../host/netlink/wire/codec.ts';
 import { NetlinkError } from '../../host/netlink/wire/error.ts';
 import type { Request, Session } from '../../host/netlink/wire/session.ts';

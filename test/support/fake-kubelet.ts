@@ -1,5 +1,5 @@
-// A fake kubelet (not a real one): keeps the whole contract between kubelet and device plugins on a directory of the test's own,
-// and can be made to misbehave as real ones do. For any device plugin, whatever it is written in.
+// A fake kubelet. It keeps the whole contract between kubelet and device plugins, in a directory of the test's own, and can be made to
+// misbehave as real ones do. It works with any device plugin, in whatever language that is written.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Server } from '@grpc/grpc-js';

@@ -1,4 +1,4 @@
-// A scripted peer over a real unix socket, for what a real ovsdb-server never does: silence, garbage, half a reply.
+// A scripted peer on a real unix socket. It does what a real ovsdb-server never does: it is silent, or sends garbage or half a reply.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';

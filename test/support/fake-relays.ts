@@ -1,4 +1,4 @@
-// What fake-virtio-forwarder.ts knows of its relays, and how the daemon's port control answers. No sockets.
+// The relays that fake-virtio-forwarder.ts has, and how the daemon's port control answers. This file opens no sockets.
 
 export interface Pci {
   readonly domain: number;
@@ -53,7 +53,7 @@ export function relayTable({
     if (path === '' && relay.path === '') throw new Error('the real daemon dies here: it walks a path that is NULL');
     if (pci !== undefined && relay.pci !== pci) return no(2, source.remove);
     relay.path = '';
-    // By now the path is forgotten, and the VF stays with the relay.
+    // The daemon has forgotten the path by now, and the relay keeps the VF.
     if (code !== undefined) return no(code, source.remove);
     relay.pci = '';
     return ok;

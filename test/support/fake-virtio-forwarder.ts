@@ -1,5 +1,5 @@
-// A stand-in for virtio-forwarder's daemon: real ZeroMQ (Debian's libzmq), the documented behaviour with its traps, no packets.
-// Messages are decoded and encoded by protobufjs from the schema: nothing of what it is used to test.
+// A stand-in for virtio-forwarder's daemon. It speaks real ZeroMQ (Debian's libzmq), behaves as documented, traps included, and moves no
+// packets. protobufjs encodes and decodes its messages from the schema, so that it shares no code with the client under test.
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -68,7 +68,7 @@ export async function startFakeForwarder(options: FakeForwarderOptions = {}): Pr
     table = relayTable(options);
   };
   const start = async () => {
-    // The limits on a request's size are the daemon's.
+    // These limits on the size of a request are the daemon's.
     running = [openReply(portControl, 384, control), openReply(stats, 512, statistics)];
   };
   await start();

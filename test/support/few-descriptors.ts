@@ -1,5 +1,5 @@
-// Starts a program that writes a file after 300 ms, each time with one descriptor more left than before, and tells what became of it. To be
-// started with a low limit of open files.
+// Starts a program that writes a file after 300 ms, each time with one more free descriptor than before, and prints what became of it. Start
+// this with a low limit of open files.
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../host/base/errors.ts';

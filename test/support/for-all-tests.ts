@@ -1,4 +1,4 @@
-// What a file's tests have in common, such as a node: made before the first of them, and disposed after the last.
+// Something that all tests of a file share, such as a node. It is made before the first test, and disposed after the last.
 import { skipWithoutOvs } from './ovs.ts';
 
 /** `made` is disposed after what was put on `undo`. */

@@ -1,4 +1,4 @@
-// A TCP port of loopback that nobody has just now.
+// Finds a TCP port of loopback that nobody uses at the moment.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 

@@ -1,5 +1,5 @@
-// Files that the kernel keeps whoever touches them in, as it does with a sysfs file of a driver that does not let go: not even SIGKILL ends
-// him. A FUSE file system whose server reads every question and answers none. What it can't show is a real driver; test/lab has one.
+// Files that hold whoever touches them inside the kernel, so that not even SIGKILL ends the process. A sysfs file of a stuck driver does the
+// same. This is a FUSE file system whose server reads every question and answers none. test/lab shows the same with a real driver.
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmdirSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// IPAM plugins that do what a test's scripts say, and write down how they were called.
+// IPAM plugins whose behaviour is a script of the test. They write down how they were called.
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestNode } from './node.ts';

@@ -1,4 +1,4 @@
-// What deploy/ applies, as data: rendered by kubectl where it is, so that tests see what an API server would.
+// The objects that deploy/ applies, as data. kubectl renders them where it is installed, so that tests see what an API server would see.
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';

@@ -1,4 +1,4 @@
-// What the code says to people: its sentences, as far as they stand in one piece in the source.
+// The sentences that the code says to people, as far as each stands in one piece in the source.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformSync } from 'esbuild';

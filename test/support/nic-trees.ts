@@ -1,4 +1,4 @@
-// Real NICs as trees: names, ids and port names as their drivers show them in /sys.
+// Trees of files that look like real NICs: names, ids and port names as their drivers show them in /sys.
 import type { TreePf, TreeVf } from './sysfs-tree.ts';
 
 /** `0000:03:08.0`, `.1`, … for a PF at 0000:03:00.0: eight functions a device, beginning at device 8. */

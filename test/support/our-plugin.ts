@@ -1,4 +1,4 @@
-// Our device plugin's side towards kubelet, started in this process with short durations, for tests on the fake kubelet.
+// Starts the kubelet side of our device plugin in this process, with short durations, for tests on the fake kubelet.
 import { pino } from 'pino';
 import { type Kubelet, type KubeletOptions, openKubelet } from '../../device-plugin/kubelet/kubelet.ts';
 import type { Timing } from '../../device-plugin/kubelet/timing.ts';

@@ -45,7 +45,7 @@ const dpdkVswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const dpdkSettings = [
   'other_config:dpdk-init=true',
   'other_config:pmd-cpu-mask=0x2',
-  // With a shared pool, a second MTU asks for 262144 buffers more.
+  // With a shared pool, Open vSwitch asks for 262144 more buffers when a second MTU appears.
   'other_config:per-port-memory=true',
   'other_config:stats-update-interval=1000',
   'other_config:dpdk-extra="--no-pci --no-huge --legacy-mem -m 512 --no-telemetry --no-shconf"',

@@ -1,4 +1,4 @@
-// The documentation as tests read it: its pages, the blocks of code in them, and the rows of its tables.
+// Reads the documentation for tests: its pages, the blocks of code in them, and the rows of its tables.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

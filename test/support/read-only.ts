@@ -1,4 +1,4 @@
-// A directory on a read-only disk: the directory itself, bound over itself.
+// Makes a directory read-only, by mounting it over itself.
 import { run } from '../../tools/program.ts';
 
 export interface ReadOnly extends AsyncDisposable {

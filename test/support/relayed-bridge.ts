@@ -1,5 +1,5 @@
-// A bridge with a pair of veth standing for a VF and its representor, a neighbour on the same bridge, and a supervisor of relays that
-// runs where the "vf" is. Who pings from the neighbour is answered by the consumer behind the relay.
+// A bridge with a veth pair in place of a VF and its representor, a neighbour on the same bridge, and a supervisor of relays in the namespace
+// of the "vf". A ping from the neighbour is answered by the consumer behind the relay.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -42,13 +42,13 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
   const dir = await mkdtemp(join(tmpdir(), 'fw-'));
   undo.defer(() => rm(dir, { recursive: true, force: true }));
   const [settings, program] = [join(dir, 'config.yaml'), join(dir, 'testpmd')];
-  // It would take all of a CPU from other tests.
+  // Otherwise it would take a whole CPU away from other tests.
   await writeFile(program, '#!/bin/sh\nexec nice -n 15 /usr/bin/dpdk-testpmd "$@"\n', { mode: 0o755 });
   await writeFile(
     settings,
     `forwarder: { kind: testpmd, program: ${program}, directory: ${dir}/run, hugepages: false, memory: 64 }\n`,
   );
-  // A path as on a node: with colons, which mean something in other places of a DPDK command line.
+  // A path as on a node. It has colons, which have a meaning in other places of a DPDK command line.
   const pair: Pair = { device: 'vf0', socket: `${dir}/0000:0a:00.1.sock`, mac: consumerMac, mtu: 1500 };
   const forwarder = openTestpmd({ directory: `${dir}/run` });
   const relays = async () => {

@@ -1,4 +1,4 @@
-// VFs and resources out of nothing, for tests of the device plugin: no machine behind them.
+// VFs and resources without a machine, for tests of the device plugin.
 
 import { parsePciAddress } from '../../host/base/pci-address.ts';
 import type { Vf } from '../../host/nic/vf.ts';

@@ -1,4 +1,4 @@
-// What only root may do is skipped for others, with the reason said.
+// Skips what needs root for other users, and prints the reason.
 
 /** `needsRoot.call(this, 'to give a file away')`, first in a test. */
 export function needsRoot(this: Mocha.Context, what: string): void {

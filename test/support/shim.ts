@@ -1,4 +1,4 @@
-// The shim as tests use it: compiled as it ships and with sanitizers, started like a runtime does, against a server that a test scripts.
+// The shim for tests: compiled as it ships and with sanitizers, started as a runtime does, against a server that a test scripts.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';

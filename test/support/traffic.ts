@@ -1,4 +1,4 @@
-// What gets from one pod to another: echo requests, and bytes over TCP.
+// Measures what gets from one pod to another: echo requests, and bytes over TCP.
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { run, start } from '../../tools/program.ts';

@@ -1,4 +1,4 @@
-// Waiting for what is not ours to hurry: the kernel, another daemon.
+// Waits, with a limit, for something that we can't hurry, such as the kernel or another daemon.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Looks every 20 ms until it holds; after so many seconds throws, saying `what` did not come true. */

@@ -1,4 +1,4 @@
-// What holds of every vnic type, on whatever machine it is plugged: one suite that each of them runs.
+// One suite that every vnic type runs, on whatever machine it is plugged.
 import assert from 'node:assert/strict';
 import { succeeded } from './answers.ts';
 import type { CniAnswer, CniCall } from './node.ts';

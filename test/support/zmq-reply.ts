@@ -1,4 +1,4 @@
-// A ZeroMQ REP socket by Debian's libzmq: the real peer of our own client. Not a binding of ZeroMQ: what the stand-in daemon needs.
+// A ZeroMQ REP socket by Debian's libzmq, as the real peer of our own client. It has only what the stand-in daemon needs of ZeroMQ.
 import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
 

@@ -1,4 +1,4 @@
-// The install step and the uninstaller, on folders that stand for a node's.
+// The install step and the uninstaller, on folders in place of a node's.
 import { deepEqual, equal, match, rejects } from 'node:assert/strict';
 import {
   appendFileSync,

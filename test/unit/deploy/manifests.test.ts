@@ -1,4 +1,4 @@
-// That what an admin applies agrees with the code and its documentation, and asks for no more than is used.
+// The manifests agree with the code and its documentation, and ask for no more rights than are used.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-// That Prometheus finds our pages, and that the dashboard asks for metrics and labels that there are.
+// Prometheus finds our pages, and the dashboard asks only for metrics and labels that exist.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { parseSettings } from '../../../cni/attachment/settings.ts';

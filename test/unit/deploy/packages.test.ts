@@ -1,4 +1,4 @@
-// That `npm ci` accepts the lock file on every machine that we serve.
+// `npm ci` accepts the lock file on every machine that we serve.
 import { deepEqual, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

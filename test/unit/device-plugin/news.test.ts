@@ -1,4 +1,4 @@
-// What the log says of the offer: each thing once.
+// The log reports each change of the offer once.
 import assert from 'node:assert/strict';
 import { newsOf, newsOfVfs, noTroubles, type Troubles } from '../../../device-plugin/news.ts';
 import type { Finding } from '../../../inventory/health/health.ts';

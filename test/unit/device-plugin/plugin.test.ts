@@ -1,4 +1,4 @@
-// The device plugin as a whole on a tree and a fake kubelet: what the machine does is what kubelet hears.
+// The whole device plugin on a tree and a fake kubelet: kubelet hears of each change of the machine.
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -158,7 +158,7 @@ describe('the device plugin', () => {
   });
 
   it('asks to be started anew when a directory that is mounted into its container was removed and made anew', async () => {
-    // A descriptor stands for the mount: it leads to the same directory, whatever becomes of its name.
+    // A descriptor plays the mount here: it leads to the same directory, even if the name is gone.
     const fds: number[] = [];
     const mount = (name: string) => {
       fds.push(openSync(inTree(`k/${name}`), 'r'));

@@ -1,4 +1,4 @@
-// That errors are quoted as the code says them, and that whoever gets an error finds it in a guide.
+// The guides quote errors exactly as the code prints them, and every error that a pod can get is in a guide.
 import { deepEqual, ok } from 'node:assert/strict';
 import { errorsOf, isSaidIn, sourceOf, sourcesBelow } from '../../support/messages.ts';
 import { codeIn, read, rowsOf, sectionOf } from '../../support/pages.ts';

@@ -1,4 +1,4 @@
-// That what a reader copies out of the documentation is taken by the programs: YAML, JSON and shell of every page, and every key of its tables.
+// The programs accept whatever a reader copies out of the documentation: the YAML, JSON and shell of every page, and every key of its tables.
 import { deepEqual, ok } from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -90,7 +90,7 @@ const checks: Readonly<Record<string, (page: string, block: Block) => void>> = {
   sh: (_, { text }) => {
     const { exitCode, stderr } = runSync('sh', ['-n'], { input: text, reject: false });
     deepEqual([exitCode, stderr], [0, '']);
-    // A placeholder like <pf> would be a redirection.
+    // The shell would take a placeholder such as <pf> for a redirection.
     for (const line of text.split('\n')) ok(!/<[a-z]/.test(line.replace(/#.*/, '')), line);
   },
 };

@@ -1,4 +1,4 @@
-// That the documentation's links lead somewhere, and that all of it can be reached.
+// All links in the documentation lead somewhere, and every page can be reached.
 import { deepEqual, ok } from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
-// That the linter refuses an import that the table of rooms (tools/rooms.grit) does not allow, whatever form it has, and what touches the
-// machine outside host/ (tools/outside.grit).
+// The linter refuses every form of an import that the table of rooms (tools/rooms.grit) does not allow, and whatever touches the machine
+// outside host/ (tools/outside.grit).
 import { deepEqual, fail, ok } from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -90,7 +90,7 @@ class House implements Disposable {
 
 describe('the table of rooms', () => {
   it('has every folder with sources', () => {
-    // Without git, which the image's build has not.
+    // This does without git, because the build of the image has none.
     const made = ['.cache', '.git', 'coverage', 'dist', 'node_modules', 'proto', 'test'];
     const houses = readdirSync(top, { withFileTypes: true }).filter((each) => each.isDirectory() && !made.includes(each.name));
     const files = houses.flatMap(({ name }) =>

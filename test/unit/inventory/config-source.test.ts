@@ -1,4 +1,4 @@
-// When the configuration's file is read: soon after it changed, whatever else happens in its directory, and not while it is written.
+// The configuration file is read soon after it changed, whatever else happens in its directory, and not while it is being written.
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// A VF that comes and goes: what kubelet is told of it, on a clock of the test's own.
+// A VF that comes and goes, and what kubelet is told about it, on a clock of the test's own.
 import { deepEqual, equal, match } from 'node:assert/strict';
 import { parseConfig } from '../../../inventory/config/config.ts';
 import { nextOffer, nothingOffered, type Offered } from '../../../inventory/next-offer.ts';

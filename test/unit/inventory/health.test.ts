@@ -170,7 +170,7 @@ describe('a unit that a pod has', () => {
         let { state } = here();
         let now = 0;
         for (const { there, pfThere, bridge, driver } of moments) {
-          // Gone for one moment at a time, and every moment is shorter than the patience.
+          // The VF is gone several times, each time for less than the limit.
           for (const vfs of there ? [[vf(0, { driver })]] : [[], [vf(0, { driver })]]) {
             now += patience - 1;
             const judged = step(state, { vfs, held, now, pfs: pfThere ? [pf] : [], facts: bridge ? {} : { bridges: new Set() } });

@@ -1,4 +1,4 @@
-// Who holds a VF: the rules, on a clock of the test's own.
+// The rules of who holds a VF, on a clock of the test's own.
 import { strict as assert } from 'node:assert';
 import {
   type Answer,

@@ -1,4 +1,5 @@
-// The step from one offer to the next, as a sequence of looks: what stays is kept, what changes is worked out anew, what waits says when.
+// The step from one offer to the next, over a sequence of looks: unchanged parts are kept, changed parts are computed anew, and whatever waits
+// says until when.
 import assert from 'node:assert/strict';
 import type { Vf } from '../../../host/nic/vf.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';

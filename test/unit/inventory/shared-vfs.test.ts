@@ -1,4 +1,4 @@
-// One set of VFs offered under two names, with pods coming and going: a VF is in one hand only, whatever kubelet or we forget.
+// One set of VFs is offered under two names, and pods come and go. A VF never has two holders, whatever kubelet or we forget.
 import { strict as assert } from 'node:assert';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -76,7 +76,7 @@ describe('vfs that are offered as direct and as virtio-forwarder', () => {
   it('are advised so that pods admitted one after the other never lose a race', async () => {
     await start();
     await offered(8, 8);
-    // Kubelet's own lists are late all the time: what counts is the advice.
+    // Kubelet's own lists always come late, so only the plugin's advice counts.
     kubelet.behaviour.listDelay = 60_000;
     for (let at = 0; at < 8; at++) await kubelet.admit(pod(`p${at}`, { [at % 2 === 0 ? direct : forwarder]: 1 }));
   });

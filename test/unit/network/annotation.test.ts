@@ -147,7 +147,7 @@ describe('the vnic type of an interface', () => {
           where === 'args'
             ? { args: word, network: vnicType }
             : { annotation: where === 'word' ? word : JSON.stringify({ [where]: word }), network: vnicType };
-        // `{}` and the like are objects that name no type, not words.
+        // `{}` and the like are objects that name no type. They are not words.
         if (where === 'word' && /^\s*\{\s*\}\s*$/.test(word)) return;
         assert.equal(refusal(words).kind, 'bad value');
       }),

@@ -1,5 +1,5 @@
-// What the doctor says of nodes that lack something: trees of sysfs, directories, sockets that are there or not. Open vSwitch is a stand-in that
-// answers two questions; test/machine/operator.test.ts has the real one.
+// What the doctor says about nodes that lack something. The nodes are trees of sysfs, directories, and sockets that exist or not. Open vSwitch is
+// a stand-in that answers two questions; test/machine/operator.test.ts has the real one.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,4 +1,4 @@
-// Which long suites are run, and what a run of tests says at its end.
+// The choice of long suites, and what a run of tests prints at its end.
 import { deepEqual, equal, throws } from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// One suite of `npm test`: what comes of it when a script fails or hangs.
+// One suite of `npm test`, and its result when a script fails or hangs.
 import { deepEqual, equal } from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -23,7 +23,7 @@ describe('supervised relays', () => {
     await behave(forwards);
   });
   afterEach(async () => {
-    // Of every supervisor that the test had: an earlier one would start its relays again.
+    // Ends every supervisor that the test had, because an earlier one would start its relays again.
     for (const relays of opened.splice(0)) for (const each of relays.attached()) await relays.detach(each);
     await rm(directory, { recursive: true, force: true });
   });

@@ -1,4 +1,4 @@
-// That a new vnic type is one file and its lines in the table. How it is plugged: test/machine/made-up-type.test.ts.
+// A new vnic type is one file and its lines in the table. test/machine/made-up-type.test.ts shows how it is plugged.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

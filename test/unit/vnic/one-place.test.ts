@@ -1,4 +1,4 @@
-// That vnic types are named in vnic/ alone: all other code reads its table.
+// Vnic types are named in vnic/ alone. All other code reads its table.
 import assert from 'node:assert/strict';
 import { vnicTypes } from '../../../vnic/index.ts';
 import { sourceOf, sourcesBelow } from '../../support/messages.ts';

@@ -20,7 +20,7 @@ describe("an entry's text", () => {
     const bytes = Buffer.from(whole);
     const [ofBegun, ofAdded] = [Buffer.byteLength(begun), Buffer.byteLength(added)];
     for (let size = 0; size <= bytes.length; size++) {
-      // A line counts from its closing brace on.
+      // A line counts as soon as its closing brace is there.
       const phase = size < ofBegun - 1 ? 'torn' : size < ofAdded - 1 ? 'adding' : size < bytes.length - 1 ? 'added' : 'deleting';
       assert.equal(phaseOf(bytes.toString('utf8', 0, size)), phase, `torn at byte ${size}`);
     }

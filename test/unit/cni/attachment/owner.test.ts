@@ -1,4 +1,4 @@
-// What is reserved has one owner: the generation, and the late DEL.
+// Each reserved thing has one owner. The tests cover the generation and the late DEL.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -78,7 +78,7 @@ describe('the owner of a VF', () => {
 
   it('has done the last work also where that can not be noted: whoever comes next has to write there first', async () => {
     await take('a');
-    // As a full disk refuses it: the draft's name is taken by a directory.
+    // The draft's name is taken by a directory, so the write fails as it does on a full disk.
     mkdirSync(join(stateDir, 'owners', `.${address}.json.new`));
     assert.equal(await last('a', 1), 'done');
     assert.deepEqual(findOwnership(context, address), { generation: 1, owner: 'a' });

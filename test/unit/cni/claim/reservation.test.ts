@@ -1,4 +1,4 @@
-// Whose VF it is: the choice itself, and the question to the fake kubelet.
+// Which VF is the pod's: the choice itself, and the question to the fake kubelet.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

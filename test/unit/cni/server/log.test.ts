@@ -1,4 +1,4 @@
-// What the CNI server's log says of a request: enough to find a pod in it.
+// What the CNI server logs about a request, which is enough to find a pod in the log.
 import { deepEqual } from 'node:assert/strict';
 import { pino } from 'pino';
 import type { Context } from '../../../../cni/attachment/context.ts';

@@ -1,4 +1,4 @@
-// The numbers that need no machine: requests, sweeps, a forwarder that is well, ill or silent.
+// Metrics that need no machine: requests, sweeps, and a forwarder that is well, ill or silent.
 import { deepEqual, ok } from 'node:assert/strict';
 import type { Context } from '../../../../cni/attachment/context.ts';
 import { type Meter, makeMeter } from '../../../../cni/server/metrics.ts';

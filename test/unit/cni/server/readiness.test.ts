@@ -1,4 +1,4 @@
-// When the CNI server should be started anew.
+// The conditions in which the CNI server should be started anew.
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

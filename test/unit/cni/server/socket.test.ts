@@ -1,4 +1,5 @@
-// The server's socket with a made-up answer: callers that go away, that shut their own half, that read nothing; and the stop with all of them.
+// The server's socket with a made-up answer. Callers go away, shut their own half, or read nothing, and the server stops with all of them
+// connected.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';

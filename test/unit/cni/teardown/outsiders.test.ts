@@ -1,4 +1,4 @@
-// Who does not answer is asked once.
+// An outsider that does not answer is asked only once.
 import assert from 'node:assert/strict';
 import { askingOnce, unlessSilent } from '../../../../cni/teardown/outsiders.ts';
 import { TimedOut, Unavailable } from '../../../../host/base/errors.ts';

@@ -1,4 +1,4 @@
-// Preferred allocation as a table, and its rules on random requests.
+// Preferred allocation as a table of cases, and its rules on random requests.
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { preferred } from '../../../../device-plugin/answers/preferred.ts';

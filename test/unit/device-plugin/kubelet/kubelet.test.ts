@@ -1,4 +1,4 @@
-// What our plugin does with a kubelet beyond the published suite: restarts without end, fallbacks, reloads, left-overs, streams.
+// Our plugin and a kubelet, beyond the published suite: repeated restarts, fallbacks, reloads, files left over, streams.
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';

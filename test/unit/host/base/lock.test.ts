@@ -22,7 +22,7 @@ describe('the lock', () => {
     const lock = makeLock();
     const gate = Promise.withResolvers<void>();
     const first = lock('a', () => gate.promise);
-    // Would never end if it waited for the first.
+    // If this waited for the first one, it would never end.
     await lock('b', async () => gate.resolve());
     await first;
   });

@@ -1,4 +1,4 @@
-// A directory that is ours alone, and never one that is everybody's.
+// Accepts a directory that only we can use, and never one that everybody can use.
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -41,7 +41,7 @@ describe('a question in ZeroMQ', () => {
       newest = socket;
       socket.on('error', () => {});
       socket.on('data', (chunk) => {
-        // Late words of the question before are not of this one.
+        // A late answer to the previous question must not count for this one.
         if (socket !== newest) return;
         received = Buffer.concat([received, chunk]);
         behave(socket, received);

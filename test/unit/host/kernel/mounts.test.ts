@@ -1,4 +1,4 @@
-// Mounts and their flags; what is changed is changed in a mount namespace of the test's own.
+// Mounts and their flags. Changes are made only in a mount namespace of the test's own.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -50,7 +50,7 @@ describe('a mount', () => {
         console.log(JSON.stringify({ before, after: await look(), options: mountOptions(readFileSync('/proc/self/mountinfo', 'utf8'), '${directory}') }));`;
       const shell = `mount --bind "$1" "$1" && mount -o remount,bind,nosuid,noexec "$1" && exec "$2" --input-type=module -e "$3"`;
       const args = ['--mount', '--propagation', 'private', 'sh', '-c', shell, 'sh', directory, process.execPath, script];
-      // Not awaited by this process, which also is the server: the kernel's backlog answers for it.
+      // This process is also the server, so it must not wait here; the kernel's backlog accepts the connection.
       const { before, after, options } = JSON.parse(runSync('unshare', args).stdout);
       assert.deepEqual(
         [before, after],

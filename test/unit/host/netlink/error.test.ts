@@ -1,4 +1,4 @@
-// What becomes of the kernel's refusals.
+// The errors that the kernel's refusals become.
 import assert from 'node:assert/strict';
 import { text } from '../../../../host/netlink/wire/codec.ts';
 import { explained, failureIn, NetlinkError } from '../../../../host/netlink/wire/error.ts';

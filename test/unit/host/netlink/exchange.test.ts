@@ -1,4 +1,4 @@
-// What a round over a netlink socket makes of answers that a real kernel gives only in bad moments; the socket is a script of datagrams.
+// How a round over a netlink socket handles answers that a real kernel gives only in bad moments. The socket is a script of datagrams.
 import assert from 'node:assert/strict';
 import { SystemError } from '../../../../host/kernel/libc.ts';
 import { decodeMessages, encodeMessage } from '../../../../host/netlink/wire/codec.ts';

@@ -1,4 +1,4 @@
-// How calls that block in the kernel share its threads; what blocks here is a promise.
+// How calls that block in the kernel share the threads. In this test a promise blocks in place of the kernel.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from '../../../../host/base/errors.ts';

@@ -1,4 +1,4 @@
-// What is known when the kernel does not answer one of its questions: everything else, and what it answered before.
+// When the kernel does not answer one question, everything else is still known, and so is its last answer to that question.
 import { deepEqual, equal } from 'node:assert/strict';
 import { parsePciAddress } from '../../../../host/base/pci-address.ts';
 import type { Link } from '../../../../host/netlink/netlink.ts';

@@ -1,4 +1,4 @@
-// A VF's attributes in rtnetlink: what we write is read back the same, in the places where the kernel has them.
+// A VF's attributes in rtnetlink: they read back as they were written, in the places where the kernel has them.
 import assert from 'node:assert/strict';
 import { decodeVfs, encodeVfChange, type VfChange, vfQuery } from '../../../../host/netlink/rtnetlink/vf.ts';
 import { attribute, nested } from '../../../../host/netlink/wire/codec.ts';

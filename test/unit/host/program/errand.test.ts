@@ -1,4 +1,4 @@
-// Errands to the kernel: ordinary ones on ordinary files, and those that the kernel keeps.
+// Errands to the kernel: on ordinary files, and on files where the kernel holds whoever touches them.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

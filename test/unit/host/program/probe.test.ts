@@ -1,4 +1,4 @@
-// What kubelet's probes get: smartnic-probe as it ships, and the socket that it asks.
+// The answers to kubelet's probes: smartnic-probe as it ships, and the socket that it asks.
 import { deepEqual, equal, match, rejects } from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
