@@ -17,7 +17,7 @@ export const cable = {
     const bridgeEnd = await machine.createVeth({
       name: port.bridgePort,
       mtu: port.mtu,
-      alias: `smartnic ${port.network} ${port.containerId} ${port.ifname}`,
+      alias: aliasOf(port),
       peer: { name: port.ifname, mac: port.mac, mtu: port.mtu, netns: pod },
     });
     host.step('veth made');
@@ -51,6 +51,17 @@ export const cable = {
     return (await machine.link(port.bridgePort)) !== undefined;
   },
 } as const satisfies Cable;
+
+/** The most letters that every kernel takes as an alias (IFALIASZ is 256), with the closing zero that we send. */
+const longestAlias = 254;
+
+/** The alias tells a person whose cable it is. A network's name may have 253 letters, so the end of a long one is left out. */
+function aliasOf({ network, containerId, ifname }: Port): string {
+  const rest = ` ${containerId} ${ifname}`;
+  const room = Math.max(0, longestAlias - 'smartnic '.length - rest.length);
+  const name = network.length > room ? `${network.slice(0, Math.max(0, room - 3))}...` : network;
+  return `smartnic ${name}${rest}`.slice(0, longestAlias);
+}
 
 async function readyPodEnd(host: Host, { netns, ifname, datapath }: Port): Promise<void> {
   using pod = openNetns(netns);

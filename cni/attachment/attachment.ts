@@ -1,5 +1,6 @@
 // One attachment: a pod interface on a network. Its identity, its names, and everything that is needed to take it away again.
 import { createHash } from 'node:crypto';
+import type { IdChange } from '../../host/ovs/bridge.ts';
 import type { VnicType } from '../../vnic/index.ts';
 import type { Reserved } from '../../vnic/port.ts';
 import type { IpamCall } from '../protocol/ipam.ts';
@@ -72,14 +73,13 @@ export function externalIds(
   mac: string,
   extra: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const { pod, ifname, netns, containerId, reserved } = attachment;
-  const podName = pod.podNamespace && pod.podName ? `${pod.podNamespace}_${pod.podName}` : containerId;
+  const { pod, ifname, netns, reserved } = attachment;
   const podIds = pod.podUid ? { 'vm-id': pod.podUid, 'iface-id-ver': pod.podUid, contPodUid: pod.podUid } : {};
   return {
     ...extra,
-    'iface-id': `${podName}_${ifname}`,
+    [ifaceIdKey]: ifaceId(attachment),
     'attached-mac': mac,
-    'iface-status': 'active',
+    [statusKey]: 'active',
     ...podIds,
     contIface: ifname,
     contNetns: netns,
@@ -89,6 +89,43 @@ export function externalIds(
       ? {}
       : { [reservedKeys[reserved.kind]]: reserved.id, 'smartnic-generation': String(reserved.generation) }),
   };
+}
+
+/** The name under which a controller knows the interface. A pod's later sandbox has the same one. */
+export function ifaceId({ pod, containerId, ifname }: Pick<Attachment, 'pod' | 'containerId' | 'ifname'>): string {
+  return `${pod.podNamespace && pod.podName ? `${pod.podNamespace}_${pod.podName}` : containerId}_${ifname}`;
+}
+
+const ifaceIdKey = 'iface-id';
+const statusKey = 'iface-status';
+/** Where a port keeps the iface-id that a newer sandbox of its pod took over. */
+const formerKey = 'smartnic-former-iface-id';
+
+/**
+ * Every other port of ours gives up this iface-id. A runtime may add a pod's new sandbox before it deletes the old one, or never delete the old
+ * one, and a controller would bind either of two ports with one iface-id.
+ */
+export function takingIfaceId(id: string): IdChange {
+  return {
+    where: { owner, [ifaceIdKey]: id },
+    remove: [ifaceIdKey],
+    set: { [statusKey]: 'inactive', [formerKey]: id },
+  };
+}
+
+/** One port of ours gets back the iface-id that it gave up. */
+export function givingBackIfaceId(id: string, port: AttachmentKey): IdChange {
+  return {
+    where: { ...findingIds(port), [formerKey]: id },
+    unless: { owner, [ifaceIdKey]: id },
+    remove: [formerKey],
+    set: { [statusKey]: 'active', [ifaceIdKey]: id },
+  };
+}
+
+/** The external_ids of the ports that gave up this iface-id. */
+export function formerIds(id: string): Readonly<Record<string, string>> {
+  return { owner, [formerKey]: id };
 }
 
 /** The external_id that names a port's vnic type. It is needed when the journal is lost. */
@@ -102,9 +139,13 @@ export function hasPort({ reserved }: Pick<Attachment, 'reserved'>): boolean {
   return reserved?.kind !== 'vf' || reserved.representor !== undefined;
 }
 
-/** A MAC that stays the same for the same pod and interface, even in a new sandbox. Locally administered, unicast. */
+/**
+ * A MAC that stays the same for the same pod and interface, even in a new sandbox. Locally administered, unicast. It never begins with fe: libvirt
+ * gives such a MAC to the host's end of a VM's tap, and refuses a VM that has one itself.
+ */
 export function stableMac(podUid: string, ifname: string): string {
   const hash = createHash('sha256').update(`${podUid}\0${ifname}`).digest();
-  const first = ((hash[0] ?? 0) & 0xfc) | 0x02;
+  const local = ((hash[0] ?? 0) & 0xfc) | 0x02;
+  const first = local === 0xfe ? 0xfa : local;
   return [first, ...hash.subarray(1, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

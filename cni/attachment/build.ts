@@ -10,7 +10,7 @@ import { CniError, codes } from '../protocol/errors.ts';
 import { type Addresses, needsInterface } from '../protocol/ipam.ts';
 import type { Request } from '../protocol/request.ts';
 import type { Result } from '../protocol/result.ts';
-import { type Attachment, externalIds } from './attachment.ts';
+import { type Attachment, externalIds, ifaceId, takingIfaceId } from './attachment.ts';
 import type { Context } from './context.ts';
 import { writeDeviceInfo } from './device-info.ts';
 import { callHooks } from './hook-calls.ts';
@@ -98,6 +98,7 @@ async function addBridgeEnd(
     name: bridge.port,
     ...bridge.made,
     externalIds: externalIds(attachment, pod.mac, extra),
+    others: takingIfaceId(ifaceId(attachment)),
     ...(vlan ? { vlan } : {}),
     ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
     timeoutMs,

@@ -9,11 +9,12 @@ import { cables } from '../../vnic/index.ts';
 import { type Attachment, findingIds } from '../attachment/attachment.ts';
 import type { Context } from '../attachment/context.ts';
 import { removeDeviceInfo } from '../attachment/device-info.ts';
-import type { Part } from '../attachment/entry.ts';
+import type { Entry, Part } from '../attachment/entry.ts';
 import { callHooks } from '../attachment/hook-calls.ts';
 import { asLastWork, owns } from '../attachment/owner.ts';
 import { coded, codes } from '../protocol/errors.ts';
 import { type IpamDebt, ipamDel, needsInterface } from '../protocol/ipam.ts';
+import { giveBackIfaceId } from './former-port.ts';
 
 /** A part that could not be removed, and why. */
 interface Failure {
@@ -29,10 +30,10 @@ interface Failure {
 export async function teardown(context: Context, attachment: Attachment, ipam: IpamDebt = 'owed'): Promise<void> {
   const { host, journal } = context;
   const known = journal.has(attachment.id);
-  const before = leftBefore(context, attachment);
+  const was = entryBefore(context, attachment);
   if (known) note(context, attachment);
   host.step('deletion noted');
-  const failures = await takeAway(context, attachment, before?.includes('addresses') === false ? 'not asked' : ipam);
+  const failures = await takeAway(context, attachment, was, was?.left?.includes('addresses') === false ? 'not asked' : ipam);
   if (failures.length === 0) return clear(context, attachment);
   if (!known) await journal.begin(attachment);
   note(context, attachment, [...new Set(failures.map(({ part }) => part))]);
@@ -42,10 +43,10 @@ export async function teardown(context: Context, attachment: Attachment, ipam: I
   if (failure !== undefined) throw coded(failure.error, codes.plugFailed);
 }
 
-/** What an earlier teardown left. Undefined when there was none, or when the journal can't be read. */
-function leftBefore({ journal }: Context, { id }: Attachment): readonly Part[] | undefined {
+/** Undefined when there is none, or when the journal can't be read. */
+function entryBefore({ journal }: Context, { id }: Attachment): Entry | undefined {
   try {
-    return journal.find(id)?.left;
+    return journal.find(id);
   } catch (error) {
     if (error instanceof Unavailable) return undefined;
     throw error;
@@ -75,7 +76,12 @@ function clear({ host, journal }: Context, { id }: Attachment): void {
 }
 
 /** Tries everything. @returns what failed. */
-async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt): Promise<readonly Failure[]> {
+async function takeAway(
+  context: Context,
+  attachment: Attachment,
+  was: Entry | undefined,
+  ipam: IpamDebt,
+): Promise<readonly Failure[]> {
   const failures: Failure[] = [];
   const tries = async (part: Part, work: Promise<void>) =>
     await work.catch((error: unknown) => void failures.push({ part, error }));
@@ -85,7 +91,10 @@ async function takeAway(context: Context, attachment: Attachment, ipam: IpamDebt
   const giveBack = () => tries('addresses', releaseAddresses(context.host, attachment, ipam));
   // The bridge comes first, so that ovs-vswitchd does not see its port lose the device. The cable is removed in any case.
   const unplug = async () => {
-    await tries('port', removePort(context.host, attachment));
+    await tries(
+      'port',
+      removePort(context.host, attachment).then(() => giveBackIfaceId(context, attachment, was)),
+    );
     await tries(
       'cable',
       removeCable(context, attachment).then(() => context.host.step('cable removed')),

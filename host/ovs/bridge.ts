@@ -6,7 +6,9 @@ import type { Ovsdb, Replica } from './ovsdb.ts';
 import {
   addPortOperations,
   addPortRefusal,
+  changeIdsOperations,
   createBridgeOperations,
+  type IdChange,
   type NewPort,
   nextConfig,
   nextConfigOperations,
@@ -14,7 +16,7 @@ import {
   removePortsOperations,
 } from './transactions.ts';
 
-export type { NewPort } from './transactions.ts';
+export type { IdChange, NewPort } from './transactions.ts';
 
 export interface Bridge {
   readonly name: string;
@@ -111,6 +113,18 @@ export async function removePorts(db: Ovsdb, names: readonly string[]): Promise<
   if (there.length === 0) return [];
   await db.transact(removePortsOperations(portsByBridge(replica, there), there));
   return there;
+}
+
+/** Changes external_ids of interfaces. @returns false when `unless` held and nothing was changed. */
+export async function changeIds(db: Ovsdb, change: IdChange): Promise<boolean> {
+  const comment = `smartnic: change external_ids of interfaces with ${JSON.stringify(change.where)}`;
+  try {
+    await db.transact([...changeIdsOperations(change), { op: 'comment', comment }]);
+    return true;
+  } catch (error) {
+    if (change.unless !== undefined && error instanceof TransactionError && error.operation === 0) return false;
+    throw error;
+  }
 }
 
 /**

@@ -18,15 +18,31 @@ export interface NewPort {
   readonly trunk?: readonly number[];
   /** Bytes, for interfaces whose MTU ovs-vswitchd sets. */
   readonly mtuRequest?: number;
+  /** What changes on other interfaces in the same transaction. */
+  readonly others?: IdChange;
+}
+
+/** A change of the external_ids of all interfaces that have certain ones. */
+export interface IdChange {
+  /** The interface has all of these. */
+  readonly where: Readonly<Record<string, string>>;
+  /** Nothing is changed when an interface has all of these. */
+  readonly unless?: Readonly<Record<string, string>>;
+  /** The keys that go. */
+  readonly remove: readonly string[];
+  /** What is set, whether the interface has the key already or not. */
+  readonly set: Readonly<Record<string, string>>;
 }
 
 /** One transaction: the bridge exists, the name is free, insert interface and port, add the port to the bridge. */
 export function addPortOperations(port: NewPort): readonly Operation[] {
-  const { bridge, name, type = '', options = {}, externalIds, mtuRequest } = port;
+  const { bridge, name, type = '', options = {}, externalIds, mtuRequest, others } = port;
   return [
     present('Bridge', bridge),
     absent('Port', name),
     absent('Interface', name),
+    // It comes before the insertion, so that the new interface is not changed too.
+    ...(others === undefined ? [] : changeIdsOperations(others)),
     {
       op: 'insert',
       table: 'Interface',
@@ -101,6 +117,31 @@ export function removePortsOperations(
     }),
   );
   return [...mutations, { op: 'comment', comment: `smartnic: remove ports ${names.join(' ')}` }];
+}
+
+/** The condition `unless` comes first, so its operation is the first one. */
+export function changeIdsOperations({ where, unless, remove, set: ids }: IdChange): readonly Operation[] {
+  const none: readonly Operation[] =
+    unless === undefined
+      ? []
+      : [
+          {
+            ...{ op: 'wait', table: 'Interface', where: [['external_ids', 'includes', map(unless)]], columns: ['name'] },
+            ...{ until: '==', rows: [], timeout: 0 },
+          },
+        ];
+  return [
+    ...none,
+    {
+      op: 'mutate',
+      table: 'Interface',
+      where: [['external_ids', 'includes', map(where)]],
+      mutations: [
+        ['external_ids', 'delete', set([...remove, ...Object.keys(ids)])],
+        ['external_ids', 'insert', map(ids)],
+      ],
+    },
+  ];
 }
 
 /** Asks ovs-vswitchd for a sign of life: it copies next_cfg to cur_cfg. */

@@ -7,6 +7,7 @@ import { run } from '../../tools/program.ts';
 import { refused, succeeded } from '../support/answers.ts';
 import { type Attached, type AttachOptions, attach } from '../support/attached.ts';
 import { cleanNode } from '../support/clean-node.ts';
+import { writeIpam } from '../support/crash.ts';
 import { type CniAnswer, containerId, network, type TestNode } from '../support/node.ts';
 import { pings } from '../support/traffic.ts';
 
@@ -109,6 +110,69 @@ describe('attachments', () => {
     succeeded(await node.cni('DEL', call));
     succeeded(await a.check());
     assert.ok(await pings(peer.pod, a.ip));
+  });
+
+  for (const length of [160, 253])
+    it(`takes a network's name of ${length} letters with the real kernel, in the veth's alias too`, async () => {
+      const name = 'n'.repeat(length);
+      const a = await plug(network(node, { name }), { ifname: 'net1' });
+      succeeded(await a.check());
+      const { stdout } = await run('ip', ['-n', node.ovs.netns, '-json', 'link', 'show', 'dev', a.port]);
+      const alias = JSON.parse(stdout)[0].ifalias;
+      assert.match(alias, new RegExp(`^smartnic nnn.* ${a.call.containerId} net1$`));
+      succeeded(await a.del());
+      assert.deepEqual(await node.leftovers(), []);
+    });
+
+  describe('a second sandbox of one pod on a real Open vSwitch, before the DEL of the first', () => {
+    const podArgs = (uid: string) => `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=db-0;K8S_POD_UID=${uid}`;
+    const plugPod = (uid: string, config?: object) => plug(config, { ifname: 'net1', args: podArgs(uid) });
+    const holders = async () =>
+      (await node.ovs.vsctl('--bare', '--columns=name', 'find', 'Interface', 'external_ids:iface-id=shop_db-0_net1'))
+        .split('\n')
+        .filter((name) => name !== '');
+    const status = (port: string) => node.ovs.vsctl('get', 'Interface', port, 'external_ids:iface-status');
+
+    for (const [what, uid] of [
+      ['of the same pod', 'u1'],
+      ["of a StatefulSet's next pod of that name", 'u2'],
+    ] as const)
+      it(`${what} has the iface-id alone, and keeps it when the late DEL comes`, async () => {
+        const [first, second] = [await plugPod('u1'), await plugPod(uid)];
+        assert.deepEqual(await holders(), [second.port]);
+        assert.deepEqual([await status(first.port), await status(second.port)], ['inactive', 'active']);
+        succeeded(await first.del());
+        assert.deepEqual(await holders(), [second.port]);
+        succeeded(await second.check());
+      });
+
+    it('gives the iface-id back to the newest of the former ones when its ADD fails', async () => {
+      const [, second] = [await plugPod('u1'), await plugPod('u1')];
+      await writeIpam(node, 'refusing', 'sleep 0.3; if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi');
+      await assert.rejects(plugPod('u1', network(node, { ipam: { type: 'refusing' } })), /refusing/);
+      assert.deepEqual(await holders(), [second.port]);
+      assert.equal(await status(second.port), 'active');
+      succeeded(await second.check());
+    });
+
+    it('does not give it back after an ADD that worked, because the pod may be elsewhere by then', async () => {
+      const [first, second] = [await plugPod('u1'), await plugPod('u2')];
+      succeeded(await second.del());
+      assert.deepEqual(await holders(), []);
+      succeeded(await first.del());
+    });
+
+    it('leaves a port of somebody else that has the iface-id as it is', async () => {
+      await run('ip', ['-n', node.ovs.netns, 'link', 'add', 'foreign', 'type', 'veth', 'peer', 'name', 'foreign-b']);
+      undo.defer(async () => {
+        await node.ovs.vsctl('--if-exists', 'del-port', 'foreign');
+        await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'foreign']);
+      });
+      const set = ['--', 'set', 'Interface', 'foreign', 'external_ids:iface-id=shop_db-0_net1'];
+      await node.ovs.vsctl('add-port', 'br0', 'foreign', ...set);
+      const { port } = await plugPod('u1');
+      assert.deepEqual((await holders()).toSorted(), ['foreign', port].toSorted());
+    });
   });
 
   describe('DEL', () => {

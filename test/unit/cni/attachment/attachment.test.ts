@@ -67,6 +67,14 @@ describe('the MAC that stays with a pod', () => {
       }),
     );
   });
+
+  it("never begins with fe, which libvirt keeps for the host's end of a tap", () => {
+    const macs = Array.from({ length: 2000 }, (_, count) => stableMac(`uid-${count}`, 'net1'));
+    assert.deepEqual(
+      macs.filter((mac) => mac.startsWith('fe')),
+      [],
+    );
+  });
 });
 
 describe('the external_ids of a port', () => {
