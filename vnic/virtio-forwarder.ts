@@ -61,7 +61,7 @@ export const offer: Offer = {
   needsForwarder: true,
   prefers: 'high addresses',
   // A forwarder may have bound the VF to uio before.
-  canTake: (bound, driver) => bound?.includes('uio') === true || canTake(bound, driver),
+  canTake: (bound, way) => bound.driver?.includes('uio') === true || canTake(bound, way),
 
   /** The directory is writable, because the container is the socket's server. It never gets a vfio node, because the forwarder has the VF. */
   grant({ id }) {

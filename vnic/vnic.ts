@@ -2,6 +2,7 @@
 // kubelet reserves beforehand. All types share the verbs; a type says only what differs.
 import type { Forwarder } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
+import type { VfioSigns } from '../host/nic/vfio-driver.ts';
 import type { VfDriver } from './drivers.ts';
 import type { Described, Given, Grant } from './grant.ts';
 import type { End, PluggedPort, Port, Reserved } from './port.ts';
@@ -35,8 +36,8 @@ export interface Offer {
   readonly needsForwarder: boolean;
   /** The end of the list of free VFs that it prefers. Two types with different ends don't reach for the same VF at the same time. */
   readonly prefers: 'low addresses' | 'high addresses';
-  /** Says whether ADD can hand over a VF that is bound to `bound` (undefined: to no driver) by way of `driver`. */
-  canTake(bound: string | undefined, driver: VfDriver): boolean;
+  /** Says whether ADD can hand over a VF that is bound like this (no driver: to none) in that way. */
+  canTake(bound: VfioSigns, way: VfDriver): boolean;
   /** Says what a container gets. It throws, saying what to do, when nothing can be granted. */
   grant(given: Given): Grant;
   /** Device-info as Multus copies it into the pod's network-status: a type of that specification, and the members under that type. */

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from '../base/errors.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
 import { SystemError } from '../kernel/libc.ts';
-import { existsOnHost, findLinkName, onHost } from '../kernel/sysfs.ts';
+import { existsOnHost, findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
 import { openDeviceFile, readDeviceFile, writeDeviceFile } from './device-file.ts';
+import { isAtVfio } from './vfio-driver.ts';
 
 /** The driver that a function is bound to. */
 export interface Binding {
@@ -108,7 +109,8 @@ async function unbind(host: Machine & Stepping, address: string): Promise<void> 
 
 /** vfio lets go only when its user does, and a write would wait for that. A group can be opened only once, so opening it shows its use. */
 async function requireUnused(host: Machine, address: string, driver: string): Promise<void> {
-  const group = driver.endsWith('vfio-pci') ? findLinkName(onHost(host, `${devices}/${address}/iommu_group`)) : undefined;
+  const [vfioDevice] = listDirectory(onHost(host, `${devices}/${address}/vfio-dev`));
+  const group = isAtVfio({ driver, vfioDevice }) ? findLinkName(onHost(host, `${devices}/${address}/iommu_group`)) : undefined;
   if (group === undefined) return;
   const path = `/dev/vfio/${group}`;
   if (!existsOnHost(onHost(host, path))) return; // as in a container that is not privileged

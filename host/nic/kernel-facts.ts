@@ -16,6 +16,7 @@ import type { PciPf } from './pci.ts';
 import type { SwitchPort } from './representor.ts';
 import { askUse, type UseNetlink } from './use.ts';
 import type { EswitchMode } from './vf.ts';
+import { isAtVfio } from './vfio-driver.ts';
 
 export interface KernelQuestions extends Disposable {
   readonly ask: AskKernel;
@@ -48,7 +49,7 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
   let vfio: { readonly at: number; readonly found: VfioHolders } | undefined;
 
   async function holders(pfs: readonly PciPf[], report: (unread: Unread) => void): Promise<VfioHolders> {
-    const vfs = pfs.flatMap((pf) => pf.vfs.filter((vf) => vf.driver?.endsWith('vfio-pci')));
+    const vfs = pfs.flatMap((pf) => pf.vfs.filter(isAtVfio));
     if (vfs.length === 0) return { holders: new Map(), hidden: 0 };
     try {
       if (vfio === undefined || performance.now() - vfio.at > holdersAge)

@@ -7,6 +7,7 @@ import { atOnce, inTurns, type Steps } from '../base/turns.ts';
 import { type Report, readOr } from '../base/unread.ts';
 import { existsOnHost, findDirectory, findLinkName, listDirectory, onHost, readInteger, readText } from '../kernel/sysfs.ts';
 import type { IommuGroup } from './vf.ts';
+import { isVfioDriver } from './vfio-driver.ts';
 
 /** What every PCI function has. Ids are four hex digits, lower-case, without 0x. */
 export interface PciFunction {
@@ -135,7 +136,8 @@ function readVf(folder: string, { address, index }: VfLink, iommu: ReadonlyMap<s
   const common = readFunction(path, address);
   if (common === undefined) return undefined;
   const group = iommu.get(address);
-  const vfioDevice = isVfio(common.driver) ? listDirectory(`${path}/vfio-dev`)[0] : undefined;
+  // A function with a netdev is at a network driver. The others are few where it matters, and the driver's name does not always tell.
+  const vfioDevice = common.driver === undefined || common.netdevs.length > 0 ? undefined : listDirectory(`${path}/vfio-dev`)[0];
   return { ...common, index, ...(group && { iommuGroup: group }), ...(vfioDevice !== undefined && { vfioDevice }) };
 }
 
@@ -147,7 +149,7 @@ function readFunction(path: string, address: string): PciFunction | undefined {
   const driver = /^DRIVER=(.+)$/m.exec(uevent ?? '')?.[1];
   const numaNode = readInteger(`${path}/numa_node`) ?? -1;
   // The function's folder `net` exists as long as it has a netdev anywhere. sysfs lists only the netdevs of our own namespace in it.
-  const netdevs = driver === undefined || isVfio(driver) ? undefined : findDirectory(`${path}/net`);
+  const netdevs = driver === undefined || isVfioDriver(driver) ? undefined : findDirectory(`${path}/net`);
   return {
     address,
     vendor: vendor.toLowerCase(),
@@ -157,11 +159,6 @@ function readFunction(path: string, address: string): PciFunction | undefined {
     netdevs: netdevs ?? [],
     netdevElsewhere: netdevs?.length === 0,
   };
-}
-
-/** `vfio-pci` and its variants such as `mlx5-vfio-pci`. */
-function isVfio(driver: string | undefined): boolean {
-  return driver?.endsWith('vfio-pci') ?? false;
 }
 
 /** Groups by the PCI address of their members. It reads each device's own link, which is cheaper than listing each group. */

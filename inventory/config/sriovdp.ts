@@ -2,6 +2,7 @@
 // silently, and what we can't do, becomes a warning with its line. The keys are those of version 3.11.
 
 import { isRecord } from '../../host/base/json.ts';
+import { isVfioDriver } from '../../host/nic/vfio-driver.ts';
 import { sriovType } from '../../vnic/index.ts';
 import { ConfigError } from './error.ts';
 import type { Config, Pool } from './pool.ts';
@@ -89,7 +90,7 @@ function importSelectors(value: unknown, warn: Warn): Pool['selectors'] {
 
 /** In that plugin the VF's driver decides at Allocate. Here the pool decides once. */
 function driverOf(selectors: Pool['selectors'], warn: Warn): Pool['driver'] {
-  const drivers = selectors.map(({ drivers: names }) => new Set(names?.map((name) => name.endsWith('vfio-pci'))));
+  const drivers = selectors.map(({ drivers: names }) => new Set(names?.map((name) => isVfioDriver(name))));
   if (drivers.every((kinds) => kinds.size === 1 && kinds.has(true))) return 'vfio-pci';
   if (drivers.every((kinds) => kinds.size === 1 && kinds.has(false))) return 'kernel';
   warn(

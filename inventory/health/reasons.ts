@@ -105,7 +105,7 @@ function usesNetdev({ driver }: Resource): boolean {
 }
 
 function canTake({ vnicType, driver = vfDrivers[0] }: Resource, vf: Vf): boolean {
-  return offers[vnicType].canTake(vf.driver, driver);
+  return offers[vnicType].canTake(vf, driver);
 }
 
 function wrongDriver({ driver }: Vf, resource: Resource): string {

@@ -70,8 +70,8 @@ describe('a unit that nobody has', () => {
       ['direct 10.0 driver-wrong', 'virtio-forwarder 10.0 ok'], // a forwarder can have it on uio
     ],
     'may be bound to vfio-pci or a variant of it already': [
-      { vfs: [vf(0, { driver: 'mlx5-vfio-pci' })] },
-      ['direct 10.0 ok', 'virtio-forwarder 10.0 ok'],
+      { vfs: [vf(0, { driver: 'mlx5-vfio-pci' }), vf(1, { driver: 'hisi_acc_vfio_pci' })] },
+      ['direct 10.0 ok', 'direct 10.1 ok', 'virtio-forwarder 10.0 ok', 'virtio-forwarder 10.1 ok'],
     ],
     'needs its representor in switchdev mode': [
       { vfs: [vf(0, { pf: { ...pf, eswitchMode: 'switchdev' } })] },
@@ -88,6 +88,12 @@ describe('a unit that nobody has', () => {
     'given away as a netdev needs one, and no IOMMU': [
       { vfs: [vf(0, { vendor: '15b3', driver: 'vfio-pci' }), withoutGroup(vf(1, { vendor: '15b3' }))] },
       ['kernel 10.0 driver-wrong', 'kernel 10.1 ok'],
+    ],
+    'is no netdev while it is at a variant of vfio, whatever that is called': [
+      {
+        vfs: [vf(0, { vendor: '15b3', driver: 'mlx5_vfio_pci' }), vf(1, { vendor: '15b3', driver: 'new', vfioDevice: 'vfio7' })],
+      },
+      ['kernel 10.0 driver-wrong', 'kernel 10.1 driver-wrong'],
     ],
     'is simply not listed when it is gone': [{ vfs: [] }, []],
   };
