@@ -135,7 +135,13 @@ export function findUplink(pf: Pick<PciPf, 'address' | 'netdevs'>, ports: readon
     )
     .sort((a, b) => a.port - b.port || a.split - b.split);
   // An nfp card has the netdevs `pf0` and `n0` besides its physical ports. Neither of the two is the wire.
-  return physical[0]?.netdev ?? pf.netdevs.find((netdev) => own.every((port) => port.netdev !== netdev)) ?? onlyOne(pf.netdevs);
+  const outside = pf.netdevs.find((netdev) => own.every((port) => port.netdev !== netdev));
+  return physical[0]?.netdev ?? outside ?? onlyOne(pf.netdevs) ?? onlyOne(own.filter(isNameless).map(({ netdev }) => netdev));
+}
+
+/** Old drivers give their representors a `phys_port_name`, and their uplink only the switch's id. */
+function isNameless({ name }: SwitchPort): boolean {
+  return name.kind === 'other' && name.text === '';
 }
 
 function onlyOne(netdevs: readonly string[]): string | undefined {

@@ -1,5 +1,6 @@
 // Which netdev is a VF's port on its PF's switch. Pure. It judges by devlink's port attributes or by phys_port_name, and never by the
 // netdev's name, which depends on udev and the probe order. host/nic/switch-ports.ts reads what is judged here.
+import { isPciAddress } from '../base/pci-address.ts';
 
 /**
  * What a port of a NIC's switch is, by its name. `controller` 0 (or absent) is this machine; others are the hosts that a DPU serves.
@@ -49,7 +50,13 @@ export function findRepresentor(vf: RepresentorOf, ports: readonly SwitchPort[])
   const told = fits.filter((port) => port.devlink);
   const candidates = told.length > 0 ? told : fits;
   const own = candidates.filter((port) => port.parent === vf.pf);
-  return only(own, vf) ?? only(own.length > 0 ? [] : candidates.filter((port) => pfNumber(port) !== undefined), vf);
+  if (own.length > 0) return ofOwnPf(own, vf)?.netdev;
+  // What belongs to another PCI function is another PF's, whatever its number is.
+  return byNumber(
+    candidates.filter(({ parent }) => parent === undefined || !isPciAddress(parent)),
+    vf,
+    ports,
+  )?.netdev;
 }
 
 /** Whether the port is a representor of a VF of this machine (any VF). */
@@ -66,14 +73,35 @@ function sameSwitch(port: SwitchPort, { switchId, pf }: RepresentorOf): boolean 
   return port.switchId === switchId;
 }
 
-/** A single candidate is the answer unless its PF number contradicts. Among several, it is the one whose PF number is the PF's PCI function. */
-function only(candidates: readonly SwitchPort[], vf: RepresentorOf): string | undefined {
-  const pfFunction = Number.parseInt(vf.pf.slice(-1), 16);
-  const first = candidates[0];
-  // On some cards the PFs' numbers differ from their PCI functions. There, too, the parent is right, so a single candidate with it is taken.
-  if (candidates.length === 1 && first?.parent === vf.pf) return first.netdev;
-  const numbered = candidates.filter((port) => pfNumber(port) === pfFunction);
-  return numbered.length === 1 ? numbered[0]?.netdev : undefined;
+/** On some cards the PFs' numbers differ from their PCI functions. The parent is right there, too, so a single port that has it is taken. */
+function ofOwnPf(own: readonly SwitchPort[], vf: RepresentorOf): SwitchPort | undefined {
+  return onlyOne(own) ?? onlyOne(own.filter((port) => pfNumber(port) === functionOf(vf.pf)));
+}
+
+/**
+ * For drivers that name no parent. The PF's number is its PCI function, which says nothing when the switch has PFs in several slots: a NIC that
+ * is plugged into both sockets shows 0000:3b:00.0 and 0000:86:00.0. A bare number tells only the VF, so the switch must be this PF's alone.
+ */
+function byNumber(candidates: readonly SwitchPort[], vf: RepresentorOf, ports: readonly SwitchPort[]): SwitchPort | undefined {
+  const parents = new Set(ports.filter((port) => sameSwitch(port, vf)).flatMap(({ parent }) => parent ?? []));
+  const pfs = [...parents].filter(isPciAddress);
+  if (pfs.some((other) => slotOf(other) !== slotOf(vf.pf))) return undefined;
+  const numbered = candidates.filter((port) => pfNumber(port) !== undefined);
+  if (numbered.length > 0) return onlyOne(numbered.filter((port) => pfNumber(port) === functionOf(vf.pf)));
+  return pfs.length === 1 && pfs[0] === vf.pf ? onlyOne(candidates) : undefined;
+}
+
+function onlyOne(ports: readonly SwitchPort[]): SwitchPort | undefined {
+  return ports.length === 1 ? ports[0] : undefined;
+}
+
+/** @example slotOf('0000:3b:00.1') gives '0000:3b:00' */
+function slotOf(address: string): string {
+  return address.slice(0, -2);
+}
+
+function functionOf(address: string): number {
+  return Number.parseInt(address.slice(-1), 16);
 }
 
 function pfNumber(port: SwitchPort): number | undefined {
@@ -82,11 +110,14 @@ function pfNumber(port: SwitchPort): number | undefined {
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
-/** Shapes as drivers print them: mlx5 and ice `p0`, `pf0vf3`, `c1pf0vf3`, `pf0sf88`; nfp also `p0s1`, `pf0`, `pf0s1`, `n0`; kernels before 4.14 `3`. */
+/**
+ * Shapes as drivers print them: mlx5 and ice `p0`, `pf0vf3`, `c1pf0vf3`, `pf0sf88`; nfp also `p0s1`, `pf0`, `pf0s1`, `n0`; sfc `p0pf0vf3`; ice before
+ * Linux 6.3 `pf0vfr3`; mlx5 before Linux 4.19 `3`.
+ */
 const shapes: readonly (readonly [RegExp, (groups: Groups) => PortName])[] = [
   [/^p(?<port>\d+)(?:s(?<split>\d+))?$/, (g) => ({ kind: 'physical', port: number(g, 'port'), ...numbers(g, 'split') })],
   [
-    /^(?:c(?<controller>\d+))?pf(?<pf>\d+)vf(?<vf>\d+)$/,
+    /^(?:c(?<controller>\d+))?(?:p\d+)?pf(?<pf>\d+)vfr?(?<vf>\d+)$/,
     (g) => ({ kind: 'vf', ...numbers(g, 'controller', 'pf'), vf: number(g, 'vf') }),
   ],
   [

@@ -1,7 +1,9 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { readVfioHolders } from '../../../../host/kernel/vfio-holders.ts';
+import { openKernelQuestions } from '../../../../host/nic/kernel-facts.ts';
 import { type KernelFacts, scanNics } from '../../../../host/nic/nics.ts';
 import { bigMachine } from '../../../support/big-tree.ts';
+import { fakeKernel } from '../../../support/fake-generic-netlink.ts';
 import { ice, igb, mlx5, nfp } from '../../../support/nic-trees.ts';
 import { answering, makeTree, type Tree } from '../../../support/sysfs-tree.ts';
 
@@ -52,6 +54,14 @@ describe('a scan of', () => {
         ['0000:3b:02.1', 'ens1f1np1', 'ens1f1v1', 'rep1x8'],
       ],
     );
+  });
+
+  it('a NIC whose driver names its representors and not its uplink finds both', async () => {
+    const pf = mlx5(0, 2);
+    const named = (pf.vfs ?? []).map((vf) => ({ ...vf, representor: { netdev: `eth${vf.index}`, portName: String(vf.index) } }));
+    using tree = makeTree({ ...pf, portName: '', vfs: named });
+    const { pfs, vfs } = await scan(tree);
+    deepEqual([pfs[0]?.netdev, vfs.map(({ representor }) => representor)], ['ens1f0np0', ['eth0', 'eth1']]);
   });
 
   it('an Intel 82576 finds legacy vfs without representors, NUMA -1 as absent, each alone in its group', async () => {
@@ -108,6 +118,35 @@ describe('a scan of', () => {
       ],
     );
   });
+
+  for (const [shape, driver] of Object.entries({
+    'as a module names it': 'mlx5_vfio_pci',
+    'of a GPU': 'nvgrace_gpu_vfio_pci',
+    'for virtio': 'virtio_vfio_pci',
+    'with hyphens': 'hisi-acc-vfio-pci',
+    'of a name that nobody foresaw': 'new_migration_driver',
+  }))
+    it(`VFs at a variant of vfio (${shape}: ${driver}) finds their own device and who has them open, as in /sys and /proc`, async () => {
+      const pf = mlx5(0, 2);
+      using tree = makeTree({
+        ...pf,
+        vfs: (pf.vfs ?? []).map(({ netdev: _, ...vf }) => ({ ...vf, driver, vfioDevice: `vfio${vf.index}` })),
+      });
+      tree.write('/proc/77/comm', 'qemu-kvm');
+      tree.link('/proc/77/fd/9', '/dev/vfio/100');
+      tree.link('/proc/77/fd/10', '/dev/vfio/devices/vfio1');
+      const silent = { links: async () => [], addresses: async () => [], routes: async () => [], [Symbol.dispose]: () => {} };
+      const generic = fakeKernel([], {});
+      using questions = openKernelQuestions({ root: tree.root, netlink: () => silent, generic, devlink: generic });
+      const { vfs } = await scanNics(tree.host, { ask: questions.ask, allocated: noOne });
+      deepEqual(
+        vfs.map(({ vfioDevice, inUse }) => [vfioDevice, inUse]),
+        [
+          ['vfio0', ['/dev/vfio/100 is open in qemu-kvm (pid 77)']],
+          ['vfio1', ['/dev/vfio/devices/vfio1 is open in qemu-kvm (pid 77)']],
+        ],
+      );
+    });
 
   it('a shared group names its members, but not the bridge above them', async () => {
     const pf = igb({ vfs: 2 });

@@ -12,12 +12,16 @@ const shapes = [
   ['pf0vf3', { kind: 'vf', pf: 0, vf: 3 }],
   ['pf1vf127', { kind: 'vf', pf: 1, vf: 127 }],
   ['c1pf0vf3', { kind: 'vf', controller: 1, pf: 0, vf: 3 }],
+  ['p0pf0vf3', { kind: 'vf', pf: 0, vf: 3 }],
+  ['p1pf1vf12', { kind: 'vf', pf: 1, vf: 12 }],
+  ['pf0vfr3', { kind: 'vf', pf: 0, vf: 3 }],
   ['pf0sf88', { kind: 'sf', pf: 0, sf: 88 }],
   ['c2pf0sf88', { kind: 'sf', controller: 2, pf: 0, sf: 88 }],
   ['3', { kind: 'vf', vf: 3 }],
   ['n0', { kind: 'vnic', vnic: 0 }],
   ['', { kind: 'other', text: '' }],
   ['pf0vf', { kind: 'other', text: 'pf0vf' }],
+  ['p0vf3', { kind: 'other', text: 'p0vf3' }],
   ['vf3', { kind: 'other', text: 'vf3' }],
   ['xpf0vf3', { kind: 'other', text: 'xpf0vf3' }],
   ['pf0vf3x', { kind: 'other', text: 'pf0vf3x' }],
@@ -79,6 +83,34 @@ describe('a representor', () => {
 
   it('is the bare number of an old kernel', () => {
     equal(findRepresentor({ pf, switchId, index: 3 }, [port('old', '3'), port('two', '2')]), 'old');
+  });
+
+  const orphan = (netdev: string, name: string): SwitchPort => ({
+    netdev,
+    switchId,
+    name: parsePortName(name),
+    devlink: false,
+  });
+
+  it("is the bare number of a driver that names no parent, when the switch is this PF's alone", () => {
+    equal(findRepresentor({ pf, switchId, index: 3 }, [port('up', ''), orphan('old', '3'), orphan('two', '2')]), 'old');
+  });
+
+  it('is nothing for a bare number on a switch of two PFs, of one slot or of two', () => {
+    for (const other of ['0000:3b:00.1', '0000:86:00.0']) {
+      const ports = [port('up', 'p0'), port('up2', 'p1', { parent: other }), orphan('whose', '3')];
+      for (const each of [pf, other]) equal(findRepresentor({ pf: each, switchId, index: 3 }, ports), undefined);
+    }
+  });
+
+  it('is the own one or nothing on a NIC in two sockets, where both PFs are function 0', () => {
+    const other = '0000:86:00.0';
+    const uplinks = [port('up', 'p0'), port('up2', 'p1', { parent: other })];
+    const own = port('own', 'pf0vf3');
+    equal(findRepresentor({ pf, switchId, index: 3 }, [...uplinks, own]), 'own');
+    equal(findRepresentor({ pf: other, switchId, index: 3 }, [...uplinks, own]), undefined, "the other PF's");
+    equal(findRepresentor({ pf: other, switchId, index: 3 }, [...uplinks, orphan('whose', 'pf0vf3')]), undefined);
+    equal(findRepresentor({ pf: other, switchId, index: 3 }, [...uplinks, own, port('b', 'pf1vf3', { parent: other })]), 'b');
   });
 
   it('is nothing when two ports fit equally', () => {
