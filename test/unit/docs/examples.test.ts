@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { externalIds } from '../../../cni/attachment/attachment.ts';
 import { parseSettings } from '../../../cni/attachment/settings.ts';
 import { usage } from '../../../device-plugin/options.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';
@@ -149,11 +150,30 @@ describe('the tables of keys', () => {
   it("have every key of a network's configuration, and no other", () => {
     const always = ['name', 'type'];
     deepEqual(
-      keysOf(textOf('docs/reference/network.md')).toSorted(),
+      keysOf(sectionOf('docs/reference/network.md', '## The keys')).toSorted(),
       ofNetworks.filter((key) => !always.includes(key)).toSorted(),
     );
     for (const key of rowsOf(sectionOf('docs/sriov-guide.md', '## 5. The network')).flatMap(([cell = '']) => codeIn(cell)))
       ok(ofNetworks.includes(key), key);
+  });
+
+  it('have every external_id that is written for others to read', () => {
+    const key = { network: 'n', containerId: 'c', ifname: 'net1' };
+    const pod = { podNamespace: 'ns', podName: 'web', podUid: 'uid' };
+    const named = {
+      id: 'i',
+      bridgePort: 'p',
+      vnicType: 'normal',
+      ovsdb: 'unix:/db',
+      bridge: 'br',
+      netns: '/n',
+      bootId: 'b',
+    } as const;
+    const written = Object.keys(externalIds({ ...key, ...named, pod, since: '', began: 0 }, '02:00:00:00:00:01', {}));
+    deepEqual(
+      keysOf(sectionOf('docs/reference/network.md', '## What a controller reads on the port')).toSorted(),
+      [...written.filter((id) => !id.startsWith('smartnic-')), 'smartnic-*'].toSorted(),
+    );
   });
 
   it("have every key of a node's configuration, and no other", () => {
