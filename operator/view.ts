@@ -8,7 +8,7 @@ import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { type AskKernel, type Nics, scanNics } from '../host/nic/nics.ts';
 import { parseConfig } from '../inventory/config/config.ts';
-import { lastGoodFile, readLastGood } from '../inventory/config/last-good.ts';
+import { lastGoodFile, lastGoodPools } from '../inventory/config/last-good.ts';
 import type { Sockets } from '../inventory/config/numa.ts';
 import type { Config } from '../inventory/config/pool.ts';
 import { readConfigText } from '../inventory/config/source.ts';
@@ -83,7 +83,7 @@ function inForce(
 
 function lastGood(host: Pick<Host, 'root'>, file: string, problems: string[]): string | undefined {
   try {
-    return readLastGood(host, file);
+    return lastGoodPools(host).read(file);
   } catch (error) {
     problems.push(messageOf(error));
     return undefined;

@@ -1,12 +1,13 @@
 // What the supervisor remembers of its relays: a file for each device, with the pair and the process, so that the next supervisor takes a
 // relay over instead of starting it twice.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
+import { makeDirectory, removeTree } from '../host/files/directories.ts';
 import { replace } from '../host/files/durable.ts';
+import { removeFile } from '../host/files/plain.ts';
 import { pairShape } from '../host/forwarder/relay-protocol.ts';
-import { readText } from '../host/kernel/sysfs.ts';
+import { listDirectory, readText } from '../host/kernel/sysfs.ts';
 
 const shape = z.strictObject({
   version: z.literal(1),
@@ -31,19 +32,19 @@ export interface Notes {
 
 /** @param bootId - /proc/sys/kernel/random/boot_id: what ran before this boot is not started again, and its notes are removed. */
 export function openNotes(directory: string, bootId: string): Notes {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const pathOf = (device: string) => join(directory, `${device}.json`);
   const found: Note[] = [];
   const strange = new Map<string, string>();
-  for (const name of readdirSync(directory)) {
+  for (const name of listDirectory(directory)) {
     const path = join(directory, name);
-    if (name.endsWith(draft)) rmSync(path, { force: true, recursive: true });
+    if (name.endsWith(draft)) removeTree(path);
     if (!name.endsWith('.json')) continue;
     const device = name.slice(0, -'.json'.length);
     const note = read(path);
     if (note === undefined || note.pair.device !== device) strange.set(device, path);
     else if (note.bootId === bootId) found.push(note);
-    else rmSync(path, { force: true });
+    else removeFile(path);
   }
   return {
     found,
@@ -56,7 +57,7 @@ export function openNotes(directory: string, bootId: string): Notes {
         throw new Error(`${path} can't be written: ${messageOf(error)}; is there room on its disk?`, { cause: error });
       }
     },
-    remove: (device) => rmSync(pathOf(device), { force: true }),
+    remove: (device) => removeFile(pathOf(device)),
   };
 }
 

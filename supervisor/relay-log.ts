@@ -1,5 +1,4 @@
 // What a relay's testpmd writes: whether it forwards, and why it ended.
-import { statSync, truncateSync } from 'node:fs';
 import { readText } from '../host/kernel/sysfs.ts';
 
 /** By then the first port, the vf's, is started: ports come in order, and it has two (--nb-ports). */
@@ -7,10 +6,8 @@ export function forwards(logFile: string): boolean {
   return readText(logFile)?.includes('vhost-user client: socket created') ?? false;
 }
 
-/** testpmd tells each reconnect of a consumer at length. It appends, so it goes on at the beginning. */
-export function limitSize(logFile: string): void {
-  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1 << 20) truncateSync(logFile);
-}
+/** Bytes. testpmd tells each reconnect of a consumer at length. It appends, so after a cut it goes on at the beginning. */
+export const longestLog = 1 << 20;
 
 /** Its complaints, as far as they can be told from its chatter. */
 export function lastWords(logFile: string): string {

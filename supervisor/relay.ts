@@ -5,10 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { backOff } from '../host/base/back-off.ts';
 import { messageOf } from '../host/base/errors.ts';
 import type { Logger } from '../host/base/log.ts';
+import { limitSize } from '../host/files/plain.ts';
 import type { Pair } from '../host/forwarder/forwarder.ts';
 import { startDetached } from '../host/program/detached.ts';
 import { isRunning, kill, type Process, processOf } from './processes.ts';
-import { forwards, lastWords, limitSize } from './relay-log.ts';
+import { forwards, lastWords, longestLog } from './relay-log.ts';
 
 export interface Relay {
   readonly pair: Pair;
@@ -58,7 +59,7 @@ export function superviseRelay(options: RelayOptions): Relay {
     }
     if (!isNoted && !stopping) note({ ...process, ready: isReady });
     isNoted = true;
-    limitSize(options.logFile);
+    limitSize(options.logFile, longestLog);
   };
   const live = async (process: Process) => {
     isNoted = false;

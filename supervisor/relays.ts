@@ -1,8 +1,8 @@
 // All relays of the node: attach, detach, and what was attached when the last supervisor ended (notes.ts).
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeLock } from '../host/base/lock.ts';
 import type { Logger } from '../host/base/log.ts';
+import { removeFile } from '../host/files/plain.ts';
 import type { Attached, Pair, PairName } from '../host/forwarder/forwarder.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
 import { relayArguments, vhostDevice } from './command-line.ts';
@@ -50,7 +50,7 @@ export function openRelays({ settings, log, bootId }: RelaysOptions): Relays {
     relays.delete(device);
     // Also when an earlier attempt could not remove them.
     notes.remove(device);
-    rmSync(logFile(device), { force: true });
+    removeFile(logFile(device));
   };
 
   for (const note of notes.found) supervise(note);

@@ -1,9 +1,8 @@
 // Device-info files (k8snetworkplumbingwg/device-info-spec 1.1.0). The device plugin writes one for each device. For Multus we write one for
 // each attachment.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
+import { removeFile, writeText } from '../../host/files/plain.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost, readText } from '../../host/kernel/sysfs.ts';
 import { deviceInfo, typesDescribedAs } from '../../vnic/device-info.ts';
@@ -43,13 +42,12 @@ export function writeDeviceInfo(host: Machine, attachment: Attachment): void {
   const { deviceInfo: path, vnicType, reserved } = attachment;
   if (path === undefined || reserved === undefined || !isOffered(vnicType)) return;
   try {
-    mkdirSync(dirname(onHost(host, path)), { recursive: true });
-    writeFileSync(onHost(host, path), JSON.stringify(deviceInfo(vnicType, reserved)));
+    writeText(onHost(host, path), JSON.stringify(deviceInfo(vnicType, reserved)));
   } catch (error) {
     throw new Error(`write the device information ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
 export function removeDeviceInfo(host: Machine, path: string): void {
-  rmSync(onHost(host, path), { force: true });
+  removeFile(onHost(host, path));
 }

@@ -6,7 +6,7 @@ import { messageOf } from '../../host/base/errors.ts';
 import { explain } from '../../host/base/explain.ts';
 import { logLevels } from '../../host/base/log.ts';
 import { parseYaml } from '../../host/base/yaml.ts';
-import { findContent } from '../../host/files/content.ts';
+import { findContent } from '../../host/files/plain.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { ovsdbAddress } from '../../host/ovs/address.ts';
 import { parseEndpoint } from '../../host/program/http.ts';

@@ -1,15 +1,16 @@
 // The resident CNI server. It opens what it needs, serves, sweeps beside that, and stops gracefully.
-import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeLock } from '../../host/base/lock.ts';
 import { type Logger, openLog } from '../../host/base/log.ts';
 import { claimFile } from '../../host/files/file-lock.ts';
+import { appendText, removeFile } from '../../host/files/plain.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
 import { tellHealth } from '../../host/forwarder/health-marker.ts';
 import { openForwarder } from '../../host/forwarder/open.ts';
 import type { Host } from '../../host/host.ts';
+import { readBootId } from '../../host/kernel/boot-id.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { openNetlink } from '../../host/netlink/netlink.ts';
 import { listenForEnd } from '../../host/program/end-signals.ts';
@@ -46,7 +47,7 @@ export async function runServer(settings: Settings): Promise<void> {
   if (probes !== undefined) await serveProbes(probes, healthPages(health));
   await claimState(settings, log);
   health.live = () => ['the server is starting'];
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const bootId = readBootId();
   const forwarder =
     settings.forwarder &&
     (await openForwarder(settings.forwarder, {
@@ -99,7 +100,6 @@ export async function runServer(settings: Settings): Promise<void> {
 
 /** This comes before anything is read or swept. To a second server, the first one's running requests look like the remains of a crash. */
 async function claimState({ stateDir, standby }: Settings, log: Logger): Promise<void> {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const lock = join(stateDir, 'lock');
   if (claimFile(lock)) return;
   if (!standby) throw new Error(`another server works with ${stateDir}, perhaps finishing its last requests; stop it first`);
@@ -126,12 +126,12 @@ async function openPages(
 function stepHook(text: string | undefined): Host['step'] {
   if (text === undefined) return () => {};
   const [what, argument = ''] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
-  if (what === 'record') return (name) => appendFileSync(argument, `${name}\n`);
-  if (what === 'time') return (name) => appendFileSync(argument, `${name}\t${performance.now()}\n`);
+  if (what === 'record') return (name) => appendText(argument, `${name}\n`);
+  if (what === 'time') return (name) => appendText(argument, `${name}\t${performance.now()}\n`);
   const asked = what === 'kill' ? () => argument : () => readText(argument);
   return (name) => {
     if (name !== asked()) return;
-    if (what === 'kill-once') rmSync(argument);
+    if (what === 'kill-once') removeFile(argument);
     process.kill(process.pid, 'SIGKILL');
   };
 }

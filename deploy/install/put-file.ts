@@ -1,8 +1,8 @@
 // Puts a file into a folder of the node by rename. Whoever opens it sees the old file or the new one as a whole, even after a power loss.
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
-import { findContent } from '../../host/files/content.ts';
 import { replaceDurably } from '../../host/files/durable.ts';
+import { findContent } from '../../host/files/plain.ts';
 import { findDirectory } from '../../host/kernel/sysfs.ts';
 
 export interface FileToPut {

@@ -3,7 +3,8 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSy
 import { join } from 'node:path';
 import { existsOnHost } from '../kernel/sysfs.ts';
 
-export interface Owned {
+/** Whose a directory is, and who may use it. */
+export interface Ownership {
   /** Permission bits, e.g. 0o770. */
   readonly mode: number;
   readonly uid: number;
@@ -11,7 +12,7 @@ export interface Owned {
 }
 
 /** Creates the directory if it is missing, and corrects owner and mode. @throws what the kernel says. */
-export function ensureDirectory(path: string, { mode, uid, gid }: Owned): void {
+export function ensureDirectory(path: string, { mode, uid, gid }: Ownership): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
   const now = statSync(path);
   // The owner comes first, because chown clears bits that chmod sets. What is right already needs no privilege.
@@ -19,10 +20,20 @@ export function ensureDirectory(path: string, { mode, uid, gid }: Owned): void {
   if ((now.mode & 0o777) !== mode) chmodSync(path, mode);
 }
 
+/** Also those above it. One that is there keeps its mode. @throws what the kernel says. */
+export function makeDirectory(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+}
+
+/** With all that is in it. Nothing there is fine. */
+export function removeTree(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+}
+
 /** A directory that is missing is fine. */
 export function emptyDirectory(path: string): void {
   if (!existsOnHost(path)) return;
-  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
+  for (const name of readdirSync(path)) removeTree(join(path, name));
 }
 
 export function removeIfEmpty(path: string): void {

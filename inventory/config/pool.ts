@@ -1,15 +1,9 @@
 // A configuration of pools after it was read, whichever of the two forms it was written in.
+import type { Ownership } from '../../host/files/directories.ts';
 import type { VfDriver } from '../../vnic/drivers.ts';
 import type { OfferedType } from '../../vnic/index.ts';
 import type { NumaPolicy } from './numa.ts';
 import type { Selector } from './selectors.ts';
-
-export interface VhostDirectory {
-  /** Permission bits, e.g. 0o770. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
 
 export interface Pool {
   readonly name: string;
@@ -26,7 +20,8 @@ export interface Pool {
   readonly numaPolicy: NumaPolicy;
   readonly allocation: 'pack' | 'spread';
   readonly cdi: boolean;
-  readonly vhost: VhostDirectory;
+  /** Of the directories of sockets. */
+  readonly vhost: Ownership;
   /** A bridge that must exist for its VFs to be healthy. */
   readonly bridge?: string;
   /** A unix socket on which the forwarder must accept connections. Otherwise the pool's virtio-forwarder units are unhealthy. */

@@ -8,7 +8,7 @@ import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { parseConfig } from './config.ts';
 import { ConfigError } from './error.ts';
-import { readLastGood, removeLastGood, writeLastGood } from './last-good.ts';
+import { lastGoodPools } from './last-good.ts';
 import type { Config } from './pool.ts';
 
 export interface ConfigState {
@@ -47,6 +47,7 @@ export interface ConfigSource {
 export function followConfig(options: ConfigSourceOptions): ConfigSource {
   const { host, file, settle = 100, tick = 30_000, objections, changed } = options;
   const { log } = host;
+  const lastGood = lastGoodPools(host);
   let state: ConfigState = { problems: [], generation: 0 };
   let seen: string | undefined;
   let settling: NodeJS.Timeout | undefined;
@@ -79,12 +80,12 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
     try {
       const config = accept(text);
       state = { config, problems: [], generation: state.generation + 1 };
-      if ('text' in text) keep(() => writeLastGood(host, file, text.text));
+      if ('text' in text) keep(() => lastGood.write(file, text.text));
       log.info({ file, generation: state.generation, pools: config.pools.map((pool) => pool.name) }, 'configuration taken over');
       for (const warning of config.warnings) log.warn({ file }, warning);
     } catch (error) {
       const isFirst = seen === undefined;
-      if (isFirst && 'problem' in text) keep(() => removeLastGood(host));
+      if (isFirst && 'problem' in text) keep(() => lastGood.remove());
       else if (isFirst) state = { ...state, ...recall() };
       state = { ...state, problems: error instanceof ConfigError ? error.problems : [`${file}: ${messageOf(error)}`] };
       const inForce = state.config
@@ -107,7 +108,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
 
   function recall(): Pick<ConfigState, 'config'> {
     try {
-      const text = readLastGood(host, file);
+      const text = lastGood.read(file);
       return text === undefined ? {} : { config: parseConfig(file, text) };
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'the last good configuration can not be taken over');

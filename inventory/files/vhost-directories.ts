@@ -1,15 +1,15 @@
 // The directories that grants mount, for types whose containers create sockets: one per VF or slot. They exist before Allocate names them.
 // Here they are only created and given their owner. The CNI side takes care of the files in them.
 import { messageOf } from '../../host/base/errors.ts';
-import { ensureDirectory, removeIfEmpty } from '../../host/files/directories.ts';
+import { ensureDirectory, type Ownership, removeIfEmpty } from '../../host/files/directories.ts';
 import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import { offers } from '../../vnic/index.ts';
-import type { Pool, VhostDirectory } from '../config/pool.ts';
+import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
 
 /** By path, as the machine sees it. */
-export type VhostDirectories = ReadonlyMap<string, VhostDirectory>;
+export type VhostDirectories = ReadonlyMap<string, Ownership>;
 
 export function wantedDirectories(resources: readonly Resource[], pools: readonly Pool[]): VhostDirectories {
   const byName = new Map(pools.map((pool) => [pool.name, pool.vhost]));
@@ -33,7 +33,7 @@ export function ensureDirectories(
 }
 
 /** Why the directory could not be made; undefined when it was. */
-function tryDirectory(path: string, vhost: VhostDirectory): string | undefined {
+function tryDirectory(path: string, vhost: Ownership): string | undefined {
   try {
     ensureDirectory(path, vhost);
     return undefined;

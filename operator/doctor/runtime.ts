@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { openPods } from '../../cni/server/open-pods.ts';
 import { messageOf } from '../../host/base/errors.ts';
-import { findContent } from '../../host/files/content.ts';
+import { findContent } from '../../host/files/plain.ts';
 import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { listPodDevices } from '../../host/kube/podresources.ts';
