@@ -3,7 +3,6 @@
 import { messageOf } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readSockets } from '../host/kernel/numa.ts';
-import { listPodDevices } from '../host/kube/podresources.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { type AskKernel, type Nics, scanNics } from '../host/nic/nics.ts';
@@ -14,6 +13,7 @@ import type { Config } from '../inventory/config/pool.ts';
 import { readConfigText } from '../inventory/config/source.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import type { Finding } from '../inventory/health/health.ts';
+import { readHolders } from '../inventory/holders.ts';
 import { type Known, nextOffer, nothingOffered } from '../inventory/next-offer.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
@@ -24,7 +24,7 @@ export interface View {
   readonly config?: Config;
   readonly resources: readonly Resource[];
   readonly findings: readonly Finding[];
-  /** By PCI address: `smartnic.io/direct in default/pod-7 (container app)`. */
+  /** By PCI address or slot: `smartnic.io/direct in default/pod-7 (container app)`. */
   readonly holders: ReadonlyMap<string, string>;
   /** What could not be looked at, and what is wrong with the configuration. */
   readonly problems: readonly string[];
@@ -47,8 +47,10 @@ export async function look({ root, config, kubeletDir }: Places & { readonly roo
 }
 
 export async function readView({ host, ask, config: file, kubeletDir }: ViewOptions): Promise<View> {
-  const problems: string[] = [];
-  const { holders, held } = await readHolders(host, kubeletDir, problems);
+  const having = await readHolders(host, kubeletDir);
+  const problems = [...having.problems];
+  const holders = new Map([...having.holders].map(([id, { words }]) => [id, words]));
+  const held = new Map([...having.holders].map(([id, { resource }]) => [id, resource]));
   const nics = await scanNics(host, { ask, allocated: new Set(held.keys()) });
   const sockets = readSockets(host, ({ words }) => problems.push(words));
   problems.push(...nics.unread);
@@ -96,32 +98,5 @@ function parsed(file: string, text: ReturnType<typeof readConfigText>): readonly
     return [parseConfig(file, text.text), []];
   } catch (error) {
     return [undefined, [messageOf(error)]];
-  }
-}
-
-interface Holders {
-  readonly holders: ReadonlyMap<string, string>;
-  /** The resource by PCI address. */
-  readonly held: ReadonlyMap<string, string>;
-}
-
-async function readHolders(host: Pick<Host, 'root'>, kubeletDir: string, problems: string[]): Promise<Holders> {
-  try {
-    const pods = await listPodDevices(host, { socket: `${kubeletDir}/pod-resources/kubelet.sock`, timeout: 2000 });
-    const all = pods.flatMap((pod) =>
-      pod.devices.flatMap(({ container, resource, ids }) => ids.map((id) => ({ pod, container, resource, id }))),
-    );
-    return {
-      holders: new Map(
-        all.map(({ id, pod, container, resource }) => [
-          id,
-          `${resource} in ${pod.namespace}/${pod.name} (container ${container})`,
-        ]),
-      ),
-      held: new Map(all.map(({ id, resource }) => [id, resource])),
-    };
-  } catch (error) {
-    problems.push(`which VFs pods have is not known: ${messageOf(error)}`);
-    return { holders: new Map(), held: new Map() };
   }
 }

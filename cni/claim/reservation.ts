@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isPciAddress } from '../../host/base/pci-address.ts';
-import { readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
+import { type CheckpointDevices, readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
 import type { PodName } from '../../host/kube/pod-name.ts';
 import type { VnicType } from '../../vnic/index.ts';
 import type { Reserved } from '../../vnic/port.ts';
@@ -37,7 +37,7 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
   const pod = podOf(request.args, wish.type);
   const resource = resourceOf(request, wish.type);
   const asked = askedDevice(request);
-  const held = await devicesOf(context, request.args, pod);
+  const held = withInitContainers(context, request.args, await devicesOf(context, request.args, pod));
   try {
     const id = chooseDevice(held, {
       pod: `${pod.namespace}/${pod.name}`,
@@ -51,7 +51,7 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
     return id;
   } catch (error) {
     if (asked === undefined || !(error instanceof CniError)) throw error;
-    throw await namingHolder(context, error, asked, pod);
+    throw await namingHolder(context, error, asked, request.args);
   }
 }
 
@@ -137,7 +137,9 @@ export async function otherHolder({ host, settings }: Machine, id: string, pod: 
   const holder = all.find(
     (one) => !(one.name === pod.podName && one.namespace === pod.podNamespace) && one.devices.some(({ ids }) => ids.includes(id)),
   );
-  return holder && `${holder.namespace}/${holder.name}`;
+  if (holder !== undefined) return `${holder.namespace}/${holder.name}`;
+  const noted = notedDevices({ host, settings }).find(({ ids, podUid }) => ids.includes(id) && podUid !== pod.podUid);
+  return noted && pod.podUid !== undefined ? `with UID ${noted.podUid}` : undefined;
 }
 
 function podOf({ podNamespace: namespace, podName: name }: Args, type: VnicType): PodName {
@@ -173,12 +175,28 @@ async function devicesOf({ host, settings }: Machine, { podUid }: Args, pod: Pod
     }
   } catch (error) {
     if (!(error instanceof Unavailable) || podUid === undefined) throw error;
-    const noted = readCheckpoint(host, join(settings.kubeletDir, 'device-plugins/kubelet_internal_checkpoint'))?.filter(
-      (each) => each.podUid === podUid,
-    );
-    if (noted === undefined || noted.length === 0) throw error;
+    const noted = notedDevices({ host, settings }).filter((each) => each.podUid === podUid);
+    if (noted.length === 0) throw error;
     host.log.warn({ pod, error: messageOf(error) }, "kubelet can't be asked: the pod's devices are those of its checkpoint");
     return noted;
+  }
+}
+
+/** Kubelet's answer leaves out what only ordinary init containers were given. Kubelet keeps that for the life of the pod. */
+function withInitContainers(context: Machine, { podUid }: Args, listed: readonly Devices[]): readonly Devices[] {
+  if (podUid === undefined) return listed;
+  const known = new Set(listed.flatMap(({ ids }) => ids));
+  const noted = notedDevices(context).filter((each) => each.podUid === podUid && !each.ids.every((id) => known.has(id)));
+  return [...listed, ...noted];
+}
+
+/** What kubelet has noted for itself. Empty when that can't be read, because kubelet's own answer is the better one. */
+function notedDevices({ host, settings }: Machine): readonly CheckpointDevices[] {
+  try {
+    return readCheckpoint(host, join(settings.kubeletDir, 'device-plugins/kubelet_internal_checkpoint')) ?? [];
+  } catch (error) {
+    host.log.warn({ error: messageOf(error) }, "going on without kubelet's checkpoint: VFs of init containers are not known");
+    return [];
   }
 }
 
@@ -192,7 +210,7 @@ function requireType({ host }: Machine, { resource, id, type }: { resource: stri
   );
 }
 
-async function namingHolder(context: Machine, error: CniError, asked: string, { namespace, name }: PodName): Promise<CniError> {
-  const holder = await otherHolder(context, asked, { podNamespace: namespace, podName: name }).catch(() => undefined);
-  return holder === undefined ? error : new CniError(error.code, `${error.message} (it is pod ${holder}'s)`, { cause: error });
+async function namingHolder(context: Machine, error: CniError, asked: string, pod: Args): Promise<CniError> {
+  const holder = await otherHolder(context, asked, pod).catch(() => undefined);
+  return holder === undefined ? error : new CniError(error.code, `${error.message} (pod ${holder} has it)`, { cause: error });
 }

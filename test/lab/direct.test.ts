@@ -120,7 +120,7 @@ describe('direct', () => {
     assert.match(
       stolen.msg,
       new RegExp(
-        `kubelet has not allocated ${other.vfs[0]} to pod lab/${one.netnsName}.* \\(it is pod lab/${other.netnsName}'s\\)`,
+        `kubelet has not allocated ${other.vfs[0]} to pod lab/${one.netnsName}.* \\(pod lab/${other.netnsName} has it\\)`,
       ),
     );
     assert.match((await refusal({ resource: kernel })).msg, /has no smartnic.io\/kernel \(it has smartnic.io\/direct: 1\)/);

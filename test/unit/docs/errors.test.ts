@@ -70,7 +70,7 @@ const partsOfOthers = [
   /^representor: "…": …$/,
   /^…: was allocated as …, …$/,
   /^CNI_NETNS: …$/,
-  /^… \(it is pod …'s\)$/,
+  /^… \(pod … has it\)$/,
   /^it is not where it was moved to$/,
   /^…: error ……: …$/,
   /^…: … ended with (status )?…(: …)?$/,

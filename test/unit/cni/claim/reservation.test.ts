@@ -86,6 +86,7 @@ describe("the pod's vf as kubelet tells it", () => {
     await kubelet.admit({ name: 'shop/web', containers: { one: { [direct]: 1 }, two: { [direct]: 1 } } });
     await kubelet.admit({ name: 'shop/db', containers: { one: { [direct]: 1 } } });
     kubelet.addPod('shop/plain');
+    await kubelet.admit({ name: 'shop/init', initContainers: { first: { [direct]: 1 } }, containers: {} });
   });
   after(async () => {
     await stop();
@@ -161,10 +162,20 @@ describe("the pod's vf as kubelet tells it", () => {
     const [db = ''] = held('db');
     await assert.rejects(reserved('web', { deviceID: db }), {
       code: 7,
-      message: new RegExp(`not allocated ${db} to pod shop/web.*\\(it is pod shop/db's\\)$`),
+      message: new RegExp(`not allocated ${db} to pod shop/web.*\\(pod shop/db has it\\)$`),
     });
     assert.equal(await otherHolder(context(), db, { podNamespace: 'shop', podName: 'web' }), 'shop/db');
     assert.equal(await otherHolder(context(), db, { podNamespace: 'shop', podName: 'db' }), undefined);
+  });
+
+  it('is also one that only an init container was given, which kubelet does not list', async () => {
+    const [init = ''] = held('init');
+    assert.equal(await reserved('init'), init);
+    assert.equal(await reserved('init', { deviceID: init }), init);
+    const web = { podNamespace: 'shop', podName: 'web', podUid: 'shop/web' };
+    assert.equal(await otherHolder(context(), init, web), 'with UID shop/init');
+    const self = { podNamespace: 'shop', podName: 'init', podUid: 'shop/init' };
+    assert.equal(await otherHolder(context(), init, self), undefined);
   });
 
   it('is none for a pod without devices, and for no pod at all', async () => {
