@@ -46,9 +46,9 @@ export async function add(patient: Context, request: Request, signal: AbortSigna
   const addresses = addressesOf(host, attachment.ipam);
   try {
     const port = planPort(request, attachment, bridge);
-    const ours = await build(context, { request, attachment, cable, port, db, addresses });
+    const { result: ours, port: made } = await build(context, { request, attachment, cable, port, db, addresses });
     signal.throwIfAborted();
-    journal.append(attachment.id, { phase: 'added', result: ours });
+    journal.append(attachment.id, { phase: 'added', result: ours, ...defined({ port: made }) });
     host.step('committed');
     return earlier === undefined ? ours : chainResult(earlier, ours);
   } catch (error) {

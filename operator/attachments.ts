@@ -1,6 +1,7 @@
 // `attachments`: every pod interface that the journal or the bridges know, as a table. It looks for itself, so it works without a server.
 
 import { type Attachment, findingIds, hasPort, owner } from '../cni/attachment/attachment.ts';
+import { findLostPort } from '../cni/attachment/bridge-port.ts';
 import type { Entry } from '../cni/attachment/entry.ts';
 import { wordsOfLeft } from '../cni/attachment/left.ts';
 import { deathOf } from '../cni/teardown/end.ts';
@@ -59,7 +60,13 @@ async function stateOf(looker: Looker, entry: Entry, ports: readonly BridgePort[
   if (ports === undefined) return 'added';
   const ids = Object.entries(findingIds(attachment));
   const port = ports.find(({ externalIds }) => ids.every(([key, value]) => externalIds[key] === value));
-  if (port === undefined) return hasPort(attachment) ? 'its port is gone' : 'ok';
+  if (port === undefined) return hasPort(attachment) ? await lossWords(looker, entry) : 'ok';
   if (port.error !== undefined) return `Open vSwitch: ${port.error}`;
   return port.ofport === undefined || port.ofport < 0 ? 'not taken by ovs-vswitchd' : 'ok';
+}
+
+async function lossWords({ host }: Looker, entry: Entry): Promise<string> {
+  const lost = await findLostPort(host.ovsdb(entry.attachment.ovsdb), entry);
+  if (lost === undefined) return 'its port is gone, and so is its bridge';
+  return 'problem' in lost ? lost.problem : 'its port is gone; the next sweep puts it back';
 }

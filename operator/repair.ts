@@ -1,5 +1,6 @@
 // `repair`: a sweep on demand. The running server does it, because only the server knows which calls are in progress. Without a server there are
 // none. Then this says what a sweep would do, and the next server does it when it starts.
+import type { Attachment } from '../cni/attachment/attachment.ts';
 import type { Settings } from '../cni/attachment/settings.ts';
 import type { Answer } from '../cni/cni.ts';
 import { decodeAnswer, encodeRequest } from '../cni/server/frame.ts';
@@ -41,18 +42,26 @@ function wordsOf(answer: Answer | undefined): string {
   return answer === undefined ? 'it went away without an answer; its log says more' : answer.stdout;
 }
 
-function render({ swept, problems }: SweepReport, dryRun: boolean): string {
-  const rows = swept.map(({ attachment, why, failure }) => [
-    failure === undefined ? (dryRun ? 'would remove' : 'removed') : 'failed',
-    attachment.containerId.slice(0, 12),
-    attachment.ifname,
-    attachment.network,
-    attachment.bridgePort,
-    failure === undefined ? why : `${why}: ${failure}`,
-  ]);
+function render({ swept, restored, problems }: SweepReport, dryRun: boolean): string {
+  const rows = [
+    ...swept.map(({ attachment, why, failure }) => [
+      failure === undefined ? (dryRun ? 'would remove' : 'removed') : 'failed',
+      ...cellsOf(attachment),
+      failure === undefined ? why : `${why}: ${failure}`,
+    ]),
+    ...restored.map((attachment) => [
+      dryRun ? 'would put back' : 'put back',
+      ...cellsOf(attachment),
+      `its port was gone from bridge ${attachment.bridge}`,
+    ]),
+  ];
   const table =
     rows.length === 0
       ? ['nothing is left over']
       : align([['RESULT', 'CONTAINER', 'INTERFACE', 'NETWORK', 'PORT', 'WHY'], ...rows]);
   return [...table, ...problems.map((problem) => `! ${problem}`), ''].join('\n');
+}
+
+function cellsOf({ containerId, ifname, network, bridgePort }: Attachment): readonly string[] {
+  return [containerId.slice(0, 12), ifname, network, bridgePort];
 }

@@ -113,6 +113,12 @@ export function takingIfaceId(id: string): IdChange {
   };
 }
 
+/** The external_ids of a port whose iface-id a newer sandbox of its pod has, as takingIfaceId leaves them. */
+export function superseded(ids: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const { [ifaceIdKey]: id, ...rest } = ids;
+  return id === undefined ? ids : { ...rest, [statusKey]: 'inactive', [formerKey]: id };
+}
+
 /** One port of ours gets back the iface-id that it gave up. */
 export function givingBackIfaceId(id: string, port: AttachmentKey): IdChange {
   return {

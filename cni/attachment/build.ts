@@ -1,16 +1,17 @@
 // What ADD makes after everything is decided and the intent is written: the cable, its port on the bridge, the addresses.
+import { defined } from '../../host/base/defined.ts';
 import type { Host } from '../../host/host.ts';
 import { configureIp } from '../../host/netlink/pod-ip.ts';
 import { addPort } from '../../host/ovs/bridge.ts';
 import type { Ovsdb } from '../../host/ovs/ovsdb.ts';
-import { trunkVlans } from '../../network/keys.ts';
 import type { End, Port } from '../../vnic/port.ts';
 import type { Cable } from '../../vnic/vnic.ts';
 import { CniError, codes } from '../protocol/errors.ts';
 import { type Addresses, needsInterface } from '../protocol/ipam.ts';
 import type { Request } from '../protocol/request.ts';
 import type { Result } from '../protocol/result.ts';
-import { type Attachment, externalIds, ifaceId, takingIfaceId } from './attachment.ts';
+import { type Attachment, externalIds } from './attachment.ts';
+import { newPort, type PortRecord } from './bridge-port.ts';
 import type { Context } from './context.ts';
 import { writeDeviceInfo } from './device-info.ts';
 import { callHooks } from './hook-calls.ts';
@@ -24,8 +25,14 @@ export interface Job {
   readonly addresses: Addresses;
 }
 
+export interface Built {
+  readonly result: Result;
+  /** Absent when the cable has no end on a bridge. */
+  readonly port?: PortRecord;
+}
+
 /** When it throws, the caller removes what was made. */
-export async function build(context: Context, job: Job): Promise<Result> {
+export async function build(context: Context, job: Job): Promise<Built> {
   const { host } = context;
   const { request, attachment, cable, port } = job;
   const { config } = request;
@@ -41,12 +48,13 @@ export async function build(context: Context, job: Job): Promise<Result> {
   const dns = Object.values(ip.dns).some((each) => each !== undefined && each.length > 0)
     ? ip.dns
     : (config.runtimeConfig?.dns ?? config.dns ?? {});
-  return {
+  const result = {
     interfaces: [...(end.bridge ? [{ name: end.bridge.port, mac: end.bridge.mac }] : []), { ...end.pod, sandbox: request.netns }],
     ips: ip.ips.map((each) => ({ ...each, interface: end.bridge ? 1 : 0 })),
     routes: ip.routes,
     dns,
   };
+  return { result, ...defined({ port: recordOf(end, job) }) };
 }
 
 /** If IPAM may ask through the interface, the interface is made first. Otherwise both are done at the same time, and both are waited for. */
@@ -85,23 +93,22 @@ async function plugIntoBridge(host: Host, job: Job, timeoutMs: number): Promise<
   return end;
 }
 
-async function addBridgeEnd(
-  host: Host,
-  { bridge, pod }: End,
-  { request, attachment, db }: Job,
-  timeoutMs: number,
-): Promise<void> {
-  if (bridge === undefined) return;
+async function addBridgeEnd(host: Host, end: End, job: Job, timeoutMs: number): Promise<void> {
+  const record = recordOf(end, job);
+  if (record === undefined) return;
+  await addPort(job.db, { ...newPort(job.attachment, record), timeoutMs });
+  host.step('port added');
+}
+
+function recordOf({ bridge, pod }: End, { request, attachment, port }: Job): PortRecord | undefined {
+  if (bridge === undefined) return undefined;
   const { vlan, trunk, externalIds: extra } = request.config;
-  await addPort(db, {
-    bridge: attachment.bridge,
+  return {
     name: bridge.port,
     ...bridge.made,
     externalIds: externalIds(attachment, pod.mac, extra),
-    others: takingIfaceId(ifaceId(attachment)),
     ...(vlan ? { vlan } : {}),
-    ...(trunk ? { trunk: trunkVlans(trunk) } : {}),
-    timeoutMs,
-  });
-  host.step('port added');
+    ...(trunk ? { trunk } : {}),
+    datapath: port.datapath,
+  };
 }

@@ -4,6 +4,7 @@ import { isRecord } from '../../host/base/json.ts';
 import { isVnicType, vnicTypes } from '../../vnic/index.ts';
 import type { Result } from '../protocol/result.ts';
 import type { Attachment } from './attachment.ts';
+import type { PortRecord } from './bridge-port.ts';
 
 export type Phase = 'adding' | 'added' | 'deleting';
 
@@ -17,10 +18,12 @@ export interface Entry {
   readonly left?: readonly Part[];
   /** The answer of ADD. It exists from phase `added` on. */
   readonly result?: Result;
+  /** The port that ADD made. Entries of an older smartnic have none, and so has an attachment without a port. */
+  readonly port?: PortRecord;
 }
 
 export type Line =
-  | { readonly phase: 'added'; readonly result: Result }
+  | { readonly phase: 'added'; readonly result: Result; readonly port?: PortRecord }
   | { readonly phase: 'deleting'; readonly left?: readonly Part[] };
 
 export interface Unreadable {
@@ -42,8 +45,8 @@ export function addition(line: Line): string {
 }
 
 /** The whole text, in as few lines as possible. */
-export function compact({ attachment, phase, result, left }: Entry): string {
-  const added = result === undefined ? '' : addition({ phase: 'added', result });
+export function compact({ attachment, phase, result, port, left }: Entry): string {
+  const added = result === undefined ? '' : addition({ phase: 'added', result, ...defined({ port }) });
   return `${beginning(attachment)}${added}${phase === 'deleting' ? addition({ phase, ...defined({ left }) }) : ''}`;
 }
 

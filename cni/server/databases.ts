@@ -16,6 +16,8 @@ export interface DatabasesOptions {
   readonly log: Logger;
   /** Called when a connection is made. Who needed the first one has waited for it. */
   readonly onBack: (how: 'first' | 'again') => void;
+  /** Called when somebody made a bridge. Ports may be missing on it. */
+  readonly onBridge?: () => void;
   /** Milliseconds without use after which an address is given up. Default 300 000. */
   readonly idle?: number;
 }
@@ -24,7 +26,7 @@ export interface DatabasesOptions {
  * The connection to the node's own address is kept for good. Other addresses come from networks. Such a connection stays while attachments need
  * it, because the sweep uses it every minute, and it ends after the last of them. So a mistyped address is not dialled for ever.
  */
-export function openDatabases({ settings, log, onBack, idle = 300_000 }: DatabasesOptions): Databases {
+export function openDatabases({ settings, log, onBack, onBridge = () => {}, idle = 300_000 }: DatabasesOptions): Databases {
   const open = new Map<string, { readonly db: Ovsdb; asked: number }>();
   const tls = settings.ovsdbTls === undefined ? {} : { tls: settings.ovsdbTls };
 
@@ -33,6 +35,7 @@ export function openDatabases({ settings, log, onBack, idle = 300_000 }: Databas
     open.set(address, known);
     let connects = 0;
     known.db.onConnect(() => onBack(connects++ === 0 ? 'first' : 'again'));
+    known.db.onBridge(onBridge);
     return known;
   };
 

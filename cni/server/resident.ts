@@ -39,7 +39,11 @@ export async function runServer(settings: Settings): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
   const later: { sweeper?: Sweeper } = {};
-  const databases = openDatabases({ settings, log, onBack: (how) => later.sweeper?.back(how) });
+  const databases = openDatabases({
+    ...{ settings, log },
+    onBack: (how) => later.sweeper?.back(how),
+    onBridge: () => later.sweeper?.bridge(),
+  });
   const pods = await openPods(settings, log);
   const needs = { database: databases.get(settings.ovsdb), pods };
   const health: Health = { live: () => [], ready: () => readinessProblems(needs) };

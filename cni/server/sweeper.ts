@@ -8,6 +8,8 @@ export interface Sweeper {
   start(): void;
   /** Says that a database answers. Then it sweeps at once, or once more after the present sweep. A sweep that waited for its first answer is enough. */
   back(how: 'first' | 'again'): void;
+  /** Says that somebody made a bridge, perhaps again. Then it sweeps as for a database that is back. */
+  bridge(): void;
   /** Sweeps now, whatever else is in progress. */
   sweep(): Promise<SweepReport>;
   stop(): void;
@@ -26,7 +28,8 @@ export function openSweeper(context: Context, meter: Meter | undefined): Sweeper
     meter?.swept(report);
     const failed = report.swept.filter(({ failure }) => failure !== undefined).length;
     const [removed, ms] = [report.swept.length - failed, Math.round(performance.now() - began)];
-    log[sweeps++ === 0 || report.swept.length > 0 ? 'info' : 'debug']({ removed, failed, ms }, 'swept');
+    const restored = report.restored.length;
+    log[sweeps++ === 0 || report.swept.length + restored > 0 ? 'info' : 'debug']({ removed, failed, restored, ms }, 'swept');
     return report;
   };
   let running = false;
@@ -51,6 +54,9 @@ export function openSweeper(context: Context, meter: Meter | undefined): Sweeper
     },
     back(how) {
       if (tick !== undefined && (how === 'again' || !running)) now();
+    },
+    bridge() {
+      if (tick !== undefined) now();
     },
     sweep: sweepOnce,
     stop: () => clearInterval(tick),

@@ -1,7 +1,8 @@
-// The sweep finishes what was half done and removes what is dead. It runs beside serving: at start, whenever OVSDB is back, and on a slow tick.
+// The sweep finishes what was half done, removes what is dead, and puts back ports that went with their bridge. It runs beside serving: at start, whenever OVSDB is back, and on a slow tick.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { forEachOf } from '../../host/base/for-each.ts';
-import { type Attachment, lockKey } from '../attachment/attachment.ts';
+import { type Attachment, ifaceId, lockKey } from '../attachment/attachment.ts';
+import { findLostPort, type PortRecord, restorePort } from '../attachment/bridge-port.ts';
 import { abandonable, type Context, type LookForLoss } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 import { type End, endOf, endOfStray, type Witnesses } from './end.ts';
@@ -12,6 +13,8 @@ import { teardown } from './teardown.ts';
 export interface SweepReport {
   /** What had to be removed. */
   readonly swept: readonly Swept[];
+  /** Whose ports were lost with their bridge and had to be made again. */
+  readonly restored: readonly Attachment[];
   /** Why the rest could not be looked at. The next sweep tries again. */
   readonly problems: readonly string[];
 }
@@ -32,8 +35,13 @@ interface Sweep {
   readonly context: Asked;
   /** Takes it away. `wanted` is aborted when a request comes for this interface. Then the request does the rest. */
   readonly act: (attachment: Attachment, why: string, wanted: AbortSignal) => Promise<void>;
+  /** Makes the attachment's port again. */
+  readonly restore: (attachment: Attachment, how: { readonly port: PortRecord; readonly newer: boolean }) => Promise<void>;
   readonly swept: Swept[];
+  readonly restored: Attachment[];
   readonly problems: string[];
+  /** Why ports that are gone can't be made again. */
+  readonly portless: string[];
   readonly slow: Set<string>;
 }
 
@@ -55,14 +63,26 @@ export function sweep(patient: Context, slow: Set<string>): Promise<SweepReport>
     await teardown(abandonable(context, wanted), attachment);
     if (context.journal.has(id)) throw new Error('not all of it could be taken away yet; see the lines before');
   };
-  return sweepAll(withLoss(context, silent, context.findLoss), act, slow);
+  const restore: Sweep['restore'] = async (attachment, how) => {
+    await restorePort(context.host.ovsdb(attachment.ovsdb), attachment, how);
+    const { id, containerId, ifname, bridge, bridgePort } = attachment;
+    context.host.log.warn(
+      { id, containerId, ifname, bridge, bridgePort },
+      'its port was gone from the bridge and is there again',
+    );
+  };
+  return sweepAll(withLoss(context, silent, context.findLoss), { act, restore, slow });
 }
 
 /** Returns what a sweep would do now, and changes nothing. */
 export function planSweep(looker: Looker): Promise<SweepReport> {
   const silent: Silent = new Set();
   const context = { ...looker, host: askingOnce(looker.host, silent) };
-  return sweepAll(withLoss(context, silent, looker.findLoss?.peek), async () => {}, new Set());
+  return sweepAll(withLoss(context, silent, looker.findLoss?.peek), {
+    act: async () => {},
+    restore: async () => {},
+    slow: new Set(),
+  });
 }
 
 /** An attachment stays when nobody can say now whether its pod is lost. */
@@ -79,9 +99,9 @@ function withLoss({ findLoss: _, ...rest }: Looker, silent: Silent, find: LookFo
   return { ...rest, findLoss };
 }
 
-async function sweepAll(context: Asked, act: Sweep['act'], slow: Set<string>): Promise<SweepReport> {
+async function sweepAll(context: Asked, how: Pick<Sweep, 'act' | 'restore' | 'slow'>): Promise<SweepReport> {
   const { host, journal, settings } = context;
-  const run: Sweep = { context, act, swept: [], problems: [...journal.problems()], slow };
+  const run: Sweep = { ...how, context, swept: [], restored: [], portless: [], problems: [...journal.problems()] };
   if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
   const journaled = journal.list().map(({ attachment }) => attachment);
   const addresses = new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)]);
@@ -95,7 +115,15 @@ async function sweepAll(context: Asked, act: Sweep['act'], slow: Set<string>): P
       );
     });
   });
-  return run;
+  tellOfPorts(run);
+  const { swept, restored, problems, portless } = run;
+  return { swept, restored, problems: [...problems, ...portless] };
+}
+
+/** One line for all of them, because there may be as many as pods. */
+function tellOfPorts({ context, portless }: Sweep): void {
+  const [first] = portless;
+  if (first !== undefined) context.host.log.error({ count: portless.length, first }, 'attachments without their port');
 }
 
 /** It asks the database first. So when that is down, it waits once, and not for every attachment. */
@@ -105,15 +133,22 @@ async function sweepDatabase(run: Sweep, address: string, journaled: readonly At
   const inOrder = journaled.toSorted((a, b) => Number(slow.has(a.id)) - Number(slow.has(b.id)));
   const groups = [...Map.groupBy(inOrder, ({ ipam }) => ipam?.type).values()];
   const sweepGroup = (group: readonly Attachment[]) =>
-    forEachOf(group, width, (each) => sweepOne(run, each, () => endOf(context, each, journaled)));
+    forEachOf(group, width, (each) =>
+      sweepOne(run, { attachment: each, others: journaled }, () => endOf(context, each, journaled)),
+    );
   await forEachOf(groups, groups.length, sweepGroup);
   // The netdev of a port in a remote database may be on another machine. So it proves nothing that the netdev is not on this one.
   const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
-  await forEachOf(strays, width, (each) => sweepOne(run, each, () => endOfStray(context, each)));
+  await forEachOf(strays, width, (each) => sweepOne(run, { attachment: each, others: [] }, () => endOfStray(context, each)));
 }
 
 /** An attachment that a request works on is passed over. */
-async function sweepOne({ context, act, swept, slow }: Sweep, attachment: Attachment, find: () => Promise<End>): Promise<void> {
+async function sweepOne(
+  run: Sweep,
+  { attachment, others }: { readonly attachment: Attachment; readonly others: readonly Attachment[] },
+  find: () => Promise<End>,
+): Promise<void> {
+  const { context, act, swept, slow } = run;
   const { host, lock } = context;
   const { id } = attachment;
   const began = performance.now();
@@ -121,7 +156,7 @@ async function sweepOne({ context, act, swept, slow }: Sweep, attachment: Attach
   const work = async (wanted: AbortSignal) => {
     try {
       end = await find();
-      if (end === undefined) return;
+      if (end === undefined) return await restoreLost(run, attachment, others);
       await act(end.attachment, end.why, wanted);
       swept.push(end);
     } catch (error) {
@@ -133,4 +168,30 @@ async function sweepOne({ context, act, swept, slow }: Sweep, attachment: Attach
   await lock.ifFree(lockKey(attachment), work);
   if (performance.now() - began > long) slow.add(id);
   else slow.delete(id);
+}
+
+/** For an attachment that lives. When its port can't be made again, this is a problem and not a failed sweep, because nothing is taken away. */
+async function restoreLost(
+  { context, restore, restored, portless }: Sweep,
+  { id, ovsdb }: Attachment,
+  others: readonly Attachment[],
+): Promise<void> {
+  const entry = context.journal.find(id);
+  if (entry === undefined) return;
+  const { attachment } = entry;
+  const tell = (problem: string) => void portless.push(`${attachment.ifname} of container ${attachment.containerId}: ${problem}`);
+  try {
+    const lost = await findLostPort(context.host.ovsdb(ovsdb), entry);
+    if (lost === undefined) return;
+    if ('problem' in lost) return tell(lost.problem);
+    const newer = others.some((each) => isNewer(each, attachment) && context.journal.find(each.id)?.phase === 'added');
+    await restore(attachment, { port: lost.port, newer });
+    restored.push(attachment);
+  } catch (error) {
+    tell(messageOf(error));
+  }
+}
+
+function isNewer(one: Attachment, other: Attachment): boolean {
+  return one.bootId === other.bootId && one.began > other.began && ifaceId(one) === ifaceId(other);
 }

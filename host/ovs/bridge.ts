@@ -81,15 +81,23 @@ export async function createBridge(db: Ovsdb, name: string, options: CreateBridg
  * within `timeoutMs` (default 10 000).
  */
 export async function addPort(db: Ovsdb, port: NewPort & { readonly timeoutMs?: number }): Promise<{ readonly ofport: number }> {
-  const what = `port ${port.name} of bridge ${port.bridge}`;
+  await putBackPort(db, port);
+  const taken = ofportOf(db, port.name, wordsOf(port), port.timeoutMs ?? patience);
+  return { ofport: await orRemove(taken, async () => removePorts(db, [port.name])) };
+}
+
+/** Adds a port that was there before. It does not wait for ovs-vswitchd, and so the port stays also when that can't take it now. Throws like addPort. */
+export async function putBackPort(db: Ovsdb, port: NewPort): Promise<void> {
   try {
     await db.transact(addPortOperations(port));
   } catch (error) {
     const refusal = error instanceof TransactionError ? addPortRefusal(port, error.operation) : undefined;
-    throw refusal === undefined ? error : new Error(`${what}: ${refusal}`, { cause: error });
+    throw refusal === undefined ? error : new Error(`${wordsOf(port)}: ${refusal}`, { cause: error });
   }
-  const taken = ofportOf(db, port.name, what, port.timeoutMs ?? patience);
-  return { ofport: await orRemove(taken, async () => removePorts(db, [port.name])) };
+}
+
+function wordsOf({ name, bridge }: NewPort): string {
+  return `port ${name} of bridge ${bridge}`;
 }
 
 /** The ports with an interface whose external_ids contain all the given pairs. */

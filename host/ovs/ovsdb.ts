@@ -8,7 +8,7 @@ import { parseOvsdbAddress } from './ovsdb/address.ts';
 import { type Connection, connect, type Json, type TlsFiles, unavailable } from './ovsdb/connection.ts';
 import { describe, type Operation, readResults } from './ovsdb/operations.ts';
 import { emptyReplica, type Replica } from './ovsdb/replica.ts';
-import { monitorRequests } from './ovsdb/schema.ts';
+import { monitorRequests, tellsOfBridge } from './ovsdb/schema.ts';
 import { waitersOn } from './ovsdb/waiters.ts';
 
 export { parseOvsdbAddress } from './ovsdb/address.ts';
@@ -34,6 +34,8 @@ export interface Ovsdb extends AsyncDisposable {
   until<T>(look: (replica: Replica) => T | undefined, options: { readonly timeout: number; readonly what: string }): Promise<T>;
   /** Calls back after each connect, when the replica is complete, and once if it is complete already. Returns a function that ends this. */
   onConnect(callback: () => void): () => void;
+  /** Calls back when a bridge was made, or got another datapath, while we are connected. Returns a function that ends this. */
+  onBridge(callback: () => void): () => void;
 }
 
 export interface OvsdbOptions {
@@ -65,6 +67,7 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
   const address = parseOvsdbAddress(text);
   const closing = unavailable(address, 'the connection was closed by us');
   const callbacks = new Set<() => void>();
+  const onBridges = new Set<() => void>();
   const attempts = backOff();
   let live: Live | undefined;
   const waiters = waitersOn(() => live);
@@ -113,8 +116,10 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
     const onNotification = (method: string, params: readonly Json[]) => {
       if (method === 'monitor_canceled') opened.end(new Error('it cancelled the monitor: its schema is being changed'));
       if (method !== 'update2') return;
-      replica.apply(params[1] ?? null);
+      const updates = params[1] ?? null;
+      replica.apply(updates);
       waiters.recheck();
+      if (tellsOfBridge(updates)) for (const callback of onBridges) queueMicrotask(callback);
     };
     const opened = await connect(address, { tls, probe, deadline, limit, onNotification });
     connection = opened;
@@ -155,6 +160,10 @@ export function openOvsdb(text: string, options: OvsdbOptions): Ovsdb {
       start();
       if (live !== undefined) queueMicrotask(callback);
       return () => callbacks.delete(callback);
+    },
+    onBridge: (callback) => {
+      onBridges.add(callback);
+      return () => onBridges.delete(callback);
     },
     [Symbol.asyncDispose]: async () => {
       closed = true;

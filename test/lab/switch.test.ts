@@ -1,6 +1,7 @@
 // `direct` on a NIC in switchdev mode: two PFs of one switch, whose representors our program finds by devlink and sysfs.
 import assert from 'node:assert/strict';
 import { succeeded } from '../support/answers.ts';
+import { until } from '../support/until.ts';
 import { type DirectMachine, endSharedMachine, kernel, sharedDirectMachine, vfio } from './direct-machine.ts';
 import { directPods } from './direct-pods.ts';
 import { putBehind, restartOvs, startSwitch, stopSwitch, switched } from './switch.ts';
@@ -80,6 +81,30 @@ describe('direct on a switch with several PFs', () => {
     succeeded(await check(one, a));
     succeeded(await check(two, b));
     for (const each of [one, two]) await del(each);
+  });
+
+  it('has its representors back as ports, with their metadata, when the bridge was deleted and made again', async () => {
+    const { lab, node } = machine;
+    const config = { ...auto, mtu: 1400, vlan: 50, externalIds: { tenant: 'a' } };
+    const pods = [await pod(vfio, config), await pod(kernel, config)];
+    const results = await Promise.all(pods.map(add));
+    const ports = results.map(({ interfaces }) => `${interfaces[0]?.name}`);
+    const written = async () =>
+      await Promise.all(
+        ports.map(async (port) => [
+          await node.vsctl('get', 'Interface', port, 'external_ids'),
+          await node.vsctl('get', 'Port', port, 'tag', 'vlan_mode'),
+        ]),
+      );
+    const before = await written();
+    await node.vsctl('del-br', 'br0');
+    await node.vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'fail_mode=standalone');
+    await lab.sh('ip link set dev br0 up');
+    const there = async () => (await node.vsctl('list-ports', 'br0')).split('\n');
+    await until(async () => new Set(await there()).isSupersetOf(new Set(ports)), 'the ports are back', 30);
+    assert.deepEqual(await written(), before);
+    await Promise.all(pods.map(async (each, index) => succeeded(await check(each, results[index]))));
+    await Promise.all(pods.map(del));
   });
 
   it('takes a representor that a hook names, and none where there is a switch is refused', async () => {

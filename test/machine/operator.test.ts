@@ -45,7 +45,7 @@ describe('for a person', () => {
     const [head = '', first = '', second = '', third = ''] = await lines('attachments');
     match(head, /^POD +INTERFACE +NETWORK +TYPE +BRIDGE +PORT +VF +SINCE +STATE$/);
     match(first, new RegExp(`^default/web +eth0 +tenant-a +normal +br0 +${well.port} +- +20\\S+Z +ok$`));
-    match(second, new RegExp(`^${ill.call.containerId.slice(0, 12)} +net1 .* its port is gone$`));
+    match(second, new RegExp(`^${ill.call.containerId.slice(0, 12)} +net1 .* its port is gone; the next sweep puts it back$`));
     match(third, /net2 .* its cable is gone, and so is the pod; the next sweep takes it away$/);
   });
 

@@ -108,6 +108,27 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
     assert(!existsSync(deviceInfo));
   });
 
+  it('has its vhost-user port back when the bridge was deleted and made again, and the consumer connects again', async () => {
+    const { ovs } = machine.node;
+    const one = await pod({ mtu: 1400, vlan: 7, mac: macs[0] });
+    const result = await add(one);
+    const port: string = result.interfaces[0].name;
+    const written = async () =>
+      await Promise.all(['type', 'options', 'mtu_request', 'external_ids'].map((name) => column(port, name).catch(() => '')));
+    const before = await written();
+    await using consumer = await startConsumer({ socket: one.socket, mac: macs[0], mode: 'rxonly' });
+    const connected = async () => (await column(port, 'status:status').catch(() => '')) === 'connected';
+    await until(connected, 'it is connected');
+    await ovs.vsctl('del-br', 'br0');
+    await ovs.addBridge('br0');
+    await until(async () => (await written()).join() === before.join(), 'the port is back', 20);
+    assert.equal(await ovs.vsctl('get', 'Port', port, 'tag'), '7');
+    await until(connected, 'it is connected again');
+    succeeded(await check(one, result));
+    assert(consumer.running());
+    await del(one);
+  });
+
   describe('keeps the contract of vnic types', () => {
     vnicContract(() => ({
       refusingIpam: 'refusing',

@@ -61,6 +61,14 @@ export function monitorRequests(owner?: string): { readonly [table: string]: Jso
   );
 }
 
+/** Whether an `update2` says that a bridge was made or got another datapath. Ports that come and go change its row as well, and don't count. */
+export function tellsOfBridge(updates: Json): boolean {
+  return Object.values(record(record(updates)['Bridge'] ?? {})).some((change) => {
+    const { insert, modify } = record(change);
+    return insert !== undefined || (modify !== undefined && 'datapath_type' in record(modify));
+  });
+}
+
 /** Reads a whole row. A column that the server left out gets its default. Throws when a value is not of the column's type. */
 export function readRow(table: TableName, uuid: string, json: Json): Readonly<Record<string, Value>> {
   const sent = record(json);

@@ -46,9 +46,10 @@ describe("the CNI server's metrics", () => {
         { attachment, why: 'dead' },
         { attachment, why: 'dead', failure: 'busy' },
       ],
+      restored: [],
       problems: [],
     });
-    meter.swept({ swept: [], problems: [] });
+    meter.swept({ swept: [], restored: [], problems: [] });
     const all = await lines(meter);
     for (const line of [
       'sweeps_total{result="complete"} 1',
