@@ -1,12 +1,12 @@
 // The CNI server's process: serves the runtime until a signal.
 import { messageOf } from '../host/base/errors.ts';
-import { readSettings } from './attachment/settings.ts';
+import { readSettings } from './attachment/settings-file.ts';
 import { parseOptions, usage } from './options.ts';
 
 async function main(): Promise<void> {
   if (parseOptions(process.argv.slice(2)).help) return void process.stdout.write(usage);
   const { runServer } = await import('./server/resident.ts');
-  await runServer(await readSettings(process.env));
+  await runServer(readSettings(process.env).settings);
 }
 
 main().catch((error: unknown) => {

@@ -16,24 +16,26 @@ const act: Readonly<Record<Command | 'help', (options: Options) => Promise<strin
   },
   attachments: async () => {
     const [{ openLooker }, { showAttachments }] = await Promise.all([import('./looker.ts'), import('./attachments.ts')]);
-    await using looker = openLooker(await settings());
-    return await showAttachments(looker);
+    const { settings, remarks } = await inForce();
+    await using looker = openLooker(settings);
+    return remarks + (await showAttachments(looker));
   },
   doctor: async ({ cniBin }) => {
     const { consult } = await import('./consult.ts');
-    const { text, failed } = await consult(settings, cniBin);
+    const { text, failed } = await consult(process.env, cniBin);
     process.stdout.write(text);
     process.exit(failed ? 1 : 0); // does not wait for an API server that has not answered yet
   },
   repair: async ({ dryRun }) => {
-    const { repair } = await import('./repair.ts');
-    return await repair(await settings(), dryRun);
+    const [{ repair }, { settings, remarks }] = await Promise.all([import('./repair.ts'), inForce()]);
+    return remarks + (await repair(settings, dryRun));
   },
 };
 
-async function settings() {
-  const { readSettings } = await import('../cni/attachment/settings.ts');
-  return await readSettings(process.env);
+async function inForce() {
+  const { readSettings } = await import('../cni/attachment/settings-file.ts');
+  const { settings, problems } = readSettings(process.env);
+  return { settings, remarks: problems.map((words) => `! ${words}; this is by the last good configuration\n`).join('') };
 }
 
 async function main(): Promise<void> {

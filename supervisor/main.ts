@@ -1,28 +1,29 @@
 // The supervisor of testpmd relays: a process of its own, so that traffic outlives the CNI server. Its relays outlive it as well.
 import { join } from 'node:path';
-import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
-import { explain } from '../host/base/explain.ts';
 import { type Logger, openLog } from '../host/base/log.ts';
-import { parseYaml } from '../host/base/yaml.ts';
 import { claimFile } from '../host/files/file-lock.ts';
-import { findContent } from '../host/files/plain.ts';
+import { parseGood } from '../host/files/last-good.ts';
 import { socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Answer, Request } from '../host/forwarder/relay-protocol.ts';
-import { forwarderKeys, forwarderShape, supervisorSocket, type TestpmdSettings } from '../host/forwarder/settings.ts';
+import { supervisorSocket } from '../host/forwarder/settings.ts';
 import { readBootId } from '../host/kernel/boot-id.ts';
 import { forbidSymlinks } from '../host/kernel/mounts.ts';
 import { listenForEnd } from '../host/program/end-signals.ts';
 import { openRelays, type Relays } from './relays.ts';
 import { serve } from './server.ts';
+import { type SettingsFile, settingsFile } from './settings.ts';
 
 async function main(): Promise<void> {
   const onEnd = listenForEnd();
-  const settings = readSettings(process.env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml');
+  const file = settingsFile(process.env);
+  const { value: settings, problems } = parseGood(file.lastGood, file.path, file);
   const log = openLog('info');
+  if (problems.length > 0) log.error({ file: file.path, problems }, 'configuration refused; the last good one is in force');
   // This comes before any look at relays. Two supervisors would start the same relays.
   if (!claimFile(join(settings.directory, 'lock')))
     throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
+  if (problems.length === 0) keepGood(file, log);
   closeToSymlinks(log);
   const bootId = readBootId();
   const relays = openRelays({ settings, log, bootId });
@@ -33,6 +34,15 @@ async function main(): Promise<void> {
     log.info({ signal }, 'stopping; the relays go on');
     process.exit(0);
   });
+}
+
+/** A failure is only logged, because only a later start depends on it. */
+function keepGood({ path, lastGood, read }: SettingsFile, log: Logger): void {
+  try {
+    lastGood.write(path, read());
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, 'the good configuration is not kept for a later start');
+  }
 }
 
 /** A container owns its socket's directory. A symbolic link in the place of the socket would lead a relay to the socket of another container. */
@@ -60,30 +70,6 @@ async function answer(relays: Relays, request: Request): Promise<Answer> {
       return { ok: true, attached: relays.attached() };
     default:
       return request satisfies never;
-  }
-}
-
-/** Reads the section `forwarder` alone, because the rest of the node's configuration belongs to the CNI server. */
-function readSettings(path: string): TestpmdSettings {
-  const value = parseYaml(readText(path), path) ?? {};
-  const parsed = z.object({ forwarder: forwarderShape }).safeParse(value);
-  if (!parsed.success)
-    throw new Error(`${path}: ${explain(parsed.error, value, { known: { forwarder: forwarderKeys(value) } })}`);
-  const { forwarder } = parsed.data;
-  if (forwarder.kind === 'testpmd') return forwarder;
-  throw new Error(`${path}: forwarder.kind: is ${forwarder.kind}, which needs no supervisor; write testpmd or don't start it`);
-}
-
-function readText(path: string): string {
-  try {
-    const content = findContent(path);
-    if (content === undefined) throw new Error('ENOENT: no such file or directory');
-    return content.toString();
-  } catch (error) {
-    throw new Error(
-      `${path}: the node's configuration can't be read: ${messageOf(error)}; its section "forwarder" says how relays are started`,
-      { cause: error },
-    );
   }
 }
 

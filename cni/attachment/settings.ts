@@ -1,12 +1,10 @@
-// The node's configuration: YAML at /etc/smartnic/config.yaml (SMARTNIC_CONFIG). Every key is optional. Without the file all defaults apply.
+// The node's configuration, key by key: YAML in which every key is optional. Pure. settings-file.ts has the file.
 
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { messageOf } from '../../host/base/errors.ts';
-import { explain } from '../../host/base/explain.ts';
+import { ConfigError } from '../../host/base/config-error.ts';
 import { logLevels } from '../../host/base/log.ts';
-import { parseYaml } from '../../host/base/yaml.ts';
-import { findContent } from '../../host/files/plain.ts';
+import { type KeysAt, openPositions } from '../../host/base/positions.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { ovsdbAddress } from '../../host/ovs/address.ts';
 import { parseEndpoint } from '../../host/program/http.ts';
@@ -64,12 +62,23 @@ const shape = z.strictObject({
 
 export type Settings = Readonly<z.output<typeof shape>> & { readonly nodeName: string };
 
-type Variables = Readonly<Record<string, string | undefined>>;
+/** The keys that a running server takes over. All others need a restart: they name what it has opened. */
+export const liveKeys = [
+  'ipamTimeout',
+  'portTimeout',
+  'lostPodAfter',
+  'kubeletDir',
+  'hookDir',
+  'hookTimeout',
+  'allowNoiommu',
+  'draining',
+  'logLevel',
+] as const satisfies readonly (keyof Settings)[];
 
-/** Throws one error that names the file and every bad key, with its value and what is allowed. */
-export async function readSettings(env: Variables): Promise<Settings> {
-  const path = env['SMARTNIC_CONFIG'] ?? '/etc/smartnic/config.yaml';
-  const settings = parseSettings(readText(path, env['SMARTNIC_CONFIG'] !== undefined), path);
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The settings that the file asks for. The environment comes before the file. @throws ConfigError naming a bad variable. */
+export function withVariables(settings: ParsedSettings, env: Variables): Settings {
   return {
     ...settings,
     socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
@@ -85,23 +94,20 @@ function metricsOf({ SMARTNIC_METRICS: metrics }: Variables): string | undefined
   return metrics && parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
 }
 
-export function parseSettings(text: string, path: string): z.output<typeof shape> {
-  const value = parseYaml(text, path) ?? {};
+export type ParsedSettings = z.output<typeof shape>;
+
+/** @throws ConfigError with one line for each bad key: file, line, key, value and what is allowed. */
+export function parseSettings(text: string, path: string): ParsedSettings {
+  const positions = openPositions(path, text);
+  const value = positions.value();
   const parsed = shape.safeParse(value);
-  if (!parsed.success) throw new Error(`${path}: ${explain(parsed.error, value, { known: knownIn(value) })}`);
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(parsed.error.issues.map((issue) => positions.explain(issue, value, keysAt(value))));
 }
 
-function knownIn(value: unknown) {
-  return { '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) };
-}
-
-function readText(path: string, named: boolean): string {
-  try {
-    const content = findContent(path);
-    if (content === undefined && named) throw new Error('ENOENT: no such file or directory');
-    return content?.toString() ?? '';
-  } catch (error) {
-    throw new Error(`${path}: the node's configuration can't be read: ${messageOf(error)}`);
-  }
+function keysAt(value: unknown): KeysAt {
+  const known: Readonly<Record<string, readonly string[]>> = {
+    ...{ '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) },
+  };
+  return (path) => known[path.map(String).join('.')] ?? [];
 }

@@ -32,6 +32,11 @@ const readings: Readonly<Record<string, Reading>> = {
     labels: ['vnic_type', 'phase'],
     read: ({ context }) => countAttachments(context.journal.list()),
   },
+  smartnic_cni_config_broken: {
+    help: "1 while the node's configuration is refused and the last good one is in force.",
+    labels: [],
+    read: ({ refused }) => [{ labels: {}, value: refused().length > 0 ? 1 : 0 }],
+  },
   smartnic_cni_journal_unreadable: {
     help: 'Entries of the journal that could not be read or are not understood, and are left alone.',
     labels: [],

@@ -14,6 +14,8 @@ export interface NodeState {
   readonly context: Context;
   /** The databases in use. */
   readonly databases: () => readonly Ovsdb[];
+  /** Why the node's configuration is refused. Empty when it is in force. */
+  readonly refused: () => readonly string[];
 }
 
 /** Why it should be restarted. Empty when it is alive. `born`: the identity of the socket when it was made. */
@@ -39,10 +41,13 @@ export interface Needs {
   readonly database: Pick<Ovsdb, 'problem'>;
   readonly pods: Pick<Pods, 'problem'>;
   readonly forwarder?: Pick<Forwarder, 'health'> | undefined;
+  /** Why the node's configuration is refused. */
+  readonly refused?: readonly string[];
 }
 
 /** Why an ADD could fail. Empty when there is no reason. It does not ask ovs-vswitchd, because that would make it look at all its ports. */
-export async function readinessProblems({ database, pods, forwarder }: Needs): Promise<readonly string[]> {
+export async function readinessProblems({ database, pods, forwarder, refused = [] }: Needs): Promise<readonly string[]> {
   const relays = forwarder && (await within(2000, forwarder.health(), () => 'it has not answered within 2 s'));
-  return [database.problem, pods.problem(), relays && `forwarder: ${relays}`].filter((problem) => problem !== undefined);
+  const others = [database.problem, pods.problem(), relays && `forwarder: ${relays}`].filter((problem) => problem !== undefined);
+  return [...refused.map((words) => `${words}; the last good configuration stays in force`), ...others];
 }

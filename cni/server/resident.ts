@@ -19,9 +19,11 @@ import { run } from '../../host/program/run.ts';
 import type { Context } from '../attachment/context.ts';
 import { openJournal } from '../attachment/journal.ts';
 import type { Settings } from '../attachment/settings.ts';
+import { settingsFile } from '../attachment/settings-file.ts';
 import { answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
 import { openDatabases } from './databases.ts';
+import { followSettings } from './live-settings.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
 import { type Health, healthPages, servePages } from './pages.ts';
@@ -50,6 +52,7 @@ export async function runServer(settings: Settings): Promise<void> {
   const probes = process.env['SMARTNIC_PROBE_SOCKET'];
   if (probes !== undefined) await serveProbes(probes, healthPages(health));
   await claimState(settings, log);
+  const live = followSettings({ file: settingsFile(process.env), start: settings, log });
   health.live = () => ['the server is starting'];
   const bootId = readBootId();
   const forwarder =
@@ -69,9 +72,19 @@ export async function runServer(settings: Settings): Promise<void> {
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
   const journal = await openJournal(settings.stateDir);
-  const findLoss = makeFindLoss({ host, pods, settings, journal, bootId });
-  const context: Context = { host, pods, settings, journal, bootId, lock: makeLock(), findLoss };
-  const { meter, pages } = await openPages({ context, databases: databases.all }, health);
+  const asked = {
+    host,
+    pods,
+    journal,
+    bootId,
+    lock: makeLock(),
+    // They change while the server runs. Each request works with what was in force at its beginning.
+    get settings() {
+      return live.now;
+    },
+  };
+  const context: Context = Object.assign(asked, { findLoss: makeFindLoss(asked) });
+  const { meter, pages } = await openPages({ context, databases: databases.all, refused: () => live.problems }, health);
   const sweeper = openSweeper(context, meter);
   later.sweeper = sweeper;
   const answerAll = async (invocation: Invocation, signal: AbortSignal) => {
@@ -85,13 +98,14 @@ export async function runServer(settings: Settings): Promise<void> {
   const server = await serve({ path: settings.socket, log, answer: answerAll });
   const born = findSocketIdentity(settings.socket);
   health.live = () => livenessProblems(settings, born);
-  health.ready = () => readinessProblems({ ...needs, forwarder });
+  health.ready = () => readinessProblems({ ...needs, forwarder, refused: live.problems });
   const closePages = pages();
   // Requests don't wait for this. A request puts right by itself what is left of its own interface.
   sweeper.start();
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping: finishing what runs');
     sweeper.stop();
+    live.close();
     closePages();
     await stopServing(server, log, () => {
       pods.close();

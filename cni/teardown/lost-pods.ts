@@ -13,11 +13,11 @@ type Asked = Pick<Context, 'host' | 'pods' | 'settings' | 'bootId'> & { readonly
 
 /** A loss counts only when two looks, at least `lostPodAfter` apart, both find it. In between, kubelet ends a deleted pod in its grace period. */
 export function makeFindLoss(context: Asked, now: () => number = () => performance.now()): FindLoss {
-  const patience = context.settings.lostPodAfter * 1000;
   const since = new Map<string, number>();
   const look = async (attachment: Attachment, others: readonly Attachment[]) => {
     const why = await lossOf(context, attachment, others);
     const first = why === undefined ? undefined : (since.get(attachment.id) ?? now());
+    const patience = context.settings.lostPodAfter * 1000;
     return { why, first, counts: first !== undefined && now() - first >= patience };
   };
   const find = async (attachment: Attachment, others: readonly Attachment[]) => {

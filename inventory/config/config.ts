@@ -2,11 +2,11 @@
 // offer/offer.ts looks at the VFs. The older SR-IOV device plugin's config.json is understood, too (sriovdp.ts).
 import { basename } from 'node:path';
 import type { z } from 'zod';
-import { ConfigError } from './error.ts';
+import { ConfigError } from '../../host/base/config-error.ts';
+import { openPositions, type Positions } from '../../host/base/positions.ts';
 import { findOverlaps } from './overlap.ts';
 import type { Config } from './pool.ts';
-import { openPositions, type Positions } from './positions.ts';
-import { poolsSchema } from './schema.ts';
+import { knownKeys, poolsSchema } from './schema.ts';
 import { importSriovdp, isSriovdp } from './sriovdp.ts';
 
 /** @param file - its path, for messages. @throws ConfigError with one line per finding: file, line, key, value, what to do. */
@@ -21,7 +21,8 @@ export function parseConfig(file: string, text: string): Config {
 
 function parsePools(file: string, value: unknown, positions: Positions): Config {
   const parsed = poolsSchema.safeParse(value);
-  if (!parsed.success) throw new ConfigError(relevant(parsed.error.issues).map((issue) => positions.explain(issue, value)));
+  if (!parsed.success)
+    throw new ConfigError(relevant(parsed.error.issues).map((issue) => positions.explain(issue, value, knownKeys)));
   const { resourcePrefix, pools } = parsed.data;
   return {
     file,

@@ -1,7 +1,8 @@
 // Finds pools that would compete for the same VFs, as far as the file alone proves it: every VF that fits one selector also fits another one.
 // offer/offer.ts finds what only the machine can show. Pure.
+
+import type { Positions } from '../../host/base/positions.ts';
 import type { Config, Pool } from './pool.ts';
-import type { Positions } from './positions.ts';
 import { isContained, type Selector } from './selectors.ts';
 
 /** Returns one sentence per pair of pools that overlap. */

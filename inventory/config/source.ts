@@ -1,13 +1,12 @@
 // Follows the configuration file. A good text takes effect at once. While the present text is bad, the last good one stays in force. Both are
-// logged. The file's directory is watched, because editors and ConfigMap mounts replace the file (kubelet swaps the link `..data` beside it).
-import { dirname } from 'node:path';
+// logged.
+
+import { ConfigError } from '../../host/base/config-error.ts';
 import { messageOf } from '../../host/base/errors.ts';
-import { stampOf } from '../../host/files/stamp.ts';
-import { watchDirectories } from '../../host/files/watch-directories.ts';
+import { type FollowOptions, followFile } from '../../host/files/follow-file.ts';
 import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { parseConfig } from './config.ts';
-import { ConfigError } from './error.ts';
 import { lastGoodPools } from './last-good.ts';
 import type { Config } from './pool.ts';
 
@@ -20,16 +19,8 @@ export interface ConfigState {
   readonly generation: number;
 }
 
-export interface ConfigSourceOptions {
+export interface ConfigSourceOptions extends Omit<FollowOptions, 'changed'> {
   readonly host: Pick<Host, 'root' | 'log'>;
-  readonly file: string;
-  /**
-   * Milliseconds without a change of the file before it is read, so that it is not read half-written. A file that never comes to rest is read
-   * after ten times as long. Default 100.
-   */
-  readonly settle?: number;
-  /** Milliseconds between two looks without any event. Default 30 000. */
-  readonly tick?: number;
   /** Problems of a configuration that only show on this machine. Empty when there are none. */
   readonly objections: (config: Config) => readonly string[];
   readonly changed: (state: ConfigState) => void;
@@ -45,35 +36,15 @@ export interface ConfigSource {
  * text is refused, the last good configuration of an earlier plugin takes effect. If the file is missing, none does.
  */
 export function followConfig(options: ConfigSourceOptions): ConfigSource {
-  const { host, file, settle = 100, tick = 30_000, objections, changed } = options;
+  const { host, file, settle, tick, objections, changed } = options;
   const { log } = host;
   const lastGood = lastGoodPools(host);
   let state: ConfigState = { problems: [], generation: 0 };
   let seen: string | undefined;
-  let settling: NodeJS.Timeout | undefined;
-  let stamp: string | undefined;
-  let since = 0;
-  const watch = watchDirectories([dirname(file)], tick, lookSoon);
   look();
-
-  /** Most events come from other files in the directory. They start a wait, but don't prolong it. */
-  function lookSoon(): void {
-    if (settling !== undefined) return;
-    stamp = stampOf(file);
-    since = performance.now();
-    settling = setTimeout(lookSettled, settle);
-  }
-
-  function lookSettled(): void {
-    const before = stamp;
-    stamp = stampOf(file);
-    if (stamp === before || performance.now() - since >= 10 * settle) look();
-    else settling = setTimeout(lookSettled, settle);
-  }
+  const watch = followFile({ file, settle, tick, changed: look });
 
   function look(): void {
-    clearTimeout(settling);
-    settling = undefined;
     const text = readConfigText(file);
     const key = JSON.stringify(text);
     if (key === seen) return;
@@ -128,10 +99,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
     get state() {
       return state;
     },
-    close() {
-      watch.close();
-      clearTimeout(settling);
-    },
+    close: () => watch.close(),
   };
 }
 

@@ -1,12 +1,12 @@
 // Reads the SR-IOV network device plugin's config.json as it is: every pool becomes a pool of vnic type `direct`. What that plugin drops
 // silently, and what we can't do, becomes a warning with its line. The keys are those of version 3.11.
 
+import { ConfigError } from '../../host/base/config-error.ts';
 import { isRecord } from '../../host/base/json.ts';
+import type { Positions } from '../../host/base/positions.ts';
 import { isVfioDriver } from '../../host/nic/vfio-driver.ts';
 import { sriovType } from '../../vnic/index.ts';
-import { ConfigError } from './error.ts';
 import type { Config, Pool } from './pool.ts';
-import type { Positions } from './positions.ts';
 import { resourceNameProblem } from './resource-name.ts';
 import { entriesOf, type Fields } from './sriovdp-fields.ts';
 import { importSelector } from './sriovdp-selectors.ts';

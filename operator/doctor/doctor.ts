@@ -1,6 +1,6 @@
 // `doctor`: examines one after the other everything that a node needs, and says what to do where something is missing.
-import { messageOf } from '../../host/base/errors.ts';
 import { align } from '../../host/base/table.ts';
+import { examineConfiguration } from './configuration.ts';
 import type { Examination, Finding, Patient } from './finding.ts';
 import { examineForwarder } from './forwarder.ts';
 import { examineJournal } from './journal.ts';
@@ -10,6 +10,7 @@ import { examineApiServer, examineExecutable, examineIpam, examineKubelet, exami
 
 /** In the order of their output: what everything else needs comes first. */
 const examinations: readonly Examination[] = [
+  examineConfiguration,
   examineServer,
   examineExecutable,
   examineJournal,
@@ -24,11 +25,6 @@ const examinations: readonly Examination[] = [
 export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const all = examinations.map(async (each) => await each(patient));
   return (await Promise.all(all)).flat();
-}
-
-/** A configuration that can't be read is the only finding. */
-export function badConfiguration(error: unknown): readonly Finding[] {
-  return [{ level: 'fail', topic: 'configuration', words: messageOf(error), remedy: 'README, "The node\'s configuration"' }];
 }
 
 /** One line per finding, with the remedy below it. */

@@ -17,6 +17,8 @@ export interface Patient extends Pick<Looker, 'host' | 'settings' | 'journal'> {
   readonly ask: AskKernel;
   /** The folder in which the runtime looks for executables. */
   readonly cniBin: string;
+  /** Why the node's configuration is refused, so that the last good one is in force. Empty when it is in force. */
+  readonly refused: readonly string[];
   /** The executable of this release. Absent when its path is not known. */
   readonly ours?: string;
 }

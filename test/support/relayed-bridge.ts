@@ -69,6 +69,7 @@ export async function startRelayedBridge(): Promise<RelayedBridge> {
     supervisor = startDaemon('ip', ['netns', 'exec', ovs.netns, ...command], {
       PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
       SMARTNIC_CONFIG: settings,
+      SMARTNIC_STATE_DIR: `${dir}/run`,
     });
     await until(async () => (await forwarder.health())?.includes('did not answer') !== true, 'the supervisor answers');
   };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { externalIds } from '../../../cni/attachment/attachment.ts';
-import { parseSettings } from '../../../cni/attachment/settings.ts';
+import { liveKeys, parseSettings } from '../../../cni/attachment/settings.ts';
 import { usage } from '../../../device-plugin/options.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';
 import { knownKeys } from '../../../inventory/config/schema.ts';
@@ -140,7 +140,7 @@ describe('the tables of keys', () => {
     try {
       attempt();
     } catch (error) {
-      return /known keys: (.*)$/.exec(String(error))?.[1]?.split(', ') ?? [];
+      return /(?:known keys:|the keys here are) (.*)$/.exec(String(error))?.[1]?.split(', ') ?? [];
     }
     return [];
   };
@@ -179,6 +179,10 @@ describe('the tables of keys', () => {
   it("have every key of a node's configuration, and no other", () => {
     const keys = keysOf(textOf('docs/reference/node.md')).map((key) => key.split('.')[0] ?? key);
     deepEqual([...new Set(keys)].toSorted(), ofNodes.toSorted());
+    const atOnce = rowsOf(textOf('docs/reference/node.md')).flatMap(([cell = '', , , when]) =>
+      when === 'at once' ? codeIn(cell) : [],
+    );
+    deepEqual(atOnce.toSorted(), liveKeys.toSorted());
   });
 
   it('have every key of pools and selectors, and no other', () => {

@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ConfigError } from '../../../host/base/config-error.ts';
 import { parseConfig } from '../../../inventory/config/config.ts';
-import { ConfigError } from '../../../inventory/config/error.ts';
 import type { Config } from '../../../inventory/config/pool.ts';
 
 const examples = join(import.meta.dirname, '../../../deploy/examples');

@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseSettings } from '../../../cni/attachment/settings.ts';
-import { badConfiguration, hasFailed, render } from '../../../operator/doctor/doctor.ts';
+import { badConfiguration, examineConfiguration } from '../../../operator/doctor/configuration.ts';
+import { hasFailed, render } from '../../../operator/doctor/doctor.ts';
 import type { Examination, Finding, Patient } from '../../../operator/doctor/finding.ts';
 import { examineForwarder } from '../../../operator/doctor/forwarder.ts';
 import { examineNics } from '../../../operator/doctor/nics.ts';
@@ -44,6 +45,7 @@ describe('the doctor', () => {
       journal: { list: () => [], find: () => undefined, has: () => false, problems: () => [] },
       ask: answering({ hwTcOffload: new Map([['ens1f0np0', false]]) }),
       cniBin: join(tree.root, 'bin'),
+      refused: [],
     } as unknown as Patient;
     mkdirSync(patient.cniBin);
     return { tree, patient, examine: async (examination) => (await examination(patient)).map(words) };
@@ -98,6 +100,16 @@ describe('the doctor', () => {
     const allowed = node([mlx5(0, 1)], 'allowNoiommu: true');
     allowed.tree.remove('/sys/bus/pci/devices/0000:3b:01.0/iommu_group');
     match((await allowed.examine(examineNics)).join('\n'), /^warn IOMMU: off, and allowed to be off/m);
+  });
+
+  it('says of a refused configuration what is wrong and what is in force', async () => {
+    const { patient, examine } = node();
+    deepEqual(await examine(examineConfiguration), ['ok configuration: can be read -> ']);
+    const refused = ['/etc/smartnic/config.yaml:3: portTimeout: "10s" is not a number'];
+    match(
+      (await examineConfiguration({ ...patient, refused })).map(words).join(),
+      /^fail configuration: \S+config\.yaml:3: portTimeout: "10s" is not a number -> correct it .*the last good one is in force/,
+    );
   });
 
   it('asks whether the server, the executable and IPAM plugins are there', async () => {

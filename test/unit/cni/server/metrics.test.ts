@@ -17,7 +17,7 @@ function state(forwarder?: Partial<Forwarder>, watching?: string, ovsdb?: string
     settings: { ovsdb: 'unix:/db', forwarder: { kind: 'xvio' } },
     journal: { list: () => [], problems: () => [] },
   } as unknown as Context;
-  return { context, databases: () => [] };
+  return { context, databases: () => [], refused: () => [] };
 }
 
 async function lines(meter: Meter): Promise<readonly string[]> {

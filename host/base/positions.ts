@@ -1,10 +1,9 @@
 // Reads YAML (and so JSON) as a value, and remembers the line of each part.
-import { isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { isMap, isPair, isScalar, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
 import type { z } from 'zod';
-import { messageOf } from '../../host/base/errors.ts';
-import { explain } from '../../host/base/explain.ts';
-import { ConfigError } from './error.ts';
-import { knownKeys } from './schema.ts';
+import { ConfigError } from './config-error.ts';
+import { messageOf } from './errors.ts';
+import { explain } from './explain.ts';
 
 export interface Positions {
   value(): unknown;
@@ -12,9 +11,11 @@ export interface Positions {
   line(path: readonly PropertyKey[]): number;
   /** `pools.yaml:12` */
   at(line: number): string;
-  /** `pools.yaml:12: pools.0.numaPolicy: "always" is not one of …` */
-  explain(issue: z.core.$ZodIssue, input: unknown): string;
+  /** `pools.yaml:12: pools.0.numaPolicy: "always" is not one of …` @param keysAt - the keys that are allowed in the map at that path. */
+  explain(issue: z.core.$ZodIssue, input: unknown, keysAt: KeysAt): string;
 }
+
+export type KeysAt = (path: readonly PropertyKey[]) => readonly string[];
 
 /** @throws ConfigError when the text is not YAML. */
 export function openPositions(file: string, text: string): Positions {
@@ -24,7 +25,7 @@ export function openPositions(file: string, text: string): Positions {
   if (document.errors.length > 0) {
     throw new ConfigError(
       document.errors.map(
-        (error) => `${at(counter.linePos(error.pos[0]).line)}: ${error.message}; the file must be one YAML document`,
+        (error) => `${at(counter.linePos(error.pos[0]).line)}: ${wordsOf(error)}; the file must be one YAML document`,
       ),
     );
   }
@@ -56,14 +57,19 @@ export function openPositions(file: string, text: string): Positions {
     },
     at,
     line: (path) => lineOf(find(path)),
-    explain: (issue, input) => {
+    explain: (issue, input, keysAt) => {
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
       const line = unknown === undefined ? lineOf(find(issue.path)) : keyLine(issue.path, unknown);
       const words = explain({ issues: [issue] }, input);
-      if (unknown !== undefined) return `${at(line)}: ${words}; the keys here are ${knownKeys(issue.path).join(', ')}`;
+      if (unknown !== undefined) return `${at(line)}: ${words}; the keys here are ${keysAt(issue.path).join(', ')}`;
       return `${at(line)}: ${words}${words.endsWith('is missing') ? '; add it' : ''}`;
     },
   };
+}
+
+/** The library's own words name its functions. */
+function wordsOf({ code, message }: YAMLError): string {
+  return code === 'MULTIPLE_DOCS' ? 'a second document begins here' : message;
 }
 
 function isNode(value: unknown): value is Node {
