@@ -67,8 +67,12 @@ function checkPort(port: BridgePort | undefined, bridge: string, { vlan, trunk }
   const tag = vlan ? vlan : undefined;
   // A tag that the configuration does not ask for may be an agent's (Neutron). A tag that it asks for must be there.
   if (tag !== undefined && port.vlan !== tag) throw new Error(`port ${port.name} has VLAN ${port.vlan ?? 'none'}, not ${tag}`);
-  if (trunks.length > 0 && trunks.join() !== [...port.trunk].join())
-    throw new Error(`port ${port.name} has trunk ${port.trunk.join()}, not ${trunks.join()}`);
+  // A trunk without a list carries all VLANs.
+  const [wanted, has] = [
+    trunks === 'all' ? 'all' : trunks.join(),
+    trunks === 'all' && port.trunk.length === 0 ? 'all' : port.trunk.join(),
+  ];
+  if (wanted !== '' && wanted !== has) throw new Error(`port ${port.name} has trunk ${has}, not ${wanted}`);
 }
 
 function prevResult({ config }: Request): Result {

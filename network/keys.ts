@@ -7,6 +7,9 @@ import { vnicTypes } from '../vnic/index.ts';
 import { Refusal } from './refusal.ts';
 import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 
+/** What a network may be long. Its author is not the node's admin, and each pod's port carries a copy in Open vSwitch's database. */
+const [maxTrunkEntries, maxExternalIds, maxExternalIdLength] = [128, 16, 256];
+
 const vlan = z.int().min(0).max(4094);
 
 /** A unicast address. It is in lower case once it was read. */
@@ -22,10 +25,14 @@ const trunkEntry = z.union([
   z.strictObject({ minID: vlan, maxID: vlan }).refine((range) => range.minID <= range.maxID, 'has its minID above its maxID'),
 ]);
 
+/** The word for all VLANs. They must be asked for: a network that names neither `vlan` nor `trunk` is untagged. */
+const trunk = z.union([z.array(z.unknown()).min(1).max(maxTrunkEntries).pipe(z.array(trunkEntry)), z.literal('all')]);
+
 /** Others read the keys in external_ids. A network can't overwrite those that we write. */
 const reserved = /^(smartnic-|iface-|attached-mac$|vm-id$|vm-uuid$|cont(Iface|Netns|PodUid)$|owner$)/;
 const externalIds = z
-  .record(z.string().min(1), z.string())
+  .record(z.string().min(1).max(maxExternalIdLength), z.string().max(maxExternalIdLength))
+  .refine((ids) => Object.keys(ids).length <= maxExternalIds, `has more than ${maxExternalIds} keys`)
   .refine(
     (ids) => !Object.keys(ids).some((key) => reserved.test(key)),
     'sets a key that smartnic writes itself (iface-*, vm-id, owner, smartnic-*, …)',
@@ -93,7 +100,7 @@ const networkConfig = z
       .min(1)
       .default([...vnicTypes]),
     vlan: vlan.optional(),
-    trunk: z.array(trunkEntry).min(1).optional(),
+    trunk: trunk.optional(),
     mtu: z.int().min(68).max(65535).optional(),
     mac: mac.optional(),
     ipam: ipam.optional(),
@@ -146,8 +153,9 @@ function salvage(raw: Readonly<Record<string, unknown>>, error: z.ZodError): Net
   return parsed.success ? parsed.data : salvage(usable, parsed.error);
 }
 
-/** Every VLAN of a trunk once, in ascending order. */
-export function trunkVlans(trunk: NonNullable<NetworkConfig['trunk']>): readonly number[] {
+/** Every VLAN of a trunk once, in ascending order, or the word `all`. */
+export function trunkVlans(trunk: NonNullable<NetworkConfig['trunk']>): readonly number[] | 'all' {
+  if (trunk === 'all') return trunk;
   const vlans = new Set<number>();
   for (const entry of trunk) {
     const [first, last] = 'id' in entry ? [entry.id, entry.id] : [entry.minID, entry.maxID];

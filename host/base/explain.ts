@@ -50,6 +50,8 @@ function expectation(issue: Issue): string {
       if (issue.minimum === 1 && issue.origin !== 'number' && issue.origin !== 'int') return 'is empty';
       return issue.inclusive === false ? `is not above ${String(issue.minimum)}` : `is below the least, ${String(issue.minimum)}`;
     case 'too_big':
+      if (issue.origin === 'array') return `has more than ${String(issue.maximum)} entries`;
+      if (issue.origin === 'string') return `is longer than ${String(issue.maximum)} characters`;
       return `is above the greatest, ${String(issue.maximum)}`;
     case 'invalid_value':
       return `is not one of ${issue.values.map((value) => String(value)).join(', ')}`;

@@ -14,8 +14,8 @@ export interface NewPort {
   readonly externalIds: Readonly<Record<string, string>>;
   /** 0-4095. Without `trunk`, the port is an access port. With `trunk`, this is the VLAN of untagged frames. */
   readonly vlan?: number;
-  /** The VLANs that are carried with their tags. */
-  readonly trunk?: readonly number[];
+  /** The VLANs that are carried with their tags. Absent: none, so a tagged frame goes nowhere. */
+  readonly trunk?: readonly number[] | 'all';
   /** Bytes, for interfaces whose MTU ovs-vswitchd sets. */
   readonly mtuRequest?: number;
   /** What changes on other interfaces in the same transaction. */
@@ -160,11 +160,15 @@ export function nextConfig(selected: Json | undefined): number {
   throw new Error('the database Open_vSwitch has no row yet; has Open vSwitch ever been started (ovs-vsctl init)?');
 }
 
+/**
+ * The mode is always written, because Open vSwitch treats a port without tag and mode as a trunk of all VLANs. The tag of an untagged port stays
+ * empty, so that an agent such as Neutron's may own it. A trunk with no `trunks` carries all VLANs (ovs-vswitchd.conf.db(5), "VLAN Configuration").
+ */
 function vlanColumns({ vlan, trunk }: NewPort) {
-  if (vlan === undefined && trunk === undefined) return {};
-  if (trunk === undefined) return { tag: vlan ?? 0, vlan_mode: 'access' };
-  const trunks = { trunks: set(trunk) };
-  return vlan === undefined ? { ...trunks, vlan_mode: 'trunk' } : { ...trunks, tag: vlan, vlan_mode: 'native-untagged' };
+  const tag = vlan === undefined ? {} : { tag: vlan };
+  if (trunk === undefined) return { ...tag, vlan_mode: 'access' };
+  const trunks = trunk === 'all' ? {} : { trunks: set(trunk) };
+  return { ...tag, ...trunks, vlan_mode: vlan === undefined ? 'trunk' : 'native-untagged' };
 }
 
 const present = (table: string, name: string) => named(table, name, [{ name }]);

@@ -74,7 +74,7 @@ describe('normal', () => {
     assert.deepEqual(row, { name: port, external_ids: ['map', Object.entries(ids).sort()] });
     assert.deepEqual(
       Object.values(made?.['Port'] ?? {}).map(({ interfaces, ...rest }) => rest),
-      [{ name: port }],
+      [{ name: port, vlan_mode: 'access' }],
     );
     assert.ok(!JSON.stringify(later).includes('external_ids'));
   });

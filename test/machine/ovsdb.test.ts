@@ -38,7 +38,9 @@ describe('bridge ports on a real Open vSwitch', () => {
     assert.equal(await ovs.vsctl('get', 'Interface', 'p0', 'ofport'), String(ofport));
     assert.equal(await ovs.vsctl('port-to-br', 'p0'), 'br0');
     assert.equal(await ovs.vsctl('get', 'Interface', 'p0', 'external_ids:iface-id'), '"a b\\"c"');
-    assert.deepEqual(await findPorts(db, { owner: 'o' }), [{ bridge: 'br0', name: 'p0', externalIds, ofport, trunk: [] }]);
+    assert.deepEqual(await findPorts(db, { owner: 'o' }), [
+      { bridge: 'br0', name: 'p0', externalIds, ofport, trunk: [], vlanMode: 'access' },
+    ]);
     assert.match(await ovs.appctl('dpif/show'), /p0 \d+\/\d+: \(system\)/);
   });
 
@@ -53,13 +55,15 @@ describe('bridge ports on a real Open vSwitch', () => {
     await addPort(db, { bridge: 'br0', name: 'p1', externalIds: { k: 'v' }, vlan: 7 });
     await addPort(db, { bridge: 'br0', name: 'p2', externalIds: { k: 'v' }, trunk: [5, 3, 4] });
     await addPort(db, { bridge: 'br0', name: 'p3', externalIds: { k: 'v' }, vlan: 7, trunk: [3] });
-    assert.deepEqual(await vlans('p0'), ['[]', '[]', '[]']);
+    assert.deepEqual(await vlans('p0'), ['[]', '[]', 'access']);
     assert.deepEqual(await vlans('p1'), ['7', '[]', 'access']);
     assert.deepEqual(await vlans('p2'), ['[]', '[3, 4, 5]', 'trunk']);
     assert.deepEqual(await vlans('p3'), ['7', '[3]', 'native-untagged']);
+    await addPort(db, { bridge: 'br0', name: 'p4', type: 'internal', externalIds: {}, trunk: 'all' });
+    assert.deepEqual(await vlans('p4'), ['[]', '[]', 'trunk']);
     const found = (await findPorts(db, { k: 'v' })).map(({ name, vlan, trunk, vlanMode }) => [name, vlan, trunk, vlanMode]);
     assert.deepEqual(found.toSorted(), [
-      ['p0', undefined, [], undefined],
+      ['p0', undefined, [], 'access'],
       ['p1', 7, [], 'access'],
       ['p2', undefined, [3, 4, 5], 'trunk'],
       ['p3', 7, [3], 'native-untagged'],

@@ -20,7 +20,12 @@ describe('the transaction that adds a port', () => {
         'uuid-name': 'iface',
         row: { name: port.name, type: '', options: ['map', []], external_ids: ['map', [['iface-id', 'x']]] },
       },
-      { op: 'insert', table: 'Port', 'uuid-name': 'port', row: { name: port.name, interfaces: ['named-uuid', 'iface'] } },
+      {
+        op: 'insert',
+        table: 'Port',
+        'uuid-name': 'port',
+        row: { name: port.name, interfaces: ['named-uuid', 'iface'], vlan_mode: 'access' },
+      },
       {
         op: 'mutate',
         table: 'Bridge',
@@ -37,11 +42,13 @@ describe('the transaction that adds a port', () => {
   });
 
   it('makes an access port of a VLAN, a trunk port of a trunk, native-untagged of both, and else leaves VLANs to the agent', () => {
-    const vlans = (given: { readonly vlan?: number; readonly trunk?: readonly number[] }) => {
+    const vlans = (given: { readonly vlan?: number; readonly trunk?: readonly number[] | 'all' }) => {
       const { name, interfaces, ...columns } = rowOf(addPortOperations({ ...port, ...given }), 'Port');
       return columns;
     };
-    assert.deepEqual(vlans({}), {});
+    assert.deepEqual(vlans({}), { vlan_mode: 'access' });
+    assert.deepEqual(vlans({ trunk: 'all' }), { vlan_mode: 'trunk' });
+    assert.deepEqual(vlans({ vlan: 7, trunk: 'all' }), { tag: 7, vlan_mode: 'native-untagged' });
     assert.deepEqual(vlans({ vlan: 0 }), { tag: 0, vlan_mode: 'access' });
     assert.deepEqual(vlans({ vlan: 7 }), { tag: 7, vlan_mode: 'access' });
     assert.deepEqual(vlans({ trunk: [3, 4] }), { trunks: ['set', [3, 4]], vlan_mode: 'trunk' });
