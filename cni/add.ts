@@ -12,7 +12,7 @@ import { type Attachment, findingIds, owner } from './attachment/attachment.ts';
 import { build } from './attachment/build.ts';
 import { abandonable, type Context } from './attachment/context.ts';
 import { checkDeviceInfoPath } from './attachment/device-info.ts';
-import { ovsdbOf, type PlannedBridge, planAttachment, planPort } from './attachment/plan.ts';
+import { askedMac, ovsdbOf, type PlannedBridge, planAttachment, planPort } from './attachment/plan.ts';
 import { claim } from './claim/claim.ts';
 import { CniError, coded, codes } from './protocol/errors.ts';
 import { addressesOf, requireInstalled } from './protocol/ipam.ts';
@@ -29,6 +29,7 @@ export async function add(patient: Context, request: Request, signal: AbortSigna
   const { host, journal } = context;
   const earlier = parsePrevResult(request);
   checkNetns(request);
+  askedMac(request);
   const type = await vnicTypeOf(context, request);
   const cable = cables[type];
   const db = host.ovsdb(ovsdbOf(context, request));

@@ -103,6 +103,8 @@ const networkConfig = z
     trunk: trunk.optional(),
     mtu: z.int().min(68).max(65535).optional(),
     mac: mac.optional(),
+    /** Let the pod choose its MAC. Otherwise its author could take another pod's. */
+    allowPodMac: z.boolean().default(false),
     ipam: ipam.optional(),
     dns: dns.optional(),
     ovsdb: ovsdbAddress.optional(),

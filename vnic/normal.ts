@@ -4,7 +4,7 @@ import type { Host } from '../host/host.ts';
 import { openNetns } from '../host/kernel/netns.ts';
 import type { Link } from '../host/netlink/netlink.ts';
 import { disableTxChecksum } from '../host/netlink/offload.ts';
-import type { Port } from './port.ts';
+import type { PluggedPort, Port } from './port.ts';
 import type { Cable } from './vnic.ts';
 
 export const cable = {
@@ -42,7 +42,10 @@ export const cable = {
 
   async unplug(host, port) {
     using machine = host.netlink();
-    await machine.deleteLink(port.bridgePort);
+    const link = await machine.link(port.bridgePort);
+    if (link === undefined) return;
+    if (isOurs(link, port)) await machine.deleteLink(link.index);
+    else host.log.warn({ link: link.name, alias: link.alias, ...idOf(port) }, 'a link that is not ours has this name; it stays');
   },
 
   /** Both ends of a veth pair exist together, at most as long as the pod's namespace. */
@@ -55,12 +58,23 @@ export const cable = {
 /** The most letters that every kernel takes as an alias (IFALIASZ is 256), with the closing zero that we send. */
 const longestAlias = 254;
 
-/** The alias tells a person whose cable it is. A network's name may have 253 letters, so the end of a long one is left out. */
-function aliasOf({ network, containerId, ifname }: Port): string {
+/**
+ * The alias says whose cable it is. The name alone does not, because a database may name any link of this machine. A network's name may have 253 letters, so the end of a long one is left out.
+ */
+function aliasOf({ network, containerId, ifname }: PluggedPort): string {
   const rest = ` ${containerId} ${ifname}`;
   const room = Math.max(0, longestAlias - 'smartnic '.length - rest.length);
   const name = network.length > room ? `${network.slice(0, Math.max(0, room - 3))}...` : network;
   return `smartnic ${name}${rest}`.slice(0, longestAlias);
+}
+
+/** A crash may come between the making of a link and its alias. Until then it has one of our names, which nobody else gives to a veth. */
+function isOurs({ name, alias, kind }: Link, port: PluggedPort): boolean {
+  return kind === 'veth' && (alias === aliasOf(port) || (alias === undefined && /^sn[0-9a-f]{12}$/.test(name)));
+}
+
+function idOf({ network, containerId, ifname }: PluggedPort) {
+  return { network, containerId, ifname };
 }
 
 async function readyPodEnd(host: Host, { netns, ifname, datapath }: Port): Promise<void> {

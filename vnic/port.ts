@@ -33,7 +33,7 @@ export interface ReservedSlot {
 }
 
 /** The part of a port that is known even when the pod is gone. */
-export type PluggedPort = Pick<Port, 'bridgePort' | 'netns' | 'ifname' | 'reserved'>;
+export type PluggedPort = Pick<Port, 'network' | 'containerId' | 'bridgePort' | 'netns' | 'ifname' | 'reserved'>;
 
 /** Both ends of a plugged cable. */
 export interface End {

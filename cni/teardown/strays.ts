@@ -5,12 +5,16 @@ import { type Attachment, attachmentId, owner, typeKey } from '../attachment/att
 import type { Context } from '../attachment/context.ts';
 import type { JournalView } from '../attachment/journal.ts';
 
-/** Looks in all networks, or in one. Throws Unavailable when OVSDB is down. */
+/**
+ * Looks in all networks, or in one. A remote database is not this machine: its ports may be another node's, so nothing is a stray there, and a DEL
+ * finds them by their own ids. Throws Unavailable when OVSDB is down.
+ */
 export async function findStrays(
   { host, journal, bootId }: Pick<Context, 'host' | 'bootId'> & { readonly journal: JournalView },
   ovsdb: string,
   network?: string,
 ): Promise<readonly Attachment[]> {
+  if (!ovsdb.startsWith('unix:')) return [];
   const match = network === undefined ? { owner } : { owner, 'smartnic-network': network };
   const strays: Attachment[] = [];
   for (const { bridge, name, externalIds } of await findPorts(host.ovsdb(ovsdb), match)) {

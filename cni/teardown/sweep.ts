@@ -137,8 +137,7 @@ async function sweepDatabase(run: Sweep, address: string, journaled: readonly At
       sweepOne(run, { attachment: each, others: journaled }, () => endOf(context, each, journaled)),
     );
   await forEachOf(groups, groups.length, sweepGroup);
-  // The netdev of a port in a remote database may be on another machine. So it proves nothing that the netdev is not on this one.
-  const strays = address.startsWith('unix:') ? await findStrays(context, address) : [];
+  const strays = await findStrays(context, address);
   await forEachOf(strays, width, (each) => sweepOne(run, { attachment: each, others: [] }, () => endOfStray(context, each)));
 }
 

@@ -149,13 +149,13 @@ describe('normal', () => {
 
   it('takes the MAC from the runtime, else from args.cni, else from CNI_ARGS, else from the network', async () => {
     const mac = (n: number) => `02:00:00:00:00:0${n}`;
-    const all = { runtimeConfig: { mac: mac(1) }, args: { cni: { mac: mac(2) } }, mac: mac(4) };
+    const all = { runtimeConfig: { mac: mac(1) }, args: { cni: { mac: mac(2) } }, mac: mac(4), allowPodMac: true };
     const { runtimeConfig: _, ...fromArgs } = all;
     const inCniArgs = { args: `IgnoreUnknown=1;MAC=${mac(3).toUpperCase()}` };
     const cases: readonly (readonly [object, AttachOptions])[] = [
       [all, inCniArgs],
       [fromArgs, inCniArgs],
-      [{ mac: mac(4) }, inCniArgs],
+      [{ mac: mac(4), allowPodMac: true }, inCniArgs],
       [{ mac: mac(4) }, {}],
     ];
     for (const [index, [more, options]] of cases.entries()) {

@@ -17,7 +17,7 @@ function refusal(more: object): string {
 }
 
 const ours =
-  'known keys: name, type, bridge, createBridge, vnicType, allowedVnicTypes, vlan, trunk, mtu, mac, ipam, dns, ovsdb, externalIds, driver, resource, representor, maxTxRate, minTxRate, trust, spoofchk, linkState, vlanQos, hooks, serverWait';
+  'known keys: name, type, bridge, createBridge, vnicType, allowedVnicTypes, vlan, trunk, mtu, mac, allowPodMac, ipam, dns, ovsdb, externalIds, driver, resource, representor, maxTxRate, minTxRate, trust, spoofchk, linkState, vlanQos, hooks, serverWait';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 const reserved = 'sets a key that smartnic writes itself (iface-*, vm-id, owner, smartnic-*, …)';
 
@@ -26,6 +26,7 @@ describe('the network configuration', () => {
     assert.deepEqual(strict({}), {
       ...base,
       createBridge: false,
+      allowPodMac: false,
       allowedVnicTypes: ['normal', 'direct', 'virtio-forwarder'],
       externalIds: {},
       representor: 'auto',

@@ -63,10 +63,10 @@ describe('the plan of a port', () => {
 
   it('takes the MAC of the runtime, then of the pod by cni-args, then by CNI_ARGS, then of the network', () => {
     const mac = (digit: number) => `02:00:00:00:00:0${digit}`;
-    const all = { runtimeConfig: { mac: mac(1) }, args: { cni: { mac: mac(2) } }, mac: mac(4) };
+    const all = { runtimeConfig: { mac: mac(1) }, args: { cni: { mac: mac(2) } }, mac: mac(4), allowPodMac: true };
     assert.equal(port(request(all, `MAC=${mac(3)}`)).mac, mac(1));
     assert.equal(port(request({ ...all, runtimeConfig: {} }, `MAC=${mac(3)}`)).mac, mac(2));
-    assert.equal(port(request({ mac: mac(4) }, `MAC=${mac(3)}`)).mac, mac(3));
+    assert.equal(port(request({ mac: mac(4), allowPodMac: true }, `MAC=${mac(3)}`)).mac, mac(3));
     assert.equal(port(request({ mac: mac(4) })).mac, mac(4));
   });
 
