@@ -16,7 +16,16 @@ async function main(): Promise<void> {
   else await serve(options);
 }
 
-async function serve({ root, logLevel, config, kubeletDir, registration, hostname, port }: Options): Promise<void> {
+async function serve({
+  root,
+  logLevel,
+  config,
+  resourcePrefix,
+  kubeletDir,
+  registration,
+  hostname,
+  port,
+}: Options): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(logLevel);
   const host = { root, log };
@@ -26,7 +35,7 @@ async function serve({ root, logLevel, config, kubeletDir, registration, hostnam
   const plugin = await startPlugin({
     host,
     ask: questions.ask,
-    config: { file: config },
+    config: { file: config, importPrefix: resourcePrefix },
     kubelet: { kubeletDir, registration, ...ownPod },
   });
   const metrics = makeMetrics(() => plugin.status);

@@ -17,9 +17,11 @@ export interface Troubles {
   readonly fileProblems: readonly string[];
   /** What could not be read on the machine, in words. */
   readonly unread: readonly string[];
+  /** What an admin may wonder about, though nothing is wrong. */
+  readonly remarks: readonly string[];
 }
 
-export const noTroubles: Troubles = { findings: [], conflicts: [], fileProblems: [], unread: [] };
+export const noTroubles: Troubles = { findings: [], conflicts: [], fileProblems: [], unread: [], remarks: [] };
 
 export function newsOf(before: Troubles, after: Troubles): readonly Line[] {
   const begun = added(before.findings, after.findings, keyOf);
@@ -29,6 +31,7 @@ export function newsOf(before: Troubles, after: Troubles): readonly Line[] {
     ...ended.map(
       ({ resource, address, reason }) => ({ level: 'info', words: recovered, about: { resource, address, reason } }) as const,
     ),
+    ...added(before.remarks, after.remarks).map((words) => ({ level: 'warn', words }) as const),
     ...[...added(before.conflicts, after.conflicts), ...added(before.fileProblems, after.fileProblems)].map(error),
     ...added(before.unread, after.unread).map((words) => error(`${words}; what depends on it is unhealthy or stays as it was`)),
     ...added(after.unread, before.unread).map((words) => ({ level: 'info', words: `no longer so: ${words}` }) as const),

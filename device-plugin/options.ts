@@ -2,11 +2,12 @@
 import { parseFlags, requireRun } from '../host/base/flags.ts';
 import { type LogLevel, logLevels } from '../host/base/log.ts';
 import { type Endpoint, parseEndpoint } from '../host/program/http.ts';
-import { type Flag, lookFlags } from '../inventory/flags.ts';
+import { type Flag, lookFlags, readPrefix } from '../inventory/flags.ts';
 import { type Registration, registrations } from './kubelet/kubelet.ts';
 
 const flags = {
   config: lookFlags.config,
+  'resource-prefix': lookFlags['resource-prefix'],
   address: { value: 'HOST:PORT', default: '127.0.0.1:9477', help: 'where /metrics, /healthz and /readyz are served' },
   'kubelet-dir': lookFlags['kubelet-dir'],
   registration: { value: registrations.join('|'), default: 'auto', help: 'how kubelet is told of us' },
@@ -17,6 +18,7 @@ const flags = {
 export interface Options {
   readonly help: boolean;
   readonly config: string;
+  readonly resourcePrefix: string;
   readonly hostname: string;
   readonly port: number;
   readonly kubeletDir: string;
@@ -34,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options {
     options: {
       help: { type: 'boolean', short: 'h', default: false },
       config: text('config'),
+      'resource-prefix': text('resource-prefix'),
       address: text('address'),
       'kubelet-dir': text('kubelet-dir'),
       registration: text('registration'),
@@ -45,6 +48,7 @@ export function parseOptions(args: readonly string[]): Options {
   const { hostname, port } = readEndpoint(values.address);
   return {
     ...{ help: values.help, config: values.config, hostname, port, kubeletDir: values['kubelet-dir'], root: values.root },
+    resourcePrefix: readPrefix(values['resource-prefix']),
     registration: oneOf('registration', registrations, values.registration),
     logLevel: oneOf('log-level', logLevels, values['log-level']),
   };

@@ -17,6 +17,7 @@ import type { Facts } from '../inventory/health/reasons.ts';
 import { allInHand } from '../inventory/holdings.ts';
 import { type Changes, followInventory, type Inventory, type InventoryOptions } from '../inventory/machine.ts';
 import { nextOffer, nothingOffered, type Offered } from '../inventory/next-offer.ts';
+import { noPf } from '../inventory/offer/no-pf.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 import { defaultKubeletDir, type Kubelet, type KubeletOptions, openKubelet } from './kubelet/kubelet.ts';
@@ -26,7 +27,7 @@ import { type Line, newsOf, newsOfVfs, noTroubles, type Troubles } from './news.
 export interface PluginOptions {
   readonly host: Pick<Host, 'root' | 'log'>;
   readonly ask: AskKernel;
-  readonly config: Pick<ConfigSourceOptions, 'file' | 'settle' | 'tick'>;
+  readonly config: Pick<ConfigSourceOptions, 'file' | 'importPrefix' | 'settle' | 'tick'>;
   readonly inventory?: Pick<InventoryOptions, 'events' | 'settle' | 'tick'>;
   readonly kubelet?: Omit<KubeletOptions, 'host' | 'changed'>;
 }
@@ -168,7 +169,10 @@ export async function startPlugin(options: PluginOptions): Promise<Plugin> {
   function troublesNow(): Troubles {
     const { findings, conflicts } = state.offered;
     const unread = [...socketProblems, ...(inventory.nics?.unread ?? []), ...(state.facts?.unread ?? [])];
-    return { findings, conflicts, fileProblems: files.problems, unread };
+    const { nics } = inventory;
+    const { config } = source.state;
+    const remark = nics === undefined || config === undefined ? undefined : noPf(config, nics);
+    return { findings, conflicts, fileProblems: files.problems, unread, remarks: remark === undefined ? [] : [remark] };
   }
 
   function write(lines: readonly Line[]): void {

@@ -60,6 +60,9 @@ function explainPool({ sockets, resources }: View, vf: Vf, pool: Pool): readonly
   return [
     `pool ${pool.name} (line ${pool.line}): ${offered ? `offered as ${pool.resources.map(({ name }) => name).join(' and ')}` : 'not offered'}`,
     ...selectors,
+    ...(pool.resources.length === 0 && pool.selectors.some((selector) => misfits(selector, vf).length === 0)
+      ? ['  kept from the pools behind it, because their own plugin would give it to this one']
+      : []),
     ...guards.map((reason) => `  kept out: ${reason}`),
     ...(offered ? [`  NUMA nodes told to kubelet: ${nodes.join(', ') || 'none'}`] : []),
   ];

@@ -1,6 +1,6 @@
 // The command line of `smartnic COMMAND`, the program for a person. `--help` is written from the same tables.
 import { parseFlags } from '../host/base/flags.ts';
-import { lookFlags } from '../inventory/flags.ts';
+import { lookFlags, readPrefix } from '../inventory/flags.ts';
 
 const flags = {
   ...lookFlags,
@@ -27,6 +27,7 @@ export interface Options {
   /** The word after the command. Only `explain` has one. */
   readonly operand: string;
   readonly config: string;
+  readonly resourcePrefix: string;
   readonly kubeletDir: string;
   readonly root: string;
   readonly cniBin: string;
@@ -41,6 +42,7 @@ export function parseOptions(args: readonly string[]): Options {
     options: {
       help: { type: 'boolean', short: 'h' },
       config: { type: 'string' },
+      'resource-prefix': { type: 'string' },
       'kubelet-dir': { type: 'string' },
       root: { type: 'string' },
       'cni-bin': { type: 'string' },
@@ -52,6 +54,7 @@ export function parseOptions(args: readonly string[]): Options {
   const options = {
     operand: operand ?? '',
     config: given.config ?? flags.config.default,
+    resourcePrefix: readPrefix(given['resource-prefix'] ?? flags['resource-prefix'].default),
     kubeletDir: given['kubelet-dir'] ?? flags['kubelet-dir'].default,
     root: given.root ?? flags.root.default,
     cniBin: given['cni-bin'] ?? flags['cni-bin'].default,

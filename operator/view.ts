@@ -15,6 +15,7 @@ import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import type { Finding } from '../inventory/health/health.ts';
 import { readHolders } from '../inventory/holders.ts';
 import { type Known, nextOffer, nothingOffered } from '../inventory/next-offer.ts';
+import { noPf } from '../inventory/offer/no-pf.ts';
 import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 
@@ -32,6 +33,8 @@ export interface View {
 
 interface Places {
   readonly config: string;
+  /** The prefix of imported resources that name none. */
+  readonly resourcePrefix?: string;
   readonly kubeletDir: string;
 }
 
@@ -41,12 +44,12 @@ export interface ViewOptions extends Places {
 }
 
 /** Looks at the machine at `root`, and at its kernel. */
-export async function look({ root, config, kubeletDir }: Places & { readonly root: string }): Promise<View> {
+export async function look({ root, ...places }: Places & { readonly root: string }): Promise<View> {
   using questions = openKernelQuestions({ root, netlink: openNetlink });
-  return await readView({ host: { root }, ask: questions.ask, config, kubeletDir });
+  return await readView({ host: { root }, ask: questions.ask, ...places });
 }
 
-export async function readView({ host, ask, config: file, kubeletDir }: ViewOptions): Promise<View> {
+export async function readView({ host, ask, config: file, resourcePrefix, kubeletDir }: ViewOptions): Promise<View> {
   const having = await readHolders(host, kubeletDir);
   const problems = [...having.problems];
   const holders = new Map([...having.holders].map(([id, { words }]) => [id, words]));
@@ -55,24 +58,30 @@ export async function readView({ host, ask, config: file, kubeletDir }: ViewOpti
   const sockets = readSockets(host, ({ words }) => problems.push(words));
   problems.push(...nics.unread);
   const known = { nics, sockets, held };
-  const config = inForce(host, file, known, problems);
+  const config = inForce(host, { file, resourcePrefix }, known, problems);
   if (config === undefined) return { nics, sockets, resources: [], findings: [], holders, problems };
   const facts = readFacts(host, config.pools, await probeForwarders(host, config.pools));
   const { resources, findings, conflicts } = nextOffer(nothingOffered, { config, ...known, facts, now: 0 });
-  problems.push(...config.warnings, ...conflicts, ...facts.unread);
+  const remark = noPf(config, nics);
+  problems.push(...config.warnings, ...conflicts, ...facts.unread, ...(remark === undefined ? [] : [remark]));
   return { nics, sockets, config, resources, findings, holders, problems };
+}
+
+interface Source {
+  readonly file: string;
+  readonly resourcePrefix: string | undefined;
 }
 
 /** The present configuration, or the last good one if the plugin refuses the present one. */
 function inForce(
   host: Pick<Host, 'root'>,
-  file: string,
+  { file, resourcePrefix }: Source,
   { nics, sockets, held }: Pick<Known, 'nics' | 'sockets' | 'held'>,
   problems: string[],
 ): Config | undefined {
   const present = readConfigText(file);
   const text = 'text' in present ? present.text : undefined;
-  const [config, why] = parsed(file, present);
+  const [config, why] = parsed(file, present, resourcePrefix);
   const last = lastGood(host, file, problems);
   const conflicts = config?.overlap === 'error' ? makeOffer(config, { vfs: nics.vfs, sockets, held }).conflicts : [];
   if (last === undefined || last === text || (config !== undefined && conflicts.length === 0)) {
@@ -80,7 +89,7 @@ function inForce(
     return config;
   }
   problems.push(...why, ...conflicts, `${file} is refused: what is shown here is offered by the last good one, ${lastGoodFile}`);
-  return parsed(lastGoodFile, { text: last })[0];
+  return parsed(lastGoodFile, { text: last }, resourcePrefix)[0];
 }
 
 function lastGood(host: Pick<Host, 'root'>, file: string, problems: string[]): string | undefined {
@@ -92,10 +101,14 @@ function lastGood(host: Pick<Host, 'root'>, file: string, problems: string[]): s
   }
 }
 
-function parsed(file: string, text: ReturnType<typeof readConfigText>): readonly [Config | undefined, readonly string[]] {
+function parsed(
+  file: string,
+  text: ReturnType<typeof readConfigText>,
+  resourcePrefix: string | undefined,
+): readonly [Config | undefined, readonly string[]] {
   if ('problem' in text) return [undefined, [text.problem]];
   try {
-    return [parseConfig(file, text.text), []];
+    return [parseConfig(file, text.text, resourcePrefix), []];
   } catch (error) {
     return [undefined, [messageOf(error)]];
   }

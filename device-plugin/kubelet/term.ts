@@ -3,7 +3,7 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from '../../host/base/log.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
-import { makeSocketName } from '../../host/kube/plugin-sockets.ts';
+import { makeSocketPath } from '../../host/kube/plugin-sockets.ts';
 import type { Snapshot } from '../answers/snapshot.ts';
 import type { Bell } from './bell.ts';
 import { register } from './register.ts';
@@ -43,7 +43,7 @@ export interface TermEnd {
 export async function holdTerm(options: TermOptions): Promise<TermEnd> {
   const { bell, resource, timing, way } = options;
   const kubelet = join(dirname(options.directory), 'device-plugins/kubelet.sock');
-  const socket = join(options.directory, makeSocketName(resource));
+  const socket = makeSocketPath(options.directory, resource);
   const heard: { signs: number; refusal?: string } = { signs: 0 };
   const event = (what: ServiceEvent): void => {
     if (what.kind !== 'streams') heard.signs += 1;

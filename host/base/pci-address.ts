@@ -13,7 +13,8 @@ export function isPciAddress(text: string): text is PciAddress {
 /** As a person writes it: in either case, the domain 0000 left out. @throws Error in words that follow the value. */
 export function parsePciAddress(text: string): PciAddress {
   const lower = text.toLowerCase();
-  const address = /^[0-9a-f]{2}:/.test(lower) ? `0000:${lower}` : lower;
+  // The kernel writes a domain with four digits, and with more only where it needs them.
+  const address = /^[0-9a-f]{2}:/.test(lower) ? `0000:${lower}` : lower.replace(/^0+(?=[0-9a-f]{4,}:)/, '');
   if (isPciAddress(address)) return address;
   throw new Error('is not a PCI address; write it as lspci -D does: 0000:3b:02.6');
 }

@@ -23,11 +23,7 @@ export function openPositions(file: string, text: string): Positions {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, version: '1.2' });
   const at = (line: number) => `${file}:${line}`;
   if (document.errors.length > 0) {
-    throw new ConfigError(
-      document.errors.map(
-        (error) => `${at(counter.linePos(error.pos[0]).line)}: ${wordsOf(error)}; the file must be one YAML document`,
-      ),
-    );
+    throw new ConfigError(document.errors.map((error) => `${at(counter.linePos(error.pos[0]).line)}: ${wordsOf(error)}`));
   }
   const lineOf = (node: Node | undefined) => (node?.range ? counter.linePos(node.range[0]).line : 1);
 
@@ -69,7 +65,9 @@ export function openPositions(file: string, text: string): Positions {
 
 /** The library's own words name its functions. */
 function wordsOf({ code, message }: YAMLError): string {
-  return code === 'MULTIPLE_DOCS' ? 'a second document begins here' : message;
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here; the file must be one YAML document';
+  if (code === 'DUPLICATE_KEY') return `${message}; take one of the two out`;
+  return `${message}; the file must be one YAML document`;
 }
 
 function isNode(value: unknown): value is Node {

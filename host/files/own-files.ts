@@ -14,6 +14,9 @@ export interface FileChanges {
 /** The name begins with a dot and does not end like the files, so readers of the directory ignore it. */
 export const ownIndex = '.smartnic-files';
 
+/** Bytes of a file's name: NAME_MAX of Linux file systems, less what the name of a draft adds. */
+export const longestOwnName = 250;
+
 export interface OwnFiles {
   /**
    * Makes the directory hold these files of ours and no others.

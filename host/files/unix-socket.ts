@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { whyUnanswered } from './unix-client.ts';
 
 /** Bytes of a path in sockaddr_un, the closing zero not counted (unix(7)). */
-const socketPathLimit = 107;
+export const socketPathLimit = 107;
 
 /** The path itself. Throws when no socket can have it. */
 export function checkSocketPath(path: string): string {

@@ -6,14 +6,19 @@ import { ConfigError } from '../../host/base/config-error.ts';
 import { openPositions, type Positions } from '../../host/base/positions.ts';
 import { findOverlaps } from './overlap.ts';
 import type { Config } from './pool.ts';
+import { defaultImportPrefix } from './resource-name.ts';
 import { knownKeys, poolsSchema } from './schema.ts';
 import { importSriovdp, isSriovdp } from './sriovdp.ts';
 
-/** @param file - its path, for messages. @throws ConfigError with one line per finding: file, line, key, value, what to do. */
-export function parseConfig(file: string, text: string): Config {
+/**
+ * @param file - its path, for messages.
+ * @param importPrefix - the prefix of resources of a config.json that names none.
+ * @throws ConfigError with one line per finding: file, line, key, value, what to do.
+ */
+export function parseConfig(file: string, text: string, importPrefix: string = defaultImportPrefix): Config {
   const positions = openPositions(basename(file), text);
   const value = positions.value();
-  const config = isSriovdp(value) ? importSriovdp(file, value, positions) : parsePools(file, value, positions);
+  const config = isSriovdp(value) ? importSriovdp(file, value, positions, importPrefix) : parsePools(file, value, positions);
   const problems = [...duplicates(config, positions), ...(config.overlap === 'error' ? findOverlaps(config, positions) : [])];
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
@@ -47,7 +52,7 @@ function relevant(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssu
 
 /** Finds names that occur twice. Kubelet and our logs tell pools and resources apart by their names. */
 function duplicates({ pools }: Config, positions: Positions): readonly string[] {
-  const names = pools.map((pool) => ({ what: 'pool', name: pool.name, pool }));
+  const names = pools.flatMap((pool) => (pool.resources.length === 0 ? [] : [{ what: 'pool', name: pool.name, pool }]));
   const resources = pools.flatMap((pool) => pool.resources.map(({ name }) => ({ what: 'resource', name, pool })));
   return [...Map.groupBy([...names, ...resources], ({ what, name }) => `${what} ${name}`)].flatMap(([name, uses]) =>
     uses.slice(1).map(({ what, pool }) => {

@@ -9,7 +9,7 @@ export interface Pool {
   readonly name: string;
   /** The line of its entry in the file. */
   readonly line: number;
-  /** One resource per vnic type. All of them offer the same VFs. */
+  /** One resource per vnic type. All of them offer the same VFs. If there is none, its VFs are only kept from the pools behind it. */
   readonly resources: readonly { readonly name: string; readonly vnicType: OfferedType }[];
   /** How a pod gets its VF, for types that have a choice. */
   readonly driver: VfDriver;

@@ -1,6 +1,9 @@
 // The names that kubelet accepts for an extended resource. Pure. Source: IsExtendedResourceName in kubernetes/pkg/apis/core/v1/helper, which
 // checks `requests.<name>` as a qualified name.
 
+/** The prefix of the SR-IOV network device plugin's command line, for resources of its config.json that name none. */
+export const defaultImportPrefix = 'intel.com';
+
 /** Undefined for a good domain. Otherwise the problem, in words that follow the value. */
 export function domainProblem(domain: string): string | undefined {
   const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';

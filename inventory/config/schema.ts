@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { defined } from '../../host/base/defined.ts';
 import { messageOf } from '../../host/base/errors.ts';
 import { parsePciAddress } from '../../host/base/pci-address.ts';
-import { vfDrivers } from '../../vnic/drivers.ts';
+import { isNeverOffered, vfDrivers } from '../../vnic/drivers.ts';
 import { type OfferedType, offeredTypes, offers } from '../../vnic/index.ts';
 import { numaPolicies } from './numa.ts';
 import { parsePciId, parsePfRange, parseRootDevice } from './ranges.ts';
@@ -49,10 +49,17 @@ function listOf<T extends z.ZodMiniType>(element: T) {
 
 const word = checked((text) => (text.trim() === '' ? 'is empty; write a name, or leave the key out' : undefined));
 
+const driver = checked((text) => {
+  if (text.trim() === '') return 'is empty; write a name, or leave the key out';
+  return isNeverOffered(text)
+    ? 'is a driver whose VFs no pod can get; bind these VFs to vfio-pci, and write "vfio-pci"'
+    : undefined;
+});
+
 const selectorShape = z.strictObject({
   vendors: z.optional(listOf(parsed(parsePciId))),
   devices: z.optional(listOf(parsed(parsePciId))),
-  drivers: z.optional(listOf(word)),
+  drivers: z.optional(listOf(driver)),
   pciAddresses: z.optional(listOf(parsed(parsePciAddress))),
   pfNames: z.optional(listOf(parsed(parsePfRange))),
   rootDevices: z.optional(listOf(parsed(parseRootDevice))),

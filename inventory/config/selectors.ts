@@ -5,6 +5,8 @@ import type { EswitchMode, Vf } from '../../host/nic/vf.ts';
 export interface PfRange {
   readonly pf: string;
   readonly numbers?: ReadonlySet<number>;
+  /** The name fits in upper and lower case alike, as in the SR-IOV network device plugin. */
+  readonly anyCase?: true;
 }
 
 export const capabilities = ['hw-tc-offload', 'representor', 'iommu'] as const;
@@ -80,7 +82,7 @@ function oneOf(key: string, what: string, value: string | undefined, wanted: rea
 }
 
 function inRange(key: string, vf: Vf, pf: string | undefined, wanted: readonly PfRange[]): string | undefined {
-  const ranges = wanted.filter((range) => range.pf === pf);
+  const ranges = wanted.filter((range) => range.pf === pf || (range.anyCase && range.pf.toLowerCase() === pf?.toLowerCase()));
   if (ranges.some(({ numbers }) => numbers === undefined || numbers.has(vf.index))) return undefined;
   if (ranges.length > 0) return `${key}: it is vf ${vf.index} of ${pf}, which the ranges leave out`;
   return `${key}: its pf ${pf ?? `${vf.pf.address} has no netdev here and`} is not one of ${wanted.map((range) => range.pf).join(', ')}`;

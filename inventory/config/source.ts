@@ -21,6 +21,8 @@ export interface ConfigState {
 
 export interface ConfigSourceOptions extends Omit<FollowOptions, 'changed'> {
   readonly host: Pick<Host, 'root' | 'log'>;
+  /** As parseConfig has it. */
+  readonly importPrefix?: string;
   /** Problems of a configuration that only show on this machine. Empty when there are none. */
   readonly objections: (config: Config) => readonly string[];
   readonly changed: (state: ConfigState) => void;
@@ -36,7 +38,7 @@ export interface ConfigSource {
  * text is refused, the last good configuration of an earlier plugin takes effect. If the file is missing, none does.
  */
 export function followConfig(options: ConfigSourceOptions): ConfigSource {
-  const { host, file, settle, tick, objections, changed } = options;
+  const { host, file, importPrefix, settle, tick, objections, changed } = options;
   const { log } = host;
   const lastGood = lastGoodPools(host);
   let state: ConfigState = { problems: [], generation: 0 };
@@ -80,7 +82,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
   function recall(): Pick<ConfigState, 'config'> {
     try {
       const text = lastGood.read(file);
-      return text === undefined ? {} : { config: parseConfig(file, text) };
+      return text === undefined ? {} : { config: parseConfig(file, text, importPrefix) };
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'the last good configuration can not be taken over');
       return {};
@@ -89,7 +91,7 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
 
   function accept(text: FileText): Config {
     if ('problem' in text) throw new ConfigError([text.problem]);
-    const config = parseConfig(file, text.text);
+    const config = parseConfig(file, text.text, importPrefix);
     const found = objections(config);
     if (found.length > 0) throw new ConfigError(found);
     return config;

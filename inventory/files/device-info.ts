@@ -3,6 +3,7 @@
 // from the first scan on, as long as the unit exists.
 
 import { defined } from '../../host/base/defined.ts';
+import { longestOwnName } from '../../host/files/own-files.ts';
 import { deviceInfo } from '../../vnic/device-info.ts';
 import type { OfferedType } from '../../vnic/index.ts';
 import type { Resource, Unit } from '../offer/resource.ts';
@@ -10,16 +11,17 @@ import type { Resource, Unit } from '../offer/resource.ts';
 /** The path as the machine sees it. */
 export const deviceInfoDir = '/var/run/k8s.cni.cncf.io/devinfo/dp';
 
-/** Text by file name: `<resource with / as ->-<id>-device.json`. */
+/**
+ * Text by file name: `<resource with / as ->-<id>-device.json`. There is no file for a resource whose name is too long for one: Multus, which builds
+ * the same name, can't read one either.
+ */
 export function deviceInfoFiles(resources: readonly Resource[]): ReadonlyMap<string, string> {
-  return new Map(
-    resources.flatMap(({ name, vnicType, units }) =>
-      units.map(
-        (unit) =>
-          [`${name.replaceAll('/', '-')}-${unit.id}-device.json`, `${JSON.stringify(describe(vnicType, unit))}\n`] as const,
-      ),
+  const files = resources.flatMap(({ name, vnicType, units }) =>
+    units.map(
+      (unit) => [`${name.replaceAll('/', '-')}-${unit.id}-device.json`, `${JSON.stringify(describe(vnicType, unit))}\n`] as const,
     ),
   );
+  return new Map(files.filter(([name]) => Buffer.byteLength(name) <= longestOwnName));
 }
 
 function describe(type: OfferedType, { id, vf }: Unit): object {

@@ -5,7 +5,7 @@ import type { Host } from '../../host/host.ts';
 import { onHost } from '../../host/kernel/sysfs.ts';
 import type { Pool } from '../config/pool.ts';
 import type { Resource } from '../offer/resource.ts';
-import { cdiSpec } from './cdi.ts';
+import { cdiFile, cdiSpec } from './cdi.ts';
 import { deviceInfoDir, deviceInfoFiles } from './device-info.ts';
 import { ensureDirectories, type VhostDirectories, wantedDirectories } from './vhost-directories.ts';
 
@@ -35,9 +35,7 @@ export function keepFiles(host: Pick<Host, 'root'>): Files {
       if (!thoroughly && done !== undefined && nextPools === pools && sameUnits(resources, done)) return;
       const wanted = wantedDirectories(resources, nextPools);
       const info = deviceInfoFiles(resources);
-      const cdi = resources
-        .filter((one) => one.cdi)
-        .map((one) => [`${one.name.replaceAll('/', '_')}.json`, cdiSpec(one)] as const);
+      const cdi = resources.filter((one) => one.cdi).map((one) => [cdiFile(one), cdiSpec(one)] as const);
       problems = [
         ...ensureDirectories(host, directories, wanted),
         ...attempt(() => infoFiles.sync(info, thoroughly)),

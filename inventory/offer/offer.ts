@@ -24,7 +24,10 @@ export interface Offer {
 
 export function makeOffer(config: Config, machine: Machine): Offer {
   const chosen = machine.vfs.map((vf) => ({ vf, pools: poolsFor(config, vf, machine) }));
-  const conflicts = chosen.flatMap(({ vf, pools }) => (pools.length > 1 ? [describeConflict(vf, pools)] : []));
+  const conflicts = chosen.flatMap(({ vf, pools }) => {
+    const competing = pools[0]?.resources.length === 0 ? [] : pools.filter(({ resources }) => resources.length > 0);
+    return competing.length > 1 ? [describeConflict(vf, competing)] : [];
+  });
   const byPool = Map.groupBy(chosen, ({ pools }) => pools[0]);
   return {
     conflicts,

@@ -6,6 +6,7 @@ describe('the command line of the device plugin', () => {
     deepEqual(parseOptions([]), {
       help: false,
       config: '/etc/smartnic/pools.yaml',
+      resourcePrefix: 'intel.com',
       hostname: '127.0.0.1',
       port: 9477,
       kubeletDir: '/var/lib/kubelet',
@@ -25,6 +26,7 @@ describe('the command line of the device plugin', () => {
 
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
     [['--address', '9477'], /--address: "9477" is not HOST:PORT; write 127\.0\.0\.1:9477/],
+    [['--resource-prefix', 'Intel'], /--resource-prefix: "Intel" is not a domain/],
     [['--address', 'h:99999'], /is not HOST:PORT/],
     [['--registration', 'maybe'], /--registration: "maybe" is not one of auto, watcher, register/],
     [['--log-level', 'loud'], /--log-level: "loud" is not one of trace/],

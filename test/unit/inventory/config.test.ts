@@ -76,7 +76,20 @@ describe('a pool', () => {
 
 const broken: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   'no YAML': ['pools: [', ['pools.yaml:1: ']],
-  'a duplicate key': ['pools: []\npools: []', ['pools.yaml:2: Map keys must be unique']],
+  'a duplicate key': ['pools: []\npools: []', ['pools.yaml:2: Map keys must be unique; take one of the two out']],
+  'a second document': ['pools: []\n---\npools: []', ['pools.yaml:2: a second document begins here; the file must be one']],
+  'blank lines first and all of it indented': [
+    '\n\n  pools:\n\n    - name: a\n      vnicTyp: direct\n      selectors: [{ vendors: ["8086"] }]\n',
+    ['pools.yaml:5: pools.0.vnicType: is missing; add it', 'pools.yaml:6: unknown key "vnicTyp" in pools.0'],
+  ],
+  'blank lines, a mark of the document and values on lines of their own': [
+    '\n\n---\n\npools:\n\n  -\n    name: a\n\n    vnicType: direct\n    selectors:\n      -\n        vendors: [8086]\n',
+    ['pools.yaml:13: pools.0.selectors.0.vendors.0: 8086 is a number to YAML'],
+  ],
+  'a driver whose VFs no pod can get': [
+    pool('', '[{ drivers: [igb_uio] }]'),
+    ['pools.yaml:4: pools.0.selectors.0.drivers.0: "igb_uio" is a driver whose VFs no pod can get; bind these VFs to vfio-pci'],
+  ],
   'an unknown key at the top': ['pools: []\npoools: 3', ['pools.yaml:2: unknown key "poools"']],
   'an unknown key in a pool': [pool('numa: x'), ['pools.yaml:5: unknown key "numa" in pools.0']],
   'an unknown selector': [pool('', '\n      - vendor: ["8086"]'), ['pools.yaml:5: unknown key "vendor" in pools.0.selectors.0']],
@@ -284,7 +297,9 @@ describe("the SR-IOV device plugin's config.json", () => {
         line: 3,
         resources: [{ name: 'intel.com/sriov_net', vnicType: 'direct' }],
         driver: 'vfio-pci',
-        selectors: [{ vendors: ['8086'], drivers: ['vfio-pci'], pfNames: [{ pf: 'p1', numbers: new Set([0, 1, 2, 3]) }] }],
+        selectors: [
+          { vendors: ['8086'], drivers: ['vfio-pci'], pfNames: [{ pf: 'p1', numbers: new Set([0, 1, 2, 3]), anyCase: true }] },
+        ],
         numaPolicy: 'none',
         allocation: 'pack',
         cdi: false,
@@ -302,7 +317,7 @@ describe("the SR-IOV device plugin's config.json", () => {
     'an unknown selector': [{ selectors: { ...selectors, vendor: ['x'] } }, /unknown selector "vendor" is ignored/],
     'a PF named twice': [
       { selectors: { ...selectors, pfNames: ['p#0', 'p#5'] } },
-      /pfNames names p more than once; that plugin takes only the first/,
+      /pfNames names p more than once; only the first of them counts, as with that plugin/,
     ],
     'a selector of a kind unknown here': [
       { selectors: [selectors, { ...selectors, isRdma: true }] },
@@ -319,6 +334,14 @@ describe("the SR-IOV device plugin's config.json", () => {
       /left out, because deviceType "accelerator" is not offered here/,
     ],
     'no drivers': [{ selectors: { vendors: ['8086'] } }, /do not say whether VFs are passed by vfio-pci or as netdevs/],
+    'a driver that is not served': [
+      { selectors: { ...selectors, drivers: ['igb_uio', 'vfio-pci'] } },
+      /igb_uio is not served here; bind these VFs to vfio-pci/,
+    ],
+    'nothing but such drivers': [
+      { selectors: { ...selectors, drivers: ['uio_pci_generic'] } },
+      /a selector is left out: uio_pci_generic is not served here.*kept from later pools/,
+    ],
     'no prefix': [{ resourcePrefix: '', selectors }, /has no resourcePrefix, so it is intel\.com\/a/],
     needVhostNet: [{ selectors: { ...selectors, needVhostNet: true } }, /needVhostNet is ignored/],
     additionalInfo: [{ additionalInfo: { '*': {} }, selectors }, /additionalInfo is ignored/],
@@ -338,6 +361,44 @@ describe("the SR-IOV device plugin's config.json", () => {
       parse(json({ resourceName: 'a', resourcePrefix: 'x.io', selectors: { drivers: ['iavf'] } })).pools[0]?.driver,
       'kernel',
     );
+  });
+
+  it('may have two pools of one name under different prefixes, which are told apart by them', () => {
+    const { pools, warnings } = parse(
+      json(
+        { resourceName: '10G', resourcePrefix: 'one.example', selectors },
+        { resourceName: '10G', resourcePrefix: 'two.example', selectors: { ...selectors, pfNames: ['p1'] } },
+      ),
+    );
+    deepEqual(warnings, []);
+    deepEqual(
+      pools.map((each) => [each.name, each.resources[0]?.name]),
+      ['one.example/10G', 'two.example/10G'].map((each) => [each, each]),
+    );
+    deepEqual(
+      problems(json({ resourceName: 'a', selectors }, { resourceName: 'a', selectors })).map((line) => line.split(';')[0]),
+      ['pools.yaml:14: resource intel.com/a is defined a second time, first on line 3'].flatMap((line) => [
+        line.replace('resource', 'pool'),
+        line,
+      ]),
+    );
+  });
+
+  it('gives resources without a prefix the one of the command line', () => {
+    const text = json({ resourceName: 'a', selectors });
+    equal(parseConfig('f', text, 'example.com').pools[0]?.resources[0]?.name, 'example.com/a');
+    equal(parseConfig('f', text).pools[0]?.resources[0]?.name, 'intel.com/a');
+  });
+
+  it("takes an empty device type for netDevice, and the operator's own fields for nothing", () => {
+    for (const more of [{ deviceType: '' }, { deviceType: null }, { SelectorObjs: null }, { SelectorObj: {} }])
+      deepEqual(parse(json({ resourceName: 'a', resourcePrefix: 'x.io', selectors, ...more })).warnings, []);
+  });
+
+  it('with a device type that is none is refused, as that plugin refuses it', () => {
+    deepEqual(problems(json({ resourceName: 'a', deviceType: 'foo', selectors })), [
+      'pools.yaml:3: deviceType: "foo" is none of that plugin\'s; write netDevice, or leave the key out',
+    ]);
   });
 
   it('without a resource name is refused', () => {

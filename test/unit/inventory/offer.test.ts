@@ -130,6 +130,35 @@ describe('pools', () => {
   });
 });
 
+describe("an entry of an imported configuration that can't be had here", () => {
+  const entry = (resourceName: string, selectors: object) => ({ resourceName, resourcePrefix: 'x.io', selectors });
+  const offered = async (...entries: readonly object[]) =>
+    offer(JSON.stringify({ resourceList: entries }), await machineOf([igb({ vfs: 2 }), ice(1)]));
+
+  it('keeps its VFs from later ones, which would not have them in their own plugin either', async () => {
+    const rdma = entry('rdma', { pfNames: ['enp65s0#0'], isRdma: true });
+    deepEqual(await offered(rdma, entry('rest', { vendors: ['8086'] })), ['x.io/rest: 41:10.2 b1:08.0']);
+    deepEqual(await offered(entry('rest', { vendors: ['8086'] }), rdma), ['x.io/rest: 41:10.0 41:10.2 b1:08.0']);
+  });
+
+  it('does so for a selector without any condition, and for drivers that are not served', async () => {
+    deepEqual(await offered(entry('all', {}), entry('rest', { vendors: ['8086'] })), ['x.io/rest:']);
+    const uio = entry('uio', { drivers: ['igb_uio'], pfNames: ['enp65s0'] });
+    deepEqual(await offered(uio, entry('rest', { vendors: ['8086'] })), ['x.io/rest: 41:10.0 41:10.2 b1:08.0']);
+  });
+
+  it('causes no conflict', async () => {
+    const text = JSON.stringify({
+      resourceList: [entry('a', { vendors: ['8086'], isRdma: true }), entry('b', { drivers: ['igbvf'] })],
+    });
+    deepEqual(makeOffer(parseConfig('pools.yaml', text), await machineOf([igb({ vfs: 2 })])).conflicts, []);
+  });
+
+  it('finds its PF whatever the case of its name, as that plugin does', async () => {
+    deepEqual(await offered(entry('a', { pfNames: ['ENP65S0#1'] })), ['x.io/a: 41:10.2']);
+  });
+});
+
 describe('numaPolicy', () => {
   const sockets = new Map([
     [0, [0, 1]],

@@ -8,6 +8,7 @@ describe('the command line for a person', () => {
     kubeletDir: '/var/lib/kubelet',
     root: '/',
     cniBin: '/opt/cni/bin',
+    resourcePrefix: 'intel.com',
     dryRun: false,
   };
 

@@ -155,3 +155,23 @@ describe('for a person', () => {
     match(readinessProblems(lonely).join(), /smartnic\.io\/direct is not registered with kubelet \(waiting\)/);
   });
 });
+
+describe('on a machine without PFs, such as a virtual machine that was given VFs', () => {
+  const imported = JSON.stringify({
+    resourceList: [{ resourceName: 'a', resourcePrefix: 'x.io', selectors: { drivers: ['iavf'] } }],
+  });
+
+  it('an imported configuration is said to offer nothing, by `vfs` and by the plugin', async () => {
+    const machine = await startMachine([], imported);
+    try {
+      await machine.kubelet.untilOffered('x.io/a', 0);
+      await machine.plugin.look();
+      const config = join(machine.tree.root, 'etc/pools.yaml');
+      const shown = showVfs(await readView({ host: machine.tree.host, ask: answering({}), config, kubeletDir: '/k' }));
+      match(shown, /^! nothing of pools\.yaml is offered here: this machine has no PF/m);
+      deepEqual(machine.plugin.status.remarks.length, 1);
+    } finally {
+      await machine.stop();
+    }
+  });
+});

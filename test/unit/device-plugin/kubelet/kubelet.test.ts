@@ -40,6 +40,18 @@ describe('our device plugin and kubelet', () => {
     assert.deepEqual(kubelet.violations, []);
   });
 
+  for (const registration of ['watcher', 'register'] as const)
+    it(`registers a resource with the longest name that kubelet takes, by ${registration}`, async () => {
+      const domain = ['a', 'b', 'c'].map((letter) => letter.repeat(61)).join('.');
+      const longest = `${domain}.${'d'.repeat(58)}/${'e'.repeat(63)}`;
+      assert.equal(longest.length, 244 + 1 + 63);
+      await kubelet.start();
+      await start([someResource(longest, someVfs([1], 2)), resource], { registration });
+      await kubelet.untilOffered(longest, 2);
+      await kubelet.untilOffered(name, 4);
+      assert.equal(ourSockets().filter((socket) => socket.includes('smartnic.io_direct')).length, 1);
+    });
+
   for (const registration of ['watcher', 'register'] as const) {
     it(`survives 100 restarts of kubelet with one stream and one socket, registered by ${registration}`, async () => {
       await kubelet.start();
@@ -153,12 +165,13 @@ describe('our device plugin and kubelet', () => {
     }
   });
 
-  it('says which socket path is too long, and goes on with the other resources', async () => {
-    await kubelet.start();
-    const long = `smartnic.io/${'x'.repeat(63)}`;
-    const plugin = await start([someResource(long, []), resource]);
-    await kubelet.untilOffered(name, 4);
-    assert.match(plugin.status[0]?.reason ?? '', /socket path .*x{63}.* is 1\d\d bytes long, a unix socket's has at most 107/);
+  it("says that a socket's path is too long when the directory alone is", async () => {
+    const deep = join(directory, 'x'.repeat(70));
+    for (const each of ['device-plugins', 'plugins_registry']) mkdirSync(join(deep, each), { recursive: true });
+    const plugin = await startOurs(deep, [resource], { registration: 'watcher' });
+    running.push(plugin);
+    await kubelet.until('it gives up', () => plugin.status[0]?.reason !== undefined);
+    assert.match(plugin.status[0]?.reason ?? '', /socket path .*x{70}.* is 1\d\d bytes long, a unix socket's has at most 107/);
   });
 
   it('takes over a configuration in which resources came, went and were renamed', async () => {

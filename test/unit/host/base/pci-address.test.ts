@@ -12,6 +12,8 @@ describe('a PCI address', () => {
   it('is read as people write it', () => {
     equal(parsePciAddress('3B:02.6'), '0000:3b:02.6');
     equal(parsePciAddress('0001:3B:02.6'), '0001:3b:02.6');
+    equal(parsePciAddress('00000000:3b:02.6'), '0000:3b:02.6');
+    equal(parsePciAddress('0010000:3b:02.6'), '10000:3b:02.6');
     for (const text of ['0000:3b:02', 'b:02.6', '0000:3b:02.6 '])
       throws(() => parsePciAddress(text), /^Error: is not a PCI address; write it as lspci -D does: 0000:3b:02\.6$/);
   });

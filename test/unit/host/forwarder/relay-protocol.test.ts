@@ -13,6 +13,8 @@ describe("a line on the supervisor's socket", () => {
   it('asks to attach, to detach, or what is attached', () => {
     assert.deepEqual(parseRequest(attach({})), { op: 'attach', pair });
     assert.deepEqual(parseRequest(attach({ device: 'eth0.5' })), { op: 'attach', pair: { ...pair, device: 'eth0.5' } });
+    const behindVmd = attach({ device: '10000:01:00.1', socket: '/run/smartnic/vhost/10000:01:00.1/vhost.sock' });
+    assert.equal(parseRequest(behindVmd).op, 'attach');
     const { device, socket } = pair;
     assert.deepEqual(parseRequest(JSON.stringify({ op: 'detach', pair: { device, socket } })).op, 'detach');
     assert.deepEqual(parseRequest('{"op":"attached"}'), { op: 'attached' });
