@@ -87,7 +87,7 @@ describe("the node's configuration", () => {
       'logLevel: loud\nipamTimeout: soon',
       `f:2: ipamTimeout: "soon" is not a number\nf:1: logLevel: "loud" is not one of ${levels}`,
     ],
-    ['logLevel: info\nlogLevel: warn', 'f:2: Map keys must be unique; the file must be one YAML document'],
+    ['logLevel: info\nlogLevel: warn', 'f:2: Map keys must be unique; take one of the two out'],
     ['a: b: c', 'f:1: Nested mappings are not allowed in compact mappings; the file must be one YAML document'],
     ['socket: /a\n\tstateDir: /b', 'f:2: Tabs are not allowed as indentation; the file must be one YAML document'],
     ['a: 1\n---\nb: 2', 'f:2: a second document begins here; the file must be one YAML document'],
