@@ -1,8 +1,9 @@
 // Starts the shipped programs again and again, several at once so that the CPUs are busy, and counts those that do not end.
 import { equal } from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../../host/base/errors.ts';
 import { start } from '../../tools/program.ts';
 import { igb } from './nic-trees.ts';
 import { makeTree } from './sysfs-tree.ts';
@@ -40,13 +41,15 @@ export const servers: readonly Program[] = [
 
 /** Milliseconds after which a program is taken for one that never ends. */
 const limit = 60_000;
+/** A run of many starts prints a line after each so many. */
+const linesAfter = 500;
 
-/** The command lines of those that did not end, which are killed. The programs take turns. */
+/** What did not end, each with its command line and what its threads were doing when it was killed. The programs take turns. */
 export async function findEndless(programs: readonly Program[], runs: number): Promise<readonly string[]> {
   using tree = makeTree(igb({ vfs: 4 }));
   writeFileSync(join(tree.root, 'pools.yaml'), 'pools: [{ name: a, vnicType: [direct], selectors: [{ vendors: ["8086"] }] }]');
   const endless: string[] = [];
-  let started = 0;
+  let [started, ended] = [0, 0];
   const goOn = async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sn-ends-'));
     writeFileSync(join(dir, 'config.yaml'), `{ ovsdb: "unix:${dir}/none", metrics: off, kubernetes: { disabled: true } }`);
@@ -57,7 +60,10 @@ export async function findEndless(programs: readonly Program[], runs: number): P
     ) {
       const place = { DIR: join(dir, 'node'), ROOT: tree.root };
       mkdirSync(place.DIR, { recursive: true });
-      if (!(await ends(program, place, dir))) endless.push(program.command.join(' '));
+      const hung = await runToItsEnd(program, place, dir);
+      if (hung !== undefined) endless.push(hung);
+      ended++;
+      if (ended % linesAfter === 0) console.log(`      ${ended} of ${runs} starts, ${endless.length} without an end`);
     }
     rmSync(dir, { recursive: true });
   };
@@ -65,7 +71,12 @@ export async function findEndless(programs: readonly Program[], runs: number): P
   return endless;
 }
 
-async function ends({ command, stopAt }: Program, place: Readonly<Record<string, string>>, dir: string): Promise<boolean> {
+/** What is to be said of one that did not end; undefined: it ended. */
+async function runToItsEnd(
+  { command, stopAt }: Program,
+  place: Readonly<Record<string, string>>,
+  dir: string,
+): Promise<string | undefined> {
   const [program = '', ...args] = command.map((word) => word.replace(/^(DIR|ROOT)/, (name) => place[name] ?? name));
   const env = {
     PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
@@ -73,15 +84,35 @@ async function ends({ command, stopAt }: Program, place: Readonly<Record<string,
     SMARTNIC_SOCKET: join(dir, 'run/cni.sock'),
     SMARTNIC_STATE_DIR: join(dir, 'state'),
   };
-  const options = { env, extendEnv: false, reject: false, stdin: 'ignore', timeout: limit, killSignal: 'SIGKILL' } as const;
-  const child = start(join(dist, program), args, options);
+  const child = start(join(dist, program), args, { env, extendEnv: false, reject: false, stdin: 'ignore' });
   let said = '';
   child.stderr.on('data', (chunk) => {
     const before = said;
     said += chunk;
     if (stopAt !== undefined && said.includes(stopAt) && !before.includes(stopAt)) child.kill('SIGTERM');
   });
-  const { timedOut, exitCode, signal } = await child;
-  if (stopAt !== undefined && !timedOut) equal(exitCode ?? signal, 0, `${command.join(' ')}: ${said}`);
-  return !timedOut;
+  let hung: string | undefined;
+  const timer = setTimeout(() => {
+    hung = `${command.join(' ')}: ${child.pid === undefined ? 'has no pid' : threadsOf(child.pid)}; it said: ${said}`;
+    child.kill('SIGKILL');
+  }, limit);
+  const { exitCode, signal } = await child;
+  clearTimeout(timer);
+  if (stopAt !== undefined && hung === undefined) equal(exitCode ?? signal, 0, `${command.join(' ')}: ${said}`);
+  return hung;
+}
+
+/** Each thread's name, state and the kernel's function that it sleeps in, such as `V8Worker S futex_wait_queue`. Source: proc(5). */
+function threadsOf(pid: number): string {
+  const tasks = `/proc/${pid}/task`;
+  try {
+    const threads = readdirSync(tasks).map((tid) => {
+      const read = (name: string) => readFileSync(join(tasks, tid, name), 'utf8').trim();
+      const [, state = '?'] = /^State:\s+(\S)/m.exec(read('status')) ?? [];
+      return `${read('comm')} ${state} ${read('wchan')}`;
+    });
+    return threads.join(', ');
+  } catch (error) {
+    return `ended while it was looked at (${messageOf(error)})`;
+  }
 }
