@@ -1,10 +1,11 @@
-// mocha's own report; its counts in the folder that SMARTNIC_COUNTS names, up to date after each test, for test/run/main.ts; and an end, whatever
+// mocha's own report and how long each file took; its counts in the folder that SMARTNIC_COUNTS names, up to date after each test, for test/run/main.ts; and an end, whatever
 // the tests have left open.
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { Runner, reporters } from 'mocha';
 
-const { EVENT_RUN_END, EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING } = Runner.constants;
+const { EVENT_RUN_END, EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING } =
+  Runner.constants;
 
 /** Milliseconds that what the tests have opened may take to close after the last of them. */
 const patience = 30_000;
@@ -12,6 +13,7 @@ const patience = 30_000;
 export default class Reporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
+    tellTimes(runner);
     runner.once(EVENT_RUN_END, () => setTimeout(giveUp, patience).unref());
     const folder = process.env.SMARTNIC_COUNTS;
     if (folder === undefined) return;
@@ -23,6 +25,25 @@ export default class Reporter extends reporters.Spec {
         writeFileSync(join(folder, `${process.pid}.json`), JSON.stringify(counts));
       });
   }
+}
+
+/** At the end of a run of several files: the seconds of each that took one or more, the longest first. */
+function tellTimes(runner) {
+  const [began, took] = [new Map(), new Map()];
+  runner.on(EVENT_SUITE_BEGIN, (suite) => {
+    if (suite.parent?.root) began.set(suite, performance.now());
+  });
+  runner.on(EVENT_SUITE_END, (suite) => {
+    if (!began.has(suite)) return;
+    const seconds = (performance.now() - began.get(suite)) / 1000;
+    took.set(suite.file, (took.get(suite.file) ?? 0) + seconds);
+  });
+  runner.once(EVENT_RUN_END, () => {
+    if (took.size < 2) return;
+    const long = [...took].filter(([, seconds]) => seconds >= 1).toSorted(([, a], [, b]) => b - a);
+    const lines = long.map(([file, seconds]) => `${seconds.toFixed(0).padStart(5)} s ${relative(process.cwd(), file)}`);
+    console.log(['\n  how long each file took', ...lines, ''].join('\n'));
+  });
 }
 
 /** Runs only if something keeps this process alive: a timer alone does not. */
