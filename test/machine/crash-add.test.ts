@@ -1,9 +1,10 @@
-// kill -9 of the server at every step of an ADD, a finished and a failing one: what its successor leaves is nothing.
+// kill -9 of the server in an ADD, a finished and a failing one: what its successor leaves is nothing. crash.long.ts has every step.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { addSteps, type CrashNode, delSteps, startCrashNode, writeIpam } from '../support/crash.ts';
+import { addSteps, type CrashNode, delSteps, refusingIpam, startCrashNode, writeIpam } from '../support/crash.ts';
+import { killedInAdd } from '../support/crash-suites.ts';
 import { forAllTests } from '../support/for-all-tests.ts';
 import { until } from '../support/until.ts';
 
@@ -11,7 +12,7 @@ describe('a server that is killed in an ADD', () => {
   let crash: CrashNode;
   forAllTests(startCrashNode, async (made) => {
     crash = made;
-    await writeIpam(crash.node, 'refusing', 'if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi');
+    await writeIpam(crash.node, ...refusingIpam);
   });
   afterEach(() => crash.node.server.stop());
 
@@ -25,19 +26,7 @@ describe('a server that is killed in an ADD', () => {
     assert.deepEqual(lines, [...addSteps, ...delSteps].toSorted());
   });
 
-  for (const step of addSteps.filter((each) => each !== 'committed')) {
-    it(`leaves nothing that the next start does not take away, and the container can be attached: "${step}"`, async () => {
-      const call = crash.call();
-      const lost = await crash.killedAt(step, 'ADD', call);
-      assert.equal(lost.json.code, 11);
-      assert.deepEqual(await crash.left(), []);
-      const again = await crash.node.cni('ADD', call);
-      assert.equal(again.exit, 0, again.stdout);
-      await crash.ping();
-      assert.equal((await crash.node.cni('DEL', call)).exit, 0);
-      assert.deepEqual(await crash.left(), []);
-    });
-  }
+  killedInAdd(() => crash, { finished: ['port added'], undone: ['cable removed'] });
 
   it('after the commit keeps the attachment whose answer was lost, until the runtime deletes it', async () => {
     const call = crash.call();
@@ -52,18 +41,6 @@ describe('a server that is killed in an ADD', () => {
     await crash.ping();
     assert.equal((await crash.node.cni('DEL', call)).exit, 0);
   });
-
-  for (const step of addSteps) {
-    it(`leaves nothing after the runtime's DEL, sent while no server runs: "${step}"`, async () => {
-      const call = crash.call();
-      const lost = await crash.killedAt(step, 'ADD', call);
-      await crash.node.server.stop('SIGKILL');
-      const deleted = crash.node.cni('DEL', { ...call, netns: '' });
-      await crash.node.startServer();
-      assert.deepEqual([lost.exit, await deleted.then(({ exit, stdout }) => [exit, stdout])], [1, [0, '']]);
-      assert.deepEqual(await crash.left(), []);
-    });
-  }
 
   it('while IPAM is at work leaves nothing after the DEL, though IPAM gives an address when nobody waits for it any more', async () => {
     const [called, go] = ['called', 'go'].map((name) => join(crash.node.dir, name));
@@ -85,12 +62,4 @@ describe('a server that is killed in an ADD', () => {
     assert.equal((await crash.node.cni('DEL', slowly)).exit, 0);
     assert.deepEqual(await crash.left(), []);
   });
-
-  for (const step of delSteps) {
-    it(`that fails leaves nothing either, killed while it was being undone: "${step}"`, async () => {
-      const call = crash.call({ ipam: { type: 'refusing' } });
-      assert.equal((await crash.killedAt(step, 'ADD', call)).json.code, 11);
-      assert.deepEqual(await crash.left(), []);
-    });
-  }
 });

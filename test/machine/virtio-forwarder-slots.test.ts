@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { refused, succeeded } from '../support/answers.ts';
 import { skipWithoutDpdk, startConsumer } from '../support/consumer.ts';
 import { writeIpam } from '../support/crash.ts';
-import { type CniAnswer, type CniCall, network } from '../support/node.ts';
+import { type CniAnswer, network } from '../support/node.ts';
 import { skipWithoutDpdkOvs } from '../support/ovs.ts';
 import { mountReadOnly } from '../support/read-only.ts';
 import { type SlotNode, type SlotPod, startSlotNode } from '../support/slot-node.ts';
@@ -235,65 +234,6 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
       /maxTxRate: 100 can't be had with vnic type virtio-forwarder, which has no VF/,
     );
     await machine.node.ovs.vsctl('--no-wait', 'del-br', 'kernel0');
-  });
-
-  describe('when the server is killed', () => {
-    const killedAt = async (step: string, command: string, call: CniCall) => {
-      await machine.node.server.stop('SIGKILL');
-      const mortal = await machine.node.startServer({ SMARTNIC_STEP_HOOK: `kill:${step}` });
-      const answered = machine.node.cni(command, call);
-      const died = await Promise.race([mortal.gone.then(() => true), sleep(10_000, false, { ref: false })]);
-      assert(died, `the server did not die at "${step}" of ${command}`);
-      const next = await machine.node.startServer();
-      const answer = await answered;
-      await next.swept();
-      return answer;
-    };
-    const clean = async (one: SlotPod) => [...(await machine.node.leftovers()), ...readdirSync(one.directory)];
-
-    const steps = async (file: string) => {
-      const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
-      return lines.map((line) => line.split('\t')[0] ?? '');
-    };
-    /** Every step of a command, as the server itself tells them. */
-    const all: Record<'ADD' | 'DEL', readonly string[]> = { ADD: [], DEL: [] };
-    before(async () => {
-      const file = join(machine.node.dir, 'steps');
-      await machine.node.server.stop('SIGKILL');
-      await machine.node.startServer({ SMARTNIC_STEP_HOOK: `record:${file}` });
-      const one = await pod();
-      const began = (await steps(file)).length;
-      await add(one);
-      all.ADD = (await steps(file)).slice(began);
-      await del(one);
-      all.DEL = (await steps(file)).slice(began + all.ADD.length);
-    });
-
-    it('leaves nothing at any step of an ADD', async () => {
-      for (const step of ['intent written', 'forwarder attached', 'port added', 'committed'])
-        assert(all.ADD.includes(step), step);
-      const one = await pod();
-      for (const step of all.ADD) {
-        assert.equal((await killedAt(step, 'ADD', one.call)).json.code, 11, step);
-        // A finished ADD stays until the runtime's DEL.
-        if (step === 'committed') await del(one);
-        assert.deepEqual(await clean(one), [], step);
-      }
-      await add(one);
-    });
-
-    it('leaves nothing at any step of a DEL', async () => {
-      for (const step of ['deletion noted', 'port removed', 'forwarder detached', 'cable removed', 'journal cleared'])
-        assert(all.DEL.includes(step), step);
-      const one = await pod();
-      for (const step of all.DEL) {
-        await add(one);
-        writeFileSync(one.socket, 'of the pod');
-        succeeded(await killedAt(step, 'DEL', one.call));
-        assert.deepEqual(await clean(one), [], step);
-      }
-      await add(one);
-    });
   });
 });
 

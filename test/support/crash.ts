@@ -57,16 +57,7 @@ export async function startCrashNode(): Promise<CrashNode> {
       netns: pod.path,
       config: network(node, { cniVersion: '1.1.0', ...more }),
     }),
-    killedAt: async (step, command, call) => {
-      const mortal = await node.startServer({ SMARTNIC_STEP_HOOK: `kill:${step}` });
-      const answered = node.cni(command, call);
-      const died = await Promise.race([mortal.gone.then(() => true), sleep(10_000, false, { ref: false })]);
-      assert.ok(died, `the server did not die at "${step}" of ${command}`);
-      const next = await node.startServer();
-      const answer = await answered;
-      await next.swept();
-      return answer;
-    },
+    killedAt: async (step, command, call) => await killedAt(node, step, command, call),
     left: async () => {
       const inPod = ((await pod.ip('link', 'show')) as readonly { readonly ifname: string }[]).map(({ ifname }) => ifname);
       const onNode = (await node.leftovers()).filter((each) => !peers.has(each));
@@ -78,6 +69,21 @@ export async function startCrashNode(): Promise<CrashNode> {
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
+
+/** Does a command with a server that dies at that step; no server runs before. The next one has swept when the answer is there. */
+export async function killedAt(node: TestNode, step: string, command: string, call: CniCall): Promise<CniAnswer> {
+  const mortal = await node.startServer({ SMARTNIC_STEP_HOOK: `kill:${step}` });
+  const answered = node.cni(command, call);
+  const died = await Promise.race([mortal.gone.then(() => true), sleep(30_000, false, { ref: false })]);
+  assert.ok(died, `the server did not die at "${step}" of ${command}`);
+  const next = await node.startServer();
+  const answer = await answered;
+  await next.swept();
+  return answer;
+}
+
+/** Name and script of an IPAM plugin that gives no address. */
+export const refusingIpam = ['refusing', 'if [ "$CNI_COMMAND" = ADD ]; then echo full >&2; exit 1; fi'] as const;
 
 /** Puts an IPAM plugin of that name, a shell script, into the node's CNI_PATH. */
 export async function writeIpam(node: Pick<TestNode, 'dir'>, name: string, script: string): Promise<void> {
