@@ -21,7 +21,7 @@ const seconds = (limit: number, name: string, ms: number): Figure =>
   atMost(limit, { name, value: rounded(ms / 1000), unit: 's' });
 
 async function benchStart(progress: Progress): Promise<readonly Figure[]> {
-  await using node = await startNode({ shipped: true, logLevel: 'info' });
+  await using node = await startNode({ logLevel: 'info' });
   const crowd = await node.pod();
   progress(`attaching ${attachments}`);
   await attachMany(node, crowd, attachments);
@@ -126,7 +126,7 @@ const faults: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
 
 async function benchStop(progress: Progress): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
-  await using node = await startNode({ shipped: true, server: false, logLevel: 'info' });
+  await using node = await startNode({ server: false, logLevel: 'info' });
   await using api = await startFakeApiServer({ netns: `/run/netns/${node.ovs.netns}` });
   await writeFile(join(node.dir, 'kubeconfig'), kubeconfig(api.url));
   const file = join(node.dir, 'config.yaml');

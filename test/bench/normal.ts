@@ -14,7 +14,7 @@ const parallel = [20, 100] as const;
 const portCounts = [0, 100, 300, 1000] as const;
 
 export const run: Bench = async (progress) => {
-  await using node = await startNode({ shipped: true, server: false });
+  await using node = await startNode({ server: false });
   await using api = await startFakeApiServer({ netns: `/run/netns/${node.ovs.netns}` });
   await serveWatching(node, api);
   await using crowd = await node.pod();

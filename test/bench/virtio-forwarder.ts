@@ -118,7 +118,7 @@ async function startBare({ pair, dir, supervisor }: RelayedBridge): Promise<numb
 }
 
 async function benchOvsDpdk(progress: (text: string) => void): Promise<readonly Figure[]> {
-  await using machine = await startSlotNode({ shipped: true });
+  await using machine = await startSlotNode();
   progress(`ovs-dpdk: ${plugs} slots plugged and unplugged, taking turns with ovs-vsctl`);
   const { node } = machine;
   const { vsctl } = node.ovs;

@@ -30,7 +30,7 @@ interface Plugged extends Pod {
 
 export async function showNormal(): Promise<Shown> {
   step('normal: starting Open vSwitch with bridge br0 and the smartnic server, in a network namespace of their own');
-  await using node = await startNode({ shipped: true, logLevel: 'info' });
+  await using node = await startNode({ logLevel: 'info' });
   await using namespaces = new AsyncDisposableStack();
   step('normal: plugging four pods by dist/smartnic, as a container runtime does');
   const plugged: Plugged[] = [];

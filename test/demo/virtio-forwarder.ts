@@ -13,7 +13,7 @@ const macs = ['02:00:00:00:00:01', '02:00:00:00:00:02'] as const;
 
 export async function showSlots(): Promise<Shown> {
   step('virtio-forwarder: starting Open vSwitch with DPDK, the device plugin with slots, a fake kubelet and the smartnic server');
-  await using machine = await startSlotNode({ shipped: true, logLevel: 'info' });
+  await using machine = await startSlotNode({ logLevel: 'info' });
   const { node } = machine;
   step('virtio-forwarder: plugging two pods by dist/smartnic; a DPDK program in each serves the socket that it got');
   const pods = [await machine.pod({ mac: macs[0] }), await machine.pod({ mac: macs[1] })] as const;

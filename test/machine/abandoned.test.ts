@@ -15,7 +15,7 @@ describe('a call that its runtime gave up', function () {
   this.timeout(60_000);
   let node: TestNode;
   forAllTests(
-    () => startNode({ shipped: true, settings: 'hookDir: DIR/hooks\n' }),
+    () => startNode({ settings: 'hookDir: DIR/hooks\n' }),
     async (made) => {
       node = made;
       await mkdir(join(node.dir, 'hooks'));

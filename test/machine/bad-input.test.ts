@@ -72,13 +72,10 @@ const rows: readonly Row[] = [
 describe('a wrong network configuration', () => {
   let node: TestNode;
   let pod: TestNetns;
-  forAllTests(
-    () => startNode({ shipped: true }),
-    async (made, undo) => {
-      node = made;
-      pod = undo.use(await node.pod());
-    },
-  );
+  forAllTests(startNode, async (made, undo) => {
+    node = made;
+    pod = undo.use(await node.pod());
+  });
 
   const env = (command: string) => ({
     CNI_COMMAND: command,

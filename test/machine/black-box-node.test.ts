@@ -20,14 +20,11 @@ describe('GC and STATUS, from outside', () => {
   let pod: TestNetns;
   let path: string;
   let count = 0;
-  forAllTests(
-    () => startNode({ shipped: true }),
-    async (made, undo) => {
-      node = made;
-      pod = undo.use(await node.pod());
-      path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
-    },
-  );
+  forAllTests(startNode, async (made, undo) => {
+    node = made;
+    pod = undo.use(await node.pod());
+    path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
+  });
 
   const config = (more: object = {}) => network(node, { cniVersion: '1.1.0', ...more });
   const call = (command: string, input: object, env: Readonly<Record<string, string>> = {}): Promise<Reply> =>

@@ -16,14 +16,11 @@ describe('the executable and the server, from outside', () => {
   let node: TestNode;
   let pod: TestNetns;
   let path: string;
-  forAllTests(
-    () => startNode({ shipped: true }),
-    async (made, undo) => {
-      node = made;
-      pod = undo.use(await node.pod());
-      path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
-    },
-  );
+  forAllTests(startNode, async (made, undo) => {
+    node = made;
+    pod = undo.use(await node.pod());
+    path = `${join(node.dir, 'ipam')}:${ipamDirectory}`;
+  });
   afterEach(async () => assert.deepEqual(await node.leftovers(), [], 'something was left on the node'));
 
   const whole = (): Variables => ({

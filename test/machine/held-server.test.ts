@@ -37,7 +37,7 @@ describe('the CNI server while VFs are held', function () {
       tree.write(`/sys/bus/pci/devices/${address}/driver_override`, '(null)');
       tree.link(`/sys/bus/pci/devices/${address}/driver`, '../../drivers/stubborn');
     }
-    node = kept.use(await startNode({ shipped: true, server: false, shippedAs: { pci: `${tree.root}/sys/bus/pci` } }));
+    node = kept.use(await startNode({ server: false, shippedAs: { pci: `${tree.root}/sys/bus/pci` } }));
     kept.defer(() => {
       for (const { address } of vfs) rmSync(`/run/smartnic/errands/${address}`, { force: true });
     });

@@ -21,7 +21,7 @@ describe('a sweep beside serving', function () {
   let node: TestNode;
   let api: FakeApiServer;
   forAllTests(
-    () => startNode({ server: false, shipped: true, settings: `ipamTimeout: ${ipamTimeout}\n` }),
+    () => startNode({ server: false, settings: `ipamTimeout: ${ipamTimeout}\n` }),
     async (made, undo) => {
       node = made;
       api = undo.use(await startFakeApiServer({ netns: `/run/netns/${node.ovs.netns}` }));

@@ -73,9 +73,7 @@ export interface NodeOptions {
   readonly settings?: string;
   /** Default: debug. */
   readonly logLevel?: string;
-  /** Start the bundle in dist/ instead of the source. */
-  readonly shipped?: boolean;
-  /** Where the source lies. Default: here. */
+  /** Start the source in this folder. Default: what ships, in dist/, which starts in a third of the time; for a report of coverage the source here. */
   readonly source?: string;
   /** What the server may do. Default: what deploy/base lets it do. */
   readonly shippedAs?: Omit<Shipped, 'writable'>;
@@ -110,9 +108,8 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
   });
 
   const startServer = async (env: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-    const command = options.shipped
-      ? [join(top, 'dist/smartnic-cni.mjs')]
-      : [process.execPath, join(options.source ?? top, 'cni/main.ts')];
+    const source = options.source ?? (process.env['NODE_V8_COVERAGE'] === undefined ? undefined : top);
+    const command = source === undefined ? [join(top, 'dist/smartnic-cni.mjs')] : [process.execPath, join(source, 'cni/main.ts')];
     const variables = {
       SMARTNIC_CONFIG: settings,
       SMARTNIC_SOCKET: socket,
