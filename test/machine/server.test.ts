@@ -1,6 +1,6 @@
 // The resident server as a process: its socket, one at a time, stopping with work under way, callers that misbehave or die.
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -32,13 +32,12 @@ describe('the CNI server', () => {
     await node.server.stop();
   });
 
-  const slowCall = (ifname: string): CniCall => {
-    // An older host-local is asked a second time, in a version that it knows. The mark is then made twice.
-    rmSync(join(node.dir, `called-${ifname}`), { force: true });
-    const call = crash.call();
+  const callWith = (type: string, ifname: string): CniCall => {
+    const call = crash.call({ cniVersion: '1.0.0' }); // Debian's host-local speaks it, so it is asked just once
     const { ipam, ...rest } = call.config as { readonly ipam: object };
-    return { ...call, ifname, config: { ...rest, ipam: { ...ipam, type: 'slow' } } };
+    return { ...call, ifname, config: { ...rest, ipam: { ...ipam, type } } };
   };
+  const slowCall = (ifname: string) => callWith('slow', ifname);
   const called = async (ifname: string) => {
     const mark = join(node.dir, `called-${ifname}`);
     await until(async () => existsSync(mark), `IPAM is called for ${ifname}`);
@@ -152,7 +151,8 @@ describe('the CNI server', () => {
     await sleep(50);
     const began = performance.now();
     assert.equal(await node.server.stop(), 0);
-    assert.ok(performance.now() - began < 3000, `it took ${performance.now() - began} ms`);
+    // After 8 s it would have given up what runs.
+    assert.ok(performance.now() - began < 7500, `it took ${performance.now() - began} ms`);
   });
 
   it('does two requests for one interface one after the other', async () => {
@@ -170,11 +170,14 @@ describe('the CNI server', () => {
   });
 
   it('does requests for different interfaces side by side', async () => {
-    const calls = ['net1', 'net2', 'net3', 'net4'].map(slowCall);
-    const began = performance.now();
+    const names = ['net1', 'net2', 'net3', 'net4'];
+    const marks = names.map((name) => join(node.dir, `together-${name}`));
+    // Gives no address before it was called for all.
+    const wait = `touch ${node.dir}/together-$CNI_IFNAME; until ${marks.map((mark) => `[ -e ${mark} ]`).join(' && ')}; do sleep 0.05; done`;
+    await writeIpam(node, 'together', `[ "$CNI_COMMAND" = ADD ] && { ${wait}; }\nexec /usr/lib/cni/host-local`);
+    const calls = names.map((name) => callWith('together', name));
     const answers = await Promise.all(calls.map((call) => node.cni('ADD', call)));
-    assert.deepEqual(answers.map(({ exit }) => exit), [0, 0, 0, 0]); // biome-ignore format: one thought
-    assert.ok(performance.now() - began < 2000, `four of 0.7 s each took ${performance.now() - began} ms`);
+    assert.deepEqual(answers.map(({ exit, stdout }) => (exit === 0 ? '' : stdout)), ['', '', '', '']); // biome-ignore format: one thought
     await deletedAndClean(...calls);
   });
 
