@@ -17,7 +17,7 @@ const podArgs = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_P
 describe('a bridge that is made again', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
-  cleanNode({ shipped: true }, (given) => {
+  cleanNode({}, (given) => {
     ({ node, undo } = given);
   });
 
