@@ -36,7 +36,8 @@ export const cable = {
       throw new Error(`VF ${vf.id} is bound to ${driver.driver ?? 'no driver'}, not vfio-pci`);
     }
     // This asks the PF, because a later plugin of a chain may have changed the netdev's own MAC.
-    const mac = (await findVfSettings(host, vf.id))?.mac;
+    const told = await findVfSettings(host, vf.id);
+    const mac = told === 'untold' ? vf.settings.mac : told?.mac;
     if (mac !== vf.settings.mac)
       throw new Error(`VF ${vf.id} has MAC ${mac ?? 'unknown'} at its PF ${vf.pf}, not ${vf.settings.mac}`);
     if (vf.representor !== undefined) await checkRepresentor(host, vf.representor);

@@ -36,8 +36,13 @@ export interface Netlink extends Disposable {
   /** The other end of a veth pair goes with it. @returns false when the link was not there. */
   deleteLink(which: string | number): Promise<boolean>;
   setLink(index: number, change: LinkChange): Promise<void>;
-  /** The VFs of a PF as its driver keeps them; empty when the link is no PF, or when its driver tells nothing. */
-  vfs(pf: number): Promise<readonly VfSettings[]>;
+  /** Takes away further names of a link. */
+  removeAltNames(index: number, names: readonly string[]): Promise<void>;
+  /**
+   * The VFs of a PF as its driver keeps them; empty when the link is no PF, or when its driver tells nothing. `too many`: they don't fit in the
+   * one answer that the kernel makes of them.
+   */
+  vfs(pf: number): Promise<readonly VfSettings[] | 'too many'>;
   setVf(pf: number, vf: number, change: VfChange): Promise<void>;
   addresses(index: number): Promise<readonly Address[]>;
   addAddress(index: number, cidr: string, options?: Omit<NewAddress, 'cidr'>): Promise<void>;
@@ -78,7 +83,10 @@ export function openNetlink(netns?: Netns): Netlink {
     setLink: async (index, change) => {
       await session.request(ask.changeLink(index, change));
     },
-    vfs: async (pf) => (await session.request(ask.listVfs(pf))).flatMap(decodeVfs),
+    removeAltNames: async (index, names) => {
+      await session.request(ask.removeAltNames(index, names));
+    },
+    vfs: (pf) => unless(['EMSGSIZE'], 'too many', async () => (await session.request(ask.listVfs(pf))).flatMap(decodeVfs)),
     setVf: async (pf, vf, change) => {
       await session.request(ask.changeVf(pf, vf, change));
     },

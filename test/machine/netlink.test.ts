@@ -130,6 +130,23 @@ describe('rtnetlink', () => {
     });
   });
 
+  it('tells the further names of a link and what somebody had it do, and takes names and alias away', async () => {
+    const { index, extras, altNames } = await inHost.createVeth({ ...pair('sn1', 'eth0'), alias: 'old' });
+    assert.deepEqual([extras, altNames], [undefined, undefined]);
+    await host.ip('link', 'property', 'add', 'dev', 'sn1', 'altname', 'one', 'altname', 'two', 'altname', 'three');
+    await host.ip('link', 'set', 'dev', 'sn1', 'promisc', 'on', 'allmulticast', 'on');
+    const told = await inHost.link('two');
+    assert.deepEqual(
+      [told?.name, told?.altNames, told?.extras],
+      ['sn1', ['one', 'two', 'three'], ['promiscuous', 'allmulticast']],
+    );
+    await inHost.removeAltNames(index, ['one', 'three']);
+    await inHost.setLink(index, { alias: '' });
+    const left = await inHost.link(index);
+    assert.deepEqual([left?.altNames, left?.alias], [['two'], undefined]);
+    await assert.rejects(inHost.removeAltNames(index, ['never']), /take the names never from link \d+ in .*: E/);
+  });
+
   it('moves a link into another namespace under a new name', async () => {
     const { index } = await inHost.createVeth(pair('sn1', 'eth0'));
     await inHost.setLink(index, { netns: podNetns, name: 'eth9' });

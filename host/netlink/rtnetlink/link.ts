@@ -3,11 +3,13 @@ import type { Netns } from '../../kernel/netns.ts';
 import {
   attribute,
   attributeMap,
+  decodeAttributes,
   type Message,
   nested,
   optional,
   readI32,
   readText,
+  readU8,
   readU32,
   text,
   u8,
@@ -34,6 +36,12 @@ export interface Link {
   readonly linkNetnsid?: number;
   /** A veth's other end: its index in its own namespace. */
   readonly peerIndex?: number;
+  /** Further names. udevd gives them, and whoever looks for a link finds it by them, too. */
+  readonly altNames?: readonly string[];
+  /** `ip link set promisc on` or its like was said. What listens for a moment, as tcpdump does, does not count. */
+  readonly promiscuous?: true;
+  /** What somebody has made it do beyond its own traffic, in words; absent when nothing is known. */
+  readonly extras?: readonly string[];
   /** Address of the device behind it on its bus, `0000:41:10.0`; absent for software links, and on kernels before 5.14. */
   readonly parent?: string;
 }
@@ -58,12 +66,13 @@ export interface LinkChange {
   readonly name?: string;
   /** Moves it there; its index may change. */
   readonly netns?: Netns;
+  /** The empty text takes it away. */
   readonly alias?: string;
   /** `none`: no IPv6 link-local address comes up by itself. */
   readonly ipv6AddressGeneration?: 'none';
 }
 
-export const linkTypes = { new: 16, del: 17, get: 18, set: 19 } as const;
+export const linkTypes = { new: 16, del: 17, get: 18, set: 19, delProperty: 109 } as const;
 
 const IFLA = {
   address: 1,
@@ -76,13 +85,21 @@ const IFLA = {
   afSpec: 26,
   netnsFd: 28,
   extMask: 29,
+  promiscuity: 30,
   linkNetnsid: 37,
+  xdp: 43,
+  properties: 52,
+  altName: 53,
   parentName: 56,
+  allmulti: 61,
 };
 const INFO_KIND = 1;
 const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const IFF_UP = 1;
+const IFF_PROMISC = 0x100;
+const IFF_ALLMULTI = 0x200;
+const XDP_ATTACHED = 2;
 const headerSize = 16;
 
 /** `ifinfomsg` */
@@ -132,9 +149,14 @@ export function encodeLinkChange(index: number, change: LinkChange): Buffer {
     ...(mac === undefined ? [] : [attribute(IFLA.address, parseMac(mac))]),
     ...(name === undefined ? [] : [text(IFLA.name, linkName(name))]),
     ...(netns === undefined ? [] : [u32(IFLA.netnsFd, netns.fd)]),
-    ...(alias === undefined ? [] : [text(IFLA.alias, alias)]),
+    ...(alias === undefined ? [] : [alias === '' ? attribute(IFLA.alias, Buffer.alloc(0)) : text(IFLA.alias, alias)]),
     ...(change.ipv6AddressGeneration === undefined ? [] : [noGeneratedAddress()]),
   ]);
+}
+
+/** Names of a link that are to be taken away. The kernel refuses all of them when it has one of them not. */
+export function encodeAltNames(index: number, names: readonly string[]): Buffer {
+  return Buffer.concat([header(index), nested(IFLA.properties, ...names.map((name) => text(IFLA.altName, name)))]);
 }
 
 function noGeneratedAddress(): Buffer {
@@ -158,8 +180,30 @@ export function decodeLink({ body }: Message): Link {
     ...optional('alias', attributes.get(IFLA.alias), readText),
     ...optional('master', attributes.get(IFLA.master), readU32),
     ...optional('linkNetnsid', attributes.get(IFLA.linkNetnsid), readI32),
+    ...optional('altNames', attributes.get(IFLA.properties), altNamesIn),
+    ...extrasOf(readU32(body, 8), attributes),
     ...optional('parent', attributes.get(IFLA.parentName), readText),
     ...optional('peerIndex', kind === 'veth' ? attributes.get(IFLA.link) : undefined, readU32),
+  };
+}
+
+function altNamesIn(properties: Buffer): readonly string[] {
+  return decodeAttributes(properties).flatMap(({ type, value }) => (type === IFLA.altName ? [readText(value)] : []));
+}
+
+/** The counters tell of those who ask for it inside the kernel, such as tcpdump, besides the flags that `ip link` sets. */
+function extrasOf(linkFlags: number, attributes: ReadonlyMap<number, Buffer>): Pick<Link, 'extras' | 'promiscuous'> {
+  const isCounted = (type: number) => readU32(attributes.get(type) ?? Buffer.alloc(4)) > 0;
+  const xdp = attributeMap(attributes.get(IFLA.xdp) ?? Buffer.alloc(0)).get(XDP_ATTACHED);
+  const all: Readonly<Record<string, boolean>> = {
+    promiscuous: (linkFlags & IFF_PROMISC) !== 0 || isCounted(IFLA.promiscuity),
+    allmulticast: (linkFlags & IFF_ALLMULTI) !== 0 || isCounted(IFLA.allmulti),
+    'an XDP program': xdp !== undefined && readU8(xdp) !== 0,
+  };
+  const extras = Object.keys(all).filter((each) => all[each]);
+  return {
+    ...((linkFlags & IFF_PROMISC) !== 0 && { promiscuous: true }),
+    ...(extras.length > 0 && { extras }),
   };
 }
 

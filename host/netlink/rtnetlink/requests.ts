@@ -4,7 +4,16 @@ import type { Request } from '../wire/exchange.ts';
 import { flags } from '../wire/session.ts';
 import { addressQuery, addressReference, addressTypes, encodeAddress, type NewAddress } from './address.ts';
 import type { Family } from './inet.ts';
-import { encodeLinkChange, encodeVeth, type LinkChange, linkQuery, linkReference, linkTypes, type VethPair } from './link.ts';
+import {
+  encodeAltNames,
+  encodeLinkChange,
+  encodeVeth,
+  type LinkChange,
+  linkQuery,
+  linkReference,
+  linkTypes,
+  type VethPair,
+} from './link.ts';
 import { encodeRoute, type NewRoute, routeQuery, routeTypes } from './route.ts';
 import { encodeVfChange, type VfChange, vfQuery } from './vf.ts';
 
@@ -34,6 +43,14 @@ export function changeLink(index: number, change: LinkChange): Request {
 
 export function removeLink(which: string | number): Request {
   return { attempt: `delete link ${spell(which)}`, type: linkTypes.del, body: linkReference(which) };
+}
+
+export function removeAltNames(index: number, names: readonly string[]): Request {
+  return {
+    attempt: `take the names ${names.join(', ')} from link ${index}`,
+    type: linkTypes.delProperty,
+    body: encodeAltNames(index, names),
+  };
 }
 
 export function listVfs(pf: number): Request {

@@ -53,9 +53,42 @@ export function vfQuery(pf: number): Buffer {
 
 /** Empty when the link is no pf, or its driver tells nothing. @throws RangeError when the message is cut short. */
 export function decodeVfs({ body }: Message): readonly VfSettings[] {
-  const list = attributeMap(body.subarray(headerSize)).get(IFLA_VFINFO_LIST);
-  const each = list === undefined ? [] : decodeAttributes(list).filter(({ type }) => type === IFLA_VF_INFO);
-  return each.flatMap(({ value }) => decodeVf(attributeMap(value)) ?? []);
+  const found: VfSettings[] = [];
+  for (const info of vfInfos(body.subarray(headerSize))) {
+    const vf = decodeVf(attributeMap(info));
+    // They come in the order of their numbers. What breaks it is not of this list.
+    if (vf === undefined || vf.index <= (found.at(-1)?.index ?? -1)) break;
+    found.push(vf);
+  }
+  return found;
+}
+
+/**
+ * The entries of the list. An attribute's length has 16 bits, and 400 VFs need more (256 with their counters, which kernels before 5.16 always
+ * send). The kernel writes all entries, and of their length the lower 16 bits. So the list goes on as long as entries follow.
+ */
+function* vfInfos(attributes: Buffer): Generator<Buffer> {
+  for (let at = 0; at + 4 <= attributes.length; ) {
+    const { type, length } = headerAt(attributes, at);
+    if (type !== IFLA_VFINFO_LIST) {
+      if (length < 4) return;
+      at += (length + 3) & ~3;
+      continue;
+    }
+    for (at += 4; at + 4 <= attributes.length; ) {
+      const entry = headerAt(attributes, at);
+      if (entry.type !== IFLA_VF_INFO || entry.length < 8 || at + entry.length > attributes.length) return;
+      // Each entry begins with its MAC. What does not is the link's next attribute.
+      const first = headerAt(attributes, at + 4);
+      if (first.type !== VF.mac || first.length < 14 || 4 + first.length > entry.length) return;
+      yield attributes.subarray(at + 4, at + entry.length);
+      at += (entry.length + 3) & ~3;
+    }
+  }
+}
+
+function headerAt(attributes: Buffer, at: number) {
+  return { length: attributes.readUInt16LE(at), type: attributes.readUInt16LE(at + 2) & 0x3fff };
 }
 
 function decodeVf(vf: ReadonlyMap<number, Buffer>): VfSettings | undefined {

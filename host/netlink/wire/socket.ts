@@ -36,8 +36,11 @@ const NETLINK_CAP_ACK = 10; // an error repeats only the header of the request
 const NETLINK_EXT_ACK = 11; // and says in words what is wrong
 const NETLINK_GET_STRICT_CHK = 12; // a dump filters in the kernel, or refuses the filter
 
-/** The largest datagram the kernel makes for a dump is 32 KiB. One is enough for what is received synchronously. */
-const scratch = Buffer.alloc(128 * 1024);
+/**
+ * The largest datagram the kernel makes for a dump is 32 KiB. About one link it tells all at once: 300 bytes for each of up to 2000 VFs. One is
+ * enough for what is received synchronously.
+ */
+const scratch = Buffer.alloc(640 * 1024);
 
 /** @throws SystemError when the machine gives no such socket, or when its namespace cannot be entered. */
 export function openSocket({ protocol, netns, groups = 0 }: SocketOptions): NetlinkSocket {

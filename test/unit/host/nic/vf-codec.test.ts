@@ -50,6 +50,30 @@ describe("a vf's attributes", () => {
     assert.deepEqual(decodeVfs({ type: 16, flags: 0, seq: 1, pid: 0, body: Buffer.concat([Buffer.alloc(16), nested(22)]) }), []);
   });
 
+  for (const count of [3, 250, 500, 1000])
+    it(`are all read from the list of ${count}, whose length is told by its lower 16 bits`, () => {
+      const each = (index: number) => {
+        const bytes = Buffer.alloc(36);
+        bytes.writeUInt32LE(index);
+        bytes.writeUInt8(2, 4);
+        bytes.writeUInt16BE(index, 8);
+        return nested(1, attribute(1, bytes), attribute(200, Buffer.alloc(200))); // counters, or what the kernel may tell one day
+      };
+      const entries = Buffer.concat(Array.from({ length: count }, (_, index) => each(index)));
+      const list = Buffer.alloc(4);
+      list.writeUInt16LE((entries.length + 4) & 0xffff);
+      list.writeUInt16LE(22, 2);
+      const [before, behind] = [attribute(3, Buffer.from('ens1f0np0\0')), attribute(1, Buffer.from('020000000001', 'hex'))];
+      const body = Buffer.concat([Buffer.alloc(16), before, list, entries, behind, attribute(24, Buffer.alloc(40))]);
+      const vfs = decodeVfs({ type: 16, flags: 0, seq: 1, pid: 0, body });
+      assert.deepEqual([vfs.length, vfs.at(-1)?.index, vfs.at(-1)?.mac], [count, count - 1, macOf(count - 1)]);
+    });
+
+  function macOf(index: number): string {
+    const [high, low] = [index >> 8, index & 255].map((byte) => byte.toString(16).padStart(2, '0'));
+    return `02:00:00:00:${high}:${low}`;
+  }
+
   it('are asked for by link, and without counters', () => {
     assert.equal(vfQuery(7).toString('hex'), `${'00'.repeat(4)}07000000${'00'.repeat(8)}08001d0009000000`);
   });
