@@ -21,13 +21,15 @@ export function inUse(host: Machine, vf: PciVf, use: HostUse): readonly string[]
   ];
 }
 
-function netdevReasons(host: Machine, netdev: string, { addresses, routes }: HostUse): string[] {
+function netdevReasons(host: Machine, netdev: string, { addresses, routes, readers }: HostUse): string[] {
   const folder = onHost(host, `/sys/class/net/${netdev}`);
   const uppers = listDirectory(folder).filter((name) => name.startsWith('upper_'));
   const master = uppers.length > 0 ? findLinkName(`${folder}/master`) : undefined;
+  const reader = readers.get(netdev);
   return [
     ...(addresses.get(netdev) ?? []).map((address) => `${netdev} has address ${address}`),
     ...(routes.get(netdev) ?? []).map((route) => `${netdev} has route ${route}`),
+    ...(reader === undefined ? [] : [`${netdev} ${reader}`]),
     ...(master === undefined ? [] : [`${netdev} is a port of ${memberOf(host, master)}`]),
     ...uppers
       .map((name) => name.slice('upper_'.length))

@@ -45,7 +45,7 @@ export function openKernelQuestions(host: QuestionOptions): KernelQuestions {
     ports: keepLast<readonly SwitchPort[]>(),
     offload: keepLast<boolean | undefined>(),
   };
-  const use = askUse(route);
+  const use = askUse(host, route);
   let vfio: { readonly at: number; readonly found: VfioHolders } | undefined;
 
   async function holders(pfs: readonly PciPf[], report: (unread: Unread) => void): Promise<VfioHolders> {

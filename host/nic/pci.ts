@@ -148,8 +148,7 @@ function readFunction(path: string, address: string): PciFunction | undefined {
   if (vendor === undefined || device === undefined || !isPciAddress(address)) return undefined;
   const driver = /^DRIVER=(.+)$/m.exec(uevent ?? '')?.[1];
   const numaNode = readInteger(`${path}/numa_node`) ?? -1;
-  // The function's folder `net` exists as long as it has a netdev anywhere. sysfs lists only the netdevs of our own namespace in it.
-  const netdevs = driver === undefined || isVfioDriver(driver) ? undefined : findDirectory(`${path}/net`);
+  const netdevs = driver === undefined || isVfioDriver(driver) ? undefined : findNetdevs(path);
   return {
     address,
     vendor: vendor.toLowerCase(),
@@ -159,6 +158,18 @@ function readFunction(path: string, address: string): PciFunction | undefined {
     netdevs: netdevs ?? [],
     netdevElsewhere: netdevs?.length === 0,
   };
+}
+
+/**
+ * The folder `net` exists as long as there is a netdev anywhere, and sysfs lists only the netdevs of our own namespace in it. Most functions have
+ * it. Where the driver makes devices of another bus, one of those has it: `virtio7/net/eth7` of a virtio VF.
+ */
+function findNetdevs(path: string): readonly string[] | undefined {
+  const own = findDirectory(`${path}/net`);
+  if (own !== undefined) return own;
+  const below = listDirectory(path).filter((name) => /^virtio\d+$|^[\w-]+\.[\w-]+\.\d+$/.test(name));
+  const all = below.flatMap((name) => findDirectory(`${path}/${name}/net`) ?? []);
+  return all.length > 0 || below.some((name) => existsOnHost(`${path}/${name}/net`)) ? all : undefined;
 }
 
 /** Groups by the PCI address of their members. It reads each device's own link, which is cheaper than listing each group. */

@@ -20,6 +20,9 @@ import { readPfs } from '../../host/nic/pci.ts';
 import { readSwitchPorts } from '../../host/nic/switch-ports.ts';
 import { run } from '../../tools/program.ts';
 import { makeNetns, type TestNetns } from '../support/netns.ts';
+import { igb } from '../support/nic-trees.ts';
+import { startOvs } from '../support/ovs.ts';
+import { makeTree } from '../support/sysfs-tree.ts';
 
 const host = { root: '/', netlink: openNetlink };
 
@@ -74,6 +77,35 @@ describe('the real kernel', () => {
     ok(features?.has('tx-checksum-ip-generic'), [...(features ?? [])].join(' '));
     ok(!features?.has('hw-tc-offload'));
     equal(await findFeatures(ethtool, 'd2'), undefined);
+  });
+
+  describe('of a netdev of a VF (a veth) that a real userspace Open vSwitch has as a port', () => {
+    it('has no master for it, and still tells that it is in use; one that is only listened to is free', async () => {
+      await using ovs = await startOvs();
+      const inside = (...args: readonly string[]) => run('ip', ['-n', ovs.netns, ...args]);
+      const [one, other] = ['d0', 'd2'];
+      for (const [name, peer] of [
+        [one, 'd1'],
+        [other, 'd3'],
+      ] as const) {
+        await inside('link', 'add', name, 'type', 'veth', 'peer', 'name', peer);
+        await inside('link', 'set', name, 'up');
+      }
+      const pf = igb({ vfs: 2 });
+      const vfs = (pf.vfs ?? []).map((vf) => ({ ...vf, netdev: vf.index === 0 ? one : other }));
+      using tree = makeTree({ ...pf, vfs });
+      const vswitchd = (await run('ip', ['netns', 'pids', ovs.netns])).stdout.split('\n')[0];
+      tree.link('/proc/net', `/proc/${vswitchd}/net`);
+      using handle = openNetns(ovs.netns.startsWith('/') ? ovs.netns : `/run/netns/${ovs.netns}`);
+      using questions = openKernelQuestions({ root: tree.root, netlink: () => openNetlink(handle) });
+      const look = async () =>
+        (await scanNics(tree.host, { ask: questions.ask, allocated: new Set() })).vfs.map(({ inUse }) => inUse);
+      deepEqual(await look(), [[], []]);
+      await ovs.addBridge('br0');
+      await ovs.vsctl('add-port', 'br0', one);
+      await inside('link', 'set', other, 'promisc', 'on'); // and nobody reads it
+      deepEqual(await look(), [['d0 is promiscuous and read by a program, as a port of a userspace Open vSwitch is'], []]);
+    });
   });
 
   describe('of a netdev of a vf', () => {

@@ -105,3 +105,22 @@ export function ice(vfs: number): TreePf {
     })),
   };
 }
+
+/** VFs of a virtio PF (kernels from 4.18 on make them): the netdev belongs to the virtio device below the VF. */
+export function virtio(vfs: number): TreePf {
+  return {
+    address: '0000:05:00.0',
+    driver: 'virtio-pci',
+    ids: '1af4:1041',
+    netdev: 'ens5',
+    vfs: times(vfs, (index) => ({
+      address: `0000:05:00.${index + 1}`,
+      index,
+      driver: 'virtio-pci',
+      ids: '1af4:1041',
+      iommuGroup: 40 + index,
+      netdev: `ens5v${index}`,
+      below: `virtio${7 + index}`,
+    })),
+  };
+}

@@ -20,6 +20,8 @@ export interface TreeVf {
   /** Vendor and device, `8086:1520`. */
   readonly ids: string;
   readonly netdev?: string;
+  /** The device below the function that has the netdev, e.g. `virtio7`. Absent: the function has it itself. */
+  readonly below?: string;
   /** Its netdev is in another namespace: the folder `net` is there and empty. */
   readonly netdevElsewhere?: boolean;
   readonly numa?: number;
@@ -90,10 +92,16 @@ export function makeTree(...pfs: readonly TreePf[]): Tree {
     if (one.iommuGroup !== undefined) link(`${folder}/iommu_group`, `../../../../kernel/iommu_groups/${one.iommuGroup}`);
   }
 
-  function writeNetdev(address: string, netdev: string, port?: { readonly switchId: string; readonly portName: string }): void {
-    mkdirSync(inside(`${device(address)}/net/${netdev}`), { recursive: true });
+  function writeNetdev(
+    address: string,
+    netdev: string,
+    port?: { readonly switchId: string; readonly portName: string },
+    below?: string,
+  ): void {
+    const owner = below === undefined ? address : `${address}/${below}`;
+    mkdirSync(inside(`${device(owner)}/net/${netdev}`), { recursive: true });
     write(`/sys/class/net/${netdev}/type`, '1');
-    link(`/sys/class/net/${netdev}/device`, `../../../bus/pci/devices/${address}`);
+    link(`/sys/class/net/${netdev}/device`, `../../../bus/pci/devices/${owner}`);
     if (port === undefined) return;
     write(`/sys/class/net/${netdev}/phys_switch_id`, port.switchId);
     write(`/sys/class/net/${netdev}/phys_port_name`, port.portName);
@@ -106,8 +114,8 @@ export function makeTree(...pfs: readonly TreePf[]): Tree {
 
   function addVf(pf: TreePf, vf: TreeVf): void {
     writeFunction(vf);
-    if (vf.netdev !== undefined) writeNetdev(vf.address, vf.netdev);
-    if (vf.netdevElsewhere) mkdirSync(inside(`${device(vf.address)}/net`), { recursive: true });
+    if (vf.netdev !== undefined) writeNetdev(vf.address, vf.netdev, undefined, vf.below);
+    if (vf.netdevElsewhere) mkdirSync(inside(`${device(vf.address)}/${vf.below ?? '.'}/net`), { recursive: true });
     if (vf.vfioDevice !== undefined) mkdirSync(inside(`${device(vf.address)}/vfio-dev/${vf.vfioDevice}`), { recursive: true });
     if (vf.representor !== undefined)
       writeNetdev(pf.address, vf.representor.netdev, { switchId: pf.switchId ?? '', portName: vf.representor.portName });
@@ -164,6 +172,7 @@ export const noFacts: KernelFacts = {
   hwTcOffload: new Map(),
   addresses: new Map(),
   routes: new Map(),
+  readers: new Map(),
   vfioHolders: new Map(),
   unread: [],
 };

@@ -4,7 +4,7 @@ import { openKernelQuestions } from '../../../../host/nic/kernel-facts.ts';
 import { type KernelFacts, scanNics } from '../../../../host/nic/nics.ts';
 import { bigMachine } from '../../../support/big-tree.ts';
 import { fakeKernel } from '../../../support/fake-generic-netlink.ts';
-import { ice, igb, mlx5, nfp } from '../../../support/nic-trees.ts';
+import { ice, igb, mlx5, nfp, virtio } from '../../../support/nic-trees.ts';
 import { answering, makeTree, type Tree } from '../../../support/sysfs-tree.ts';
 
 const noOne: ReadonlySet<string> = new Set();
@@ -232,6 +232,21 @@ describe('a vf is in use by the host when', () => {
     );
     deepEqual(await reasons((tree) => upper(tree, 'ovs-system', true)), ['enp65s0v0 is a port of Open vSwitch']);
     deepEqual(await reasons((tree) => upper(tree, 'team0', true)), ['enp65s0v0 is a port of team0']);
+  });
+
+  it("it is a virtio VF, whose netdev lies below the VF's virtio device, and that netdev is in use", async () => {
+    using tree = makeTree(virtio(2));
+    const { vfs } = await scan(tree, { addresses: new Map([['ens5v0', ['192.0.2.5/24']]]) });
+    deepEqual(
+      vfs.map((vf) => [vf.netdev, vf.inUse]),
+      [
+        ['ens5v0', ['ens5v0 has address 192.0.2.5/24']],
+        ['ens5v1', []],
+      ],
+    );
+    const pf = virtio(1);
+    using away = makeTree({ ...pf, vfs: (pf.vfs ?? []).map(({ netdev: _, ...vf }) => ({ ...vf, netdevElsewhere: true })) });
+    deepEqual((await scan(away)).vfs[0]?.inUse, ['its netdev is in another network namespace']);
   });
 
   it('a VLAN or macvlan is built on it', async () => {
