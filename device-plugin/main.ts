@@ -11,7 +11,7 @@ import { startPlugin } from './plugin.ts';
 import { livenessProblems, readinessProblems } from './readiness.ts';
 
 async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2), process.env);
   if (options.help) process.stdout.write(usage());
   else await serve(options);
 }

@@ -1,7 +1,7 @@
 // Parses the command line of the device plugin. `--help` is written from the same table.
 import { parseFlags, requireRun } from '../host/base/flags.ts';
 import { type LogLevel, logLevels } from '../host/base/log.ts';
-import { type Endpoint, parseEndpoint } from '../host/program/http.ts';
+import { type Endpoint, parseEndpoint, withMetricsHost } from '../host/program/http.ts';
 import { type Flag, lookFlags, readPrefix } from '../inventory/flags.ts';
 import { type Registration, registrations } from './kubelet/kubelet.ts';
 
@@ -28,7 +28,7 @@ export interface Options {
 }
 
 /** @throws Error that names the word that it does not understand. */
-export function parseOptions(args: readonly string[]): Options {
+export function parseOptions(args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}): Options {
   const text = (name: keyof typeof flags) => ({ type: 'string', default: flags[name].default }) as const;
   const { values, positionals } = parseFlags({
     args: [...args],
@@ -37,7 +37,7 @@ export function parseOptions(args: readonly string[]): Options {
       help: { type: 'boolean', short: 'h', default: false },
       config: text('config'),
       'resource-prefix': text('resource-prefix'),
-      address: text('address'),
+      address: { type: 'string' },
       'kubelet-dir': text('kubelet-dir'),
       registration: text('registration'),
       'log-level': text('log-level'),
@@ -45,7 +45,7 @@ export function parseOptions(args: readonly string[]): Options {
     },
   });
   requireRun(positionals);
-  const { hostname, port } = readEndpoint(values.address);
+  const { hostname, port } = readEndpoint(values.address ?? withMetricsHost(flags.address.default, env['SMARTNIC_METRICS_HOST']));
   return {
     ...{ help: values.help, config: values.config, hostname, port, kubeletDir: values['kubelet-dir'], root: values.root },
     resourcePrefix: readPrefix(values['resource-prefix']),
@@ -67,7 +67,8 @@ export function usage(): string {
     '',
     ...lines,
     '',
-    'POD_NAMESPACE and POD_NAME name the pod we run in. Commands for a person: smartnic.mjs --help.',
+    'POD_NAMESPACE and POD_NAME name the pod we run in. SMARTNIC_METRICS_HOST is the host of --address where the flag is not given.',
+    'Commands for a person: smartnic.mjs --help.',
     '',
   ].join('\n');
 }

@@ -7,7 +7,7 @@ import { logLevels } from '../../host/base/log.ts';
 import { type KeysAt, openPositions } from '../../host/base/positions.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { ovsdbAddress } from '../../host/ovs/address.ts';
-import { parseEndpoint } from '../../host/program/http.ts';
+import { parseEndpoint, withMetricsHost } from '../../host/program/http.ts';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
 const seconds = z.number().positive().max(110);
@@ -20,6 +20,8 @@ const kubernetes = z.strictObject({
   disabled: z.boolean().default(false),
 });
 const sections = { ovsdbTls: Object.keys(ovsdbTls.shape), kubernetes: Object.keys(kubernetes.shape) };
+
+const defaultMetrics = '127.0.0.1:9478';
 
 const shape = z.strictObject({
   /** The socket on which the runtime's executable finds us. Its directory gets mode 0700. */
@@ -48,11 +50,11 @@ const shape = z.strictObject({
   allowNoiommu: z.boolean().default(false),
   /** The forwarder that relays the sockets of virtio-forwarder ports. Absent when this node has none. */
   forwarder: forwarderShape.optional(),
-  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS). `off`: nowhere. */
+  /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS, SMARTNIC_METRICS_HOST). `off`: nowhere. */
   metrics: z
     .string()
     .refine((text) => text === 'off' || parseEndpoint(text) !== undefined, 'is not HOST:PORT; write 127.0.0.1:9478, or off')
-    .default('127.0.0.1:9478'),
+    .default(defaultMetrics),
   /** Plug nothing new: ADD and STATUS fail, and everything else is served. Used while smartnic is removed from a node (SMARTNIC_DRAINING=true). */
   draining: z.boolean().default(false),
   /** Wait until another server with the same state ends, instead of refusing to start. Used by an upgrade's new server (SMARTNIC_STANDBY=true). */
@@ -83,15 +85,17 @@ export function withVariables(settings: ParsedSettings, env: Variables): Setting
     ...settings,
     socket: env['SMARTNIC_SOCKET'] ?? settings.socket,
     stateDir: env['SMARTNIC_STATE_DIR'] ?? settings.stateDir,
-    metrics: metricsOf(env) ?? settings.metrics,
+    metrics: metricsOf(env, settings.metrics),
     draining: env['SMARTNIC_DRAINING'] === 'true' || settings.draining,
     standby: env['SMARTNIC_STANDBY'] === 'true' || settings.standby,
     nodeName: settings.nodeName ?? env['NODE_NAME'] ?? hostname(),
   };
 }
 
-function metricsOf({ SMARTNIC_METRICS: metrics }: Variables): string | undefined {
-  return metrics && parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
+/** Whoever wrote an address has it. Only the default takes another host. */
+function metricsOf({ SMARTNIC_METRICS: metrics, SMARTNIC_METRICS_HOST: host }: Variables, written: string): string {
+  if (metrics) return parseSettings(JSON.stringify({ metrics }), 'SMARTNIC_METRICS').metrics;
+  return written === defaultMetrics ? withMetricsHost(written, host) : written;
 }
 
 export type ParsedSettings = z.output<typeof shape>;

@@ -26,6 +26,17 @@ export function parseEndpoint(text: string): Endpoint | undefined {
 }
 
 /**
+ * The address with another host: that of SMARTNIC_METRICS_HOST, which a component of the manifests sets for all containers at once. `all` means all
+ * addresses of the machine. Undefined and empty: the address as it is. @throws Error that names the variable.
+ */
+export function withMetricsHost(address: string, host: string | undefined): string {
+  if (host === undefined || host === '') return address;
+  const changed = `${host === 'all' ? '' : host.includes(':') ? `[${host}]` : host}:${address.split(':').at(-1)}`;
+  if (/^[\w.:-]+$/.test(host) && parseEndpoint(changed) !== undefined) return changed;
+  throw new Error(`SMARTNIC_METRICS_HOST: "${host}" is no host; write an address of the node, or all`);
+}
+
+/**
  * Serves kubelet's probes, which smartnic-probe makes, on a unix socket of this container's own: what answers there is this very process. On
  * the node's ports it may be our predecessor's, in an upgrade, or a stranger's. @throws Error that says why it can't be served.
  */
@@ -42,7 +53,8 @@ export async function serveProbes(path: string, pages: Pages): Promise<Server> {
 /** Resolves when it listens. Port 0: any. @throws Error naming the address. */
 export async function serveHttp({ hostname, port }: Endpoint, pages: Pages): Promise<Server> {
   try {
-    return await listen({ host: hostname, port }, pages);
+    // Without a host, Node listens on all addresses, on a machine without IPv6 too.
+    return await listen(hostname === '::' ? { port } : { host: hostname, port }, pages);
   } catch (cause) {
     throw new Error(`cannot serve metrics on ${hostname}:${port}: ${messageOf(cause)}; choose another address`, { cause });
   }

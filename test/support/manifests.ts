@@ -26,11 +26,16 @@ export function render(name: string): readonly Manifest[] {
 
 /** The base with components; undefined where kubectl is not. */
 export function renderWith(...components: readonly string[]): readonly Manifest[] | undefined {
+  return renderOn('base', components);
+}
+
+/** An overlay with components, in this order; undefined where kubectl is not. */
+export function renderOn(overlay: string, components: readonly string[]): readonly Manifest[] | undefined {
   if (kubectl === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'sn-kustomize-'));
   const path = (name: string) => relative(realpathSync(folder), join(deployFolder, name));
   try {
-    const all = { resources: [path('base')], components: components.map((name) => path(`components/${name}`)) };
+    const all = { resources: [path(overlay)], components: components.map((name) => path(`components/${name}`)) };
     writeFileSync(join(folder, 'kustomization.yaml'), stringify(all));
     return parseManifests(runSync(kubectl, ['kustomize', folder]).stdout);
   } finally {

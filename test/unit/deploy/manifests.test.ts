@@ -13,7 +13,15 @@ import { lastGoodFile } from '../../../inventory/config/last-good.ts';
 import { deviceInfoDir } from '../../../inventory/files/device-info.ts';
 import { parseNetworkConfig } from '../../../network/keys.ts';
 import { imageName, nodeVersion } from '../../../tools/image/names.ts';
-import { filesBelow, kustomizations, type Manifest, readManifests, render, renderWith } from '../../support/manifests.ts';
+import {
+  filesBelow,
+  kustomizations,
+  type Manifest,
+  readManifests,
+  render,
+  renderOn,
+  renderWith,
+} from '../../support/manifests.ts';
 
 const top = join(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(top, file), 'utf8');
@@ -96,6 +104,29 @@ for (const name of kustomizations()) {
     });
   });
 }
+
+describe('every combination of an overlay and components, in either order', () => {
+  const overlays = ['base', ...kustomizations().filter((name) => name.startsWith('overlays/'))];
+  const argumentsOf = (manifests: readonly Manifest[]) =>
+    new Map(podsOf(manifests).flatMap((pod) => containersOf(pod).map(({ name, args }) => [name, args] as const)));
+  for (const overlay of overlays)
+    for (const components of combinations(['forwarder', 'monitoring', ...(overlay === 'overlays/classic-node' ? [] : ['cdi'])]))
+      it(`${overlay} with ${components.join(', ') || 'none'}`, () => {
+        const [all, plain] = [renderOn(overlay, components), renderOn(overlay, [])];
+        if (all === undefined || plain === undefined) return;
+        const [with_, without] = [argumentsOf(all), argumentsOf(plain)];
+        for (const [name, args] of without) deepEqual(with_.get(name), args, name);
+        const more = [...with_.keys()].filter((name) => !without.has(name));
+        deepEqual(more, components.includes('forwarder') ? ['forwarder'] : []);
+        for (const { image, name } of podsOf(all).flatMap(containersOf)) match(image ?? 'no image', /^localhost\/smartnic/, name);
+      });
+
+  /** All choices of any of them, in both orders. */
+  function combinations(names: readonly string[]): readonly (readonly string[])[] {
+    const chosen = Array.from({ length: 2 ** names.length }, (_, bits) => names.filter((_, at) => bits & (1 << at)));
+    return chosen.flatMap((one) => (one.length > 1 ? [one, one.toReversed()] : [one]));
+  }
+});
 
 /** How a step begins that kubelet would wait for without end. */
 const limited = ['/usr/bin/timeout', '--signal=KILL', '60'];

@@ -1,7 +1,7 @@
 // Prometheus finds our pages, and the dashboard asks only for metrics and labels that exist.
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { parseSettings } from '../../../cni/attachment/settings.ts';
+import { parseSettings, withVariables } from '../../../cni/attachment/settings.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
 import { type Manifest, readManifests, renderWith } from '../../support/manifests.ts';
 import { codeIn, read, rowsOf } from '../../support/pages.ts';
@@ -81,18 +81,17 @@ describe('components/monitoring', () => {
   it('opens the pages to the network, and leaves the rest of the containers as they are', () => {
     const all = renderWith('monitoring');
     if (all === undefined) return;
-    const { containers } = all.find(({ kind }) => kind === 'DaemonSet').spec.template.spec;
-    const [plugin, cni] = ['device-plugin', 'cni'].map((name) => containers.find((each: Manifest) => each.name === name));
-    equal(parseOptions(plugin.args.slice(1)).hostname, '::');
+    const { metadata, spec } = all.find(({ kind }) => kind === 'DaemonSet').spec.template;
     const [base] = readManifests('base/daemonset.yaml');
-    const own = base.spec.template.spec.containers.find(({ name }: Manifest) => name === 'device-plugin');
-    deepEqual(plugin.args.slice(0, own.args.length), own.args);
-    deepEqual(
-      cni.env.map(({ name }: Manifest) => name),
-      ['SMARTNIC_METRICS', 'NODE_NAME', 'SMARTNIC_STANDBY', 'SMARTNIC_PROBE_SOCKET'],
-    );
-    match(plugin.image, /smartnic/);
-    const { data } = all.find(({ metadata }) => metadata.name === 'smartnic-dashboard');
+    deepEqual(spec.containers, base.spec.template.spec.containers);
+    const host = metadata.annotations['smartnic.io/metrics-host'];
+    for (const { env } of spec.containers) {
+      const { valueFrom } = env.find(({ name }: Manifest) => name === 'SMARTNIC_METRICS_HOST');
+      equal(valueFrom.fieldRef.fieldPath, "metadata.annotations['smartnic.io/metrics-host']");
+    }
+    equal(parseOptions([], { SMARTNIC_METRICS_HOST: host }).hostname, '::');
+    equal(withVariables(parseSettings('', 'f'), { SMARTNIC_METRICS_HOST: host }).metrics, ':9478');
+    const { data } = all.find(({ metadata: { name } }) => name === 'smartnic-dashboard');
     deepEqual(JSON.parse(data['smartnic.json']), dashboard);
   });
 });

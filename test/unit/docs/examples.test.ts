@@ -25,7 +25,7 @@ const readers: readonly (readonly [string, (document: Document, page: string) =>
   ['forwarder', (document) => parseSettings(JSON.stringify(document), 'config.yaml')],
   ['plugins', ({ plugins, ...list }) => plugins.map((each: object) => network(JSON.stringify({ ...list, ...each })))],
   ['data', ({ data }) => readConfigMap(data)],
-  ['components', ({ resources, components }) => [...resources, ...components].forEach(requireFolder)],
+  ['resources', ({ resources, components = [] }) => [...resources, ...components].forEach(requireFolder)],
   ['patches', ({ patches }) => patches.map(({ patch }: Document) => requireContainers(patch))],
   ['spec', ({ spec, metadata }, page) => ('config' in spec ? network(spec.config) : readPod(metadata, spec, page))],
   ['metadata', ({ metadata, spec }, page) => readPod(metadata, spec, page)],

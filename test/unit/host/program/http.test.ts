@@ -1,5 +1,9 @@
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { parseEndpoint, serveHttp, verdict } from '../../../../host/program/http.ts';
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseEndpoint, serveHttp, verdict, withMetricsHost } from '../../../../host/program/http.ts';
+import { run } from '../../../../tools/program.ts';
 
 describe('the HTTP pages', () => {
   it('answer what is there, refuse the rest, and name an address that is taken', async () => {
@@ -28,6 +32,40 @@ describe('the HTTP pages', () => {
       server.close();
       server.closeAllConnections();
     }
+  });
+});
+
+describe('all addresses of a machine', () => {
+  const serve = `
+    import { parseEndpoint, serveHttp, verdict } from '${join(import.meta.dirname, '../../../../host/program/http.ts')}';
+    const server = await serveHttp(parseEndpoint(':0'), { '/readyz': () => verdict([]) });
+    const { port } = server.address();
+    console.log((await fetch(\`http://127.0.0.1:\${port}/readyz\`)).status);
+    server.close();
+    server.closeAllConnections();`;
+
+  it('are served where the real kernel has no IPv6, too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sn-http-'));
+    try {
+      const without = join(folder, 'without-ipv6');
+      await run('cc', ['-o', without, join(import.meta.dirname, '../../../support/without-ipv6.c')]);
+      for (const program of [[], [without]]) {
+        const [file = '', ...args] = [...program, process.execPath, '--input-type=module', '--eval', serve];
+        equal((await run(file, args)).stdout, '200');
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('are those that SMARTNIC_METRICS_HOST says, and a wrong one is named', () => {
+    const cases = { all: ':9477', '': '127.0.0.1:9477', '10.0.0.7': '10.0.0.7:9477', 'fd00::7': '[fd00::7]:9477' };
+    for (const [host, address] of Object.entries(cases)) equal(withMetricsHost('127.0.0.1:9477', host), address);
+    for (const host of ['a b', 'x/y', '[::1]'])
+      throws(
+        () => withMetricsHost('127.0.0.1:9477', host),
+        /SMARTNIC_METRICS_HOST: ".*" is no host; write an address of the node, or all/,
+      );
   });
 });
 
