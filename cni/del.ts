@@ -15,7 +15,10 @@ export async function del(context: Context, request: Request): Promise<void> {
   if (entry !== undefined) return await teardown(context, entry.attachment);
   // The journal entry is lost, so the request itself must be enough. The port is found by its external_ids.
   const attachment = planAttachment(context, request, defaultType);
-  await teardown(context, attachment, (await wasAdded(context, attachment)) ? 'owed' : 'refused');
+  if (await wasAdded(context, attachment)) return await teardown(context, attachment, 'owed');
+  // The address may be mistyped. Then this attachment must not be looked for without end.
+  const foreign = attachment.ovsdb !== context.settings.ovsdb;
+  await teardown(context, foreign ? { ...attachment, unproven: true } : attachment, 'refused');
 }
 
 /** An entry that can't be read is as useless here as one that is lost. */

@@ -30,6 +30,8 @@ export interface Attachment extends AttachmentKey {
   readonly hooks?: true;
   /** The path of the device-info file that Multus reads. */
   readonly deviceInfo?: string;
+  /** True when only a DEL named it, with an OVSDB address of its network's own, and nothing shows that it was ever added. */
+  readonly unproven?: true;
   /** /proc/sys/kernel/random/boot_id at ADD. When the machine's is another one, the pod is gone. */
   readonly bootId: string;
   /** When the ADD began, as ISO 8601. Only people read it, because a clock can be set back. */

@@ -9,6 +9,7 @@ import { type End, endOf, endOfStray, type Witnesses } from './end.ts';
 import { askingOnce, type Silent, unlessSilent } from './outsiders.ts';
 import { findStrays } from './strays.ts';
 import { teardown } from './teardown.ts';
+import { isHopeless } from './unproven.ts';
 
 export interface SweepReport {
   /** What had to be removed. */
@@ -35,6 +36,8 @@ interface Sweep {
   readonly context: Asked;
   /** Takes it away. `wanted` is aborted when a request comes for this interface. Then the request does the rest. */
   readonly act: (attachment: Attachment, why: string, wanted: AbortSignal) => Promise<void>;
+  /** Gives up what is left of it. */
+  readonly forget: (attachment: Attachment, why: string) => Promise<void>;
   /** Makes the attachment's port again. */
   readonly restore: (attachment: Attachment, how: { readonly port: PortRecord; readonly newer: boolean }) => Promise<void>;
   readonly swept: Swept[];
@@ -71,7 +74,11 @@ export function sweep(patient: Context, slow: Set<string>): Promise<SweepReport>
       'its port was gone from the bridge and is there again',
     );
   };
-  return sweepAll(withLoss(context, silent, context.findLoss), { act, restore, slow });
+  const forget: Sweep['forget'] = async ({ id, containerId, ifname, ovsdb }, why) => {
+    context.host.log.error({ id, containerId, ifname, ovsdb, why }, 'forgetting what nothing shows to be there');
+    context.journal.remove(id);
+  };
+  return sweepAll(withLoss(context, silent, context.findLoss), { act, forget, restore, slow });
 }
 
 /** Returns what a sweep would do now, and changes nothing. */
@@ -80,6 +87,7 @@ export function planSweep(looker: Looker): Promise<SweepReport> {
   const context = { ...looker, host: askingOnce(looker.host, silent) };
   return sweepAll(withLoss(context, silent, looker.findLoss?.peek), {
     act: async () => {},
+    forget: async () => {},
     restore: async () => {},
     slow: new Set(),
   });
@@ -99,11 +107,13 @@ function withLoss({ findLoss: _, ...rest }: Looker, silent: Silent, find: LookFo
   return { ...rest, findLoss };
 }
 
-async function sweepAll(context: Asked, how: Pick<Sweep, 'act' | 'restore' | 'slow'>): Promise<SweepReport> {
+async function sweepAll(context: Asked, how: Pick<Sweep, 'act' | 'forget' | 'restore' | 'slow'>): Promise<SweepReport> {
   const { host, journal, settings } = context;
   const run: Sweep = { ...how, context, swept: [], restored: [], portless: [], problems: [...journal.problems()] };
   if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
-  const journaled = journal.list().map(({ attachment }) => attachment);
+  const [hopeless, entries] = split(journal.list(), (entry) => isHopeless(entry, context.bootId));
+  for (const { attachment } of hopeless) await sweepHopeless(run, attachment);
+  const journaled = entries.map(({ attachment }) => attachment);
   const addresses = new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)]);
   await forEachOf(addresses, addresses.size, async (address) => {
     const there = journaled.filter(({ ovsdb }) => ovsdb === address);
@@ -139,6 +149,13 @@ async function sweepDatabase(run: Sweep, address: string, journaled: readonly At
   await forEachOf(groups, groups.length, sweepGroup);
   const strays = await findStrays(context, address);
   await forEachOf(strays, width, (each) => sweepOne(run, { attachment: each, others: [] }, () => endOfStray(context, each)));
+}
+
+/** Its database does not answer. So it is not swept with the others. */
+async function sweepHopeless(run: Sweep, attachment: Attachment): Promise<void> {
+  const why = `OVSDB server ${attachment.ovsdb}, which its network named at DEL, has not answered for an hour, and nothing shows that it was ever added`;
+  const find = async () => (run.context.journal.has(attachment.id) ? { attachment, why } : undefined);
+  await sweepOne({ ...run, act: run.forget }, { attachment, others: [] }, find);
 }
 
 /** An attachment that a request works on is passed over. */
@@ -193,4 +210,8 @@ async function restoreLost(
 
 function isNewer(one: Attachment, other: Attachment): boolean {
   return one.bootId === other.bootId && one.began > other.began && ifaceId(one) === ifaceId(other);
+}
+
+function split<T>(all: readonly T[], isFirst: (each: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [all.filter(isFirst), all.filter((each) => !isFirst(each))];
 }

@@ -42,12 +42,27 @@ describe('the connections to OVSDB', () => {
     await using own = await startFakeOvsdb();
     await using away = await startFakeOvsdb();
     await away.down();
-    const databases = openDatabases({ settings: { ovsdb: own.address }, log, onBack: nothing, idle: 150 });
+    const databases = openDatabases({ settings: { ovsdb: own.address }, log, onBack: nothing, idleAway: 150 });
     databases.get(away.address);
     await until(async () => databases.all().length === 0, 'the end of it');
     await away.up();
     await sleep(500);
     assert.equal(away.peers.length, 0);
+    await databases.close();
+  });
+
+  it('are only so many at the same time, however many addresses networks name; one that answers stays longest', async () => {
+    await using own = await startFakeOvsdb();
+    await using there = await startFakeOvsdb();
+    const databases = openDatabases({ settings: { ovsdb: own.address }, log, onBack: nothing, most: 4 });
+    const first = databases.get(own.address);
+    await databases.get(there.address).replica();
+    const waiting = databases.get('unix:/nowhere/0').replica();
+    for (let at = 1; at < 20; at++) databases.get(`unix:/nowhere/${at}`);
+    await assert.rejects(waiting, /closed by us/);
+    const addresses = databases.all().map(({ address }) => address);
+    assert.deepEqual(addresses, [own.address, there.address, ...[17, 18, 19].map((at) => `unix:/nowhere/${at}`)]);
+    assert.equal(databases.get(own.address), first);
     await databases.close();
   });
 });
