@@ -13,7 +13,7 @@ describe('a mistyped address of an OVSDB server', function () {
   this.timeout(60_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-  cleanNode({ shipped: true }, (given) => {
+  cleanNode({}, (given) => {
     ({ node, undo } = given);
   });
 
