@@ -7,6 +7,7 @@ import { findDefaultMtu } from '../host/ovs/default-mtu.ts';
 import type { Ovsdb } from '../host/ovs/ovsdb.ts';
 import { annotationKey, chooseVnicType } from '../network/annotation.ts';
 import { requireKeepable } from '../network/vf-port.ts';
+import { withinBounds } from '../network/within-bounds.ts';
 import { cables, type VnicType } from '../vnic/index.ts';
 import { type Attachment, findingIds, owner } from './attachment/attachment.ts';
 import { build } from './attachment/build.ts';
@@ -24,18 +25,19 @@ import { teardown } from './teardown/teardown.ts';
 const undoTime = 5000;
 
 /** Throws CniError. Then nothing is left but what the journal still names. @param signal - aborted when nobody wants the result any more. */
-export async function add(patient: Context, request: Request, signal: AbortSignal): Promise<Result> {
+export async function add(patient: Context, asked: Request, signal: AbortSignal): Promise<Result> {
   const context = abandonable(patient, signal);
   const { host, journal } = context;
-  const earlier = parsePrevResult(request);
-  checkNetns(request);
-  askedMac(request);
-  const type = await vnicTypeOf(context, request);
+  const earlier = parsePrevResult(asked);
+  checkNetns(asked);
+  askedMac(asked);
+  const type = await vnicTypeOf(context, asked);
   const cable = cables[type];
+  const kind = cable.reserves(host.forwarder);
+  const request = { ...asked, config: withinBounds(context.settings, { ...bounded(asked), reserves: kind }) };
   const db = host.ovsdb(ovsdbOf(context, request));
   const bridge = await bridgeFor(db, request);
   const planned = planAttachment(context, request, type);
-  const kind = cable.reserves(host.forwarder);
   requireKeepable(request.config, type, kind === 'vf');
   if (planned.ipam !== undefined) await requireInstalled(planned.ipam);
   if (planned.deviceInfo !== undefined) checkDeviceInfoPath(planned.deviceInfo);
@@ -59,6 +61,10 @@ export async function add(patient: Context, request: Request, signal: AbortSigna
     );
     throw coded(signal.aborted ? signal.reason : error, codes.plugFailed);
   }
+}
+
+function bounded({ config, args }: Request) {
+  return { config, namespace: args.podNamespace ?? '' };
 }
 
 /** Go's skel checks this only after the plug. Checking before it is better for the machine and makes no difference to the runtime. */

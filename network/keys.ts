@@ -59,6 +59,7 @@ const ipam = z.looseObject({
     .string()
     .regex(/^[^/\\\0]+$/, 'is not the name of an executable: no slashes')
     .refine((type) => type !== '.' && type !== '..', 'is not the name of an executable')
+    .refine((type) => type !== 'smartnic', 'is smartnic itself, which gives no addresses')
     .optional(),
 });
 
@@ -118,6 +119,10 @@ const networkConfig = z
   .refine((config) => config.vnicType === undefined || config.allowedVnicTypes.includes(config.vnicType), {
     path: ['vnicType'],
     message: 'is not among allowedVnicTypes',
+  })
+  .refine((config) => config.ipam?.type === undefined || config.ipam.type !== config.type, {
+    path: ['ipam', 'type'],
+    message: 'is smartnic itself, which gives no addresses',
   })
   .superRefine((config, context) => {
     const found = vfKeysProblem(config);

@@ -8,6 +8,7 @@ import { type KeysAt, openPositions } from '../../host/base/positions.ts';
 import { forwarderKeys, forwarderShape } from '../../host/forwarder/settings.ts';
 import { ovsdbAddress } from '../../host/ovs/address.ts';
 import { parseEndpoint, withMetricsHost } from '../../host/program/http.ts';
+import { boundsShape, ruleKeys } from '../../network/bounds.ts';
 
 const absolute = z.string().regex(/^\//, 'is not an absolute path');
 const seconds = z.number().positive().max(110);
@@ -48,6 +49,8 @@ const shape = z.strictObject({
   hookTimeout: seconds.default(10),
   /** Give VFs to pods even where no IOMMU keeps them from the machine's memory. For tests, and for clusters that trust every pod. */
   allowNoiommu: z.boolean().default(false),
+  /** What the networks of a namespace's pods may ask for. Absent: everything on the node's own OVSDB. */
+  bounds: boundsShape.optional(),
   /** The forwarder that relays the sockets of virtio-forwarder ports. Absent when this node has none. */
   forwarder: forwarderShape.optional(),
   /** Where /metrics, /healthz and /readyz are served (SMARTNIC_METRICS, SMARTNIC_METRICS_HOST). `off`: nowhere. */
@@ -73,6 +76,7 @@ export const liveKeys = [
   'hookDir',
   'hookTimeout',
   'allowNoiommu',
+  'bounds',
   'draining',
   'logLevel',
 ] as const satisfies readonly (keyof Settings)[];
@@ -113,5 +117,5 @@ function keysAt(value: unknown): KeysAt {
   const known: Readonly<Record<string, readonly string[]>> = {
     ...{ '': Object.keys(shape.shape), ...sections, forwarder: forwarderKeys(value) },
   };
-  return (path) => known[path.map(String).join('.')] ?? [];
+  return (path) => (path[0] === 'bounds' ? ruleKeys : (known[path.map(String).join('.')] ?? []));
 }

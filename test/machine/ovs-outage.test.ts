@@ -13,9 +13,12 @@ import { pings } from '../support/traffic.ts';
 describe('with Open vSwitch', () => {
   let node: TestNode;
   let undo: AsyncDisposableStack;
-  cleanNode({ settings: 'portTimeout: 3\n' }, (given) => {
-    ({ node, undo } = given);
-  });
+  cleanNode(
+    { settings: 'portTimeout: 3\nbounds: [{ namespaces: ["*"], bridges: ["*"], ovsdb: ["tcp:127.0.0.1:1"] }]\n' },
+    (given) => {
+      ({ node, undo } = given);
+    },
+  );
 
   const plug = async (more: object = {}) => undo.use(await attach(node, network(node, more)));
   const tried = async (more: object = {}) => {

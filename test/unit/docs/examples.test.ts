@@ -23,6 +23,7 @@ const network = (text: string) => parseNetworkConfig(JSON.parse(text), { lenient
 const readers: readonly (readonly [string, (document: Document, page: string) => void])[] = [
   ['pools', (document) => parseConfig('pools.yaml', JSON.stringify(document))],
   ['forwarder', (document) => parseSettings(JSON.stringify(document), 'config.yaml')],
+  ['bounds', (document) => parseSettings(JSON.stringify(document), 'config.yaml')],
   ['plugins', ({ plugins, ...list }) => plugins.map((each: object) => network(JSON.stringify({ ...list, ...each })))],
   ['data', ({ data }) => readConfigMap(data)],
   ['resources', ({ resources, components = [] }) => [...resources, ...components].forEach(requireFolder)],

@@ -104,7 +104,11 @@ describe('the doctor', () => {
 
   it('says of a refused configuration what is wrong and what is in force', async () => {
     const { patient, examine } = node();
-    deepEqual(await examine(examineConfiguration), ['ok configuration: can be read -> ']);
+    const [ok, ...more] = await examine(examineConfiguration);
+    deepEqual(ok, 'ok configuration: can be read -> ');
+    match(more.join('\n'), /^warn configuration: has no bounds on networks: .* -> where tenants may write .*"bounds"/);
+    const bounded = node([], 'bounds: [{ namespaces: ["*"], bridges: [br0] }]');
+    match((await bounded.examine(examineConfiguration)).join('\n'), /^ok configuration: has 1 rules? that bounds? networks/m);
     const refused = ['/etc/smartnic/config.yaml:3: portTimeout: "10s" is not a number'];
     match(
       (await examineConfiguration({ ...patient, refused })).map(words).join(),

@@ -23,7 +23,7 @@ const defaults = {
   logLevel: 'info',
 };
 const keys =
-  'the keys here are socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, lostPodAfter, kubeletDir, hookDir, hookTimeout, allowNoiommu, forwarder, metrics, draining, standby, logLevel';
+  'the keys here are socket, stateDir, ovsdb, ovsdbTls, nodeName, kubernetes, ipamTimeout, portTimeout, lostPodAfter, kubeletDir, hookDir, hookTimeout, allowNoiommu, bounds, forwarder, metrics, draining, standby, logLevel';
 const levels = 'trace, debug, info, warn, error, fatal, silent';
 const addressForms = 'write unix:/absolute/path, tcp:HOST:PORT or ssl:HOST:PORT, an IPv6 host in brackets';
 
