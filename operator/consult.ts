@@ -1,30 +1,61 @@
 // Runs the doctor on this machine.
 import { join } from 'node:path';
 import type { Variables } from '../cni/attachment/settings.ts';
-import { type InForce, readSettings } from '../cni/attachment/settings-file.ts';
+import { type InForce, readSettings, settingsFile } from '../cni/attachment/settings-file.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { badConfiguration } from './doctor/configuration.ts';
 import { examine, hasFailed, render } from './doctor/doctor.ts';
-import type { Finding } from './doctor/finding.ts';
+import type { Finding, Place } from './doctor/finding.ts';
+import { type Survey, survey } from './doctor/survey.ts';
 import { openLooker } from './looker.ts';
 
+export interface Consultation {
+  readonly env: Variables;
+  readonly cniBin: string;
+  /** The file of the pools. */
+  readonly pools: string;
+  readonly resourcePrefix?: string;
+}
+
 /** Without a configuration that can be read, and without a last good one, nothing else is looked at. */
-export async function consult(env: Variables, cniBin: string) {
-  const findings = await examineThis(env, cniBin);
+export async function consult(consultation: Consultation) {
+  const findings = await examineThis(consultation);
   return { text: render(findings), failed: hasFailed(findings) };
 }
 
-async function examineThis(env: Variables, cniBin: string): Promise<readonly Finding[]> {
+async function examineThis({ env, cniBin, pools, resourcePrefix }: Consultation): Promise<readonly Finding[]> {
+  const place = placeOf(env);
   let inForce: InForce;
   try {
-    inForce = readSettings(env);
+    inForce = place === 'device-plugin' ? readForPlugin(env) : readSettings(env);
   } catch (error) {
     return badConfiguration(error);
   }
-  await using looker = openLooker(inForce.settings);
-  using questions = openKernelQuestions({ root: looker.host.root, netlink: openNetlink });
-  const { problems: refused } = inForce;
+  const { settings, problems: refused } = inForce;
+  await using looker = openLooker(settings);
+  const { host } = looker;
+  using questions = openKernelQuestions({ root: host.root, netlink: openNetlink });
+  let surveyed: Promise<Survey> | undefined;
+  const surveyOnce = () => {
+    surveyed ??= survey({ host, ask: questions.ask, kubeletDir: settings.kubeletDir, source: { file: pools, resourcePrefix } });
+    return surveyed;
+  };
   // In dist/ the executable is beside the bundle.
-  return await examine({ ...looker, ask: questions.ask, cniBin, ours: join(import.meta.dirname, 'smartnic'), refused });
+  const ours = join(import.meta.dirname, 'smartnic');
+  return await examine({ ...looker, survey: surveyOnce, cniBin, ours, pools, refused, place });
+}
+
+/** deploy/ tells each of its containers which one it is. */
+function placeOf({ SMARTNIC_CONTAINER: container }: Variables): Place {
+  return container === 'cni' || container === 'device-plugin' ? container : 'node';
+}
+
+/** The configuration is the CNI server's, and its last good one is not to be seen from the device plugin's container. */
+function readForPlugin(env: Variables): InForce {
+  try {
+    return { ...readSettings(env), problems: [] };
+  } catch {
+    return { settings: settingsFile(env).parse(''), problems: [] };
+  }
 }

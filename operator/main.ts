@@ -20,9 +20,9 @@ const act: Readonly<Record<Command | 'help', (options: Options) => Promise<strin
     await using looker = openLooker(settings);
     return remarks + (await showAttachments(looker));
   },
-  doctor: async ({ cniBin }) => {
+  doctor: async ({ cniBin, config: pools, resourcePrefix }) => {
     const { consult } = await import('./consult.ts');
-    const { text, failed } = await consult(process.env, cniBin);
+    const { text, failed } = await consult({ env: process.env, cniBin, pools, resourcePrefix });
     process.stdout.write(text);
     process.exit(failed ? 1 : 0); // does not wait for an API server that has not answered yet
   },

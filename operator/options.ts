@@ -15,7 +15,11 @@ const commands = {
   vfs: { operand: '', flags: look, help: 'every VF: where it is, who offers it, who has it, what is wrong with it' },
   explain: { operand: 'PCI-ADDRESS', flags: look, help: 'which selector or guard keeps a VF out of each pool' },
   attachments: { operand: '', flags: [], help: 'every pod interface: where it is plugged, and whether it is well' },
-  doctor: { operand: '', flags: ['cni-bin'], help: 'all that a node needs, and what to do where it lacks something' },
+  doctor: {
+    operand: '',
+    flags: ['config', 'resource-prefix', 'cni-bin'],
+    help: 'all that a node needs, and what to do where it lacks something',
+  },
   repair: { operand: '', flags: ['dry-run'], help: 'take away what crashes and reboots left' },
 } as const satisfies Readonly<
   Record<string, { readonly operand: string; readonly flags: readonly Flag[]; readonly help: string }>

@@ -2,12 +2,11 @@
 // none. Then this says what a sweep would do, and the next server does it when it starts.
 import type { Attachment } from '../cni/attachment/attachment.ts';
 import type { Settings } from '../cni/attachment/settings.ts';
-import type { Answer } from '../cni/cni.ts';
-import { decodeAnswer, encodeRequest } from '../cni/server/frame.ts';
+import { askServer } from '../cni/server/ask.ts';
 import { repairVariable } from '../cni/server/served.ts';
 import { planSweep, type SweepReport } from '../cni/teardown/sweep.ts';
+import { messageOf } from '../host/base/errors.ts';
 import { align } from '../host/base/table.ts';
-import { askOnce } from '../host/files/unix-client.ts';
 import { openLooker } from './looker.ts';
 
 /** @returns what was done, for a person. @throws Error saying what to do instead. */
@@ -27,19 +26,12 @@ const patience = 600_000;
 
 /** Undefined when no server is there. */
 async function ask(path: string, how: string): Promise<SweepReport | undefined> {
-  const question = encodeRequest({ env: { [repairVariable]: how }, stdin: '' });
-  const bytes = await askOnce(path, question, patience).catch((error: NodeJS.ErrnoException) => {
-    if (['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '')) return undefined;
-    throw error;
-  });
-  if (bytes === undefined) return undefined;
-  const answer = decodeAnswer(bytes);
-  if (answer?.exit === 0) return JSON.parse(answer.stdout);
-  throw new Error(`the server on ${path} did not repair: ${wordsOf(answer)}`);
-}
-
-function wordsOf(answer: Answer | undefined): string {
-  return answer === undefined ? 'it went away without an answer; its log says more' : answer.stdout;
+  try {
+    const answer = await askServer(path, { [repairVariable]: how }, patience);
+    return answer === undefined ? undefined : JSON.parse(answer);
+  } catch (error) {
+    throw new Error(`the server on ${path} did not repair: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function render({ swept, restored, problems }: SweepReport, dryRun: boolean): string {

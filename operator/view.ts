@@ -1,22 +1,19 @@
 // What the commands for a person show: one look at the machine, the configuration and kubelet's list, as the running plugin would see it.
 // It looks for itself and does not ask the plugin, so it works when the plugin does not.
-import { messageOf } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
 import { readSockets } from '../host/kernel/numa.ts';
 import { openNetlink } from '../host/netlink/netlink.ts';
 import { openKernelQuestions } from '../host/nic/kernel-facts.ts';
 import { type AskKernel, type Nics, scanNics } from '../host/nic/nics.ts';
-import { parseConfig } from '../inventory/config/config.ts';
-import { lastGoodFile, lastGoodPools } from '../inventory/config/last-good.ts';
+import { lastGoodFile } from '../inventory/config/last-good.ts';
 import type { Sockets } from '../inventory/config/numa.ts';
 import type { Config } from '../inventory/config/pool.ts';
-import { readConfigText } from '../inventory/config/source.ts';
 import { probeForwarders, readFacts } from '../inventory/health/facts.ts';
 import type { Finding } from '../inventory/health/health.ts';
 import { readHolders } from '../inventory/holders.ts';
-import { type Known, nextOffer, nothingOffered } from '../inventory/next-offer.ts';
+import { poolsInForce } from '../inventory/in-force.ts';
+import { nextOffer, nothingOffered } from '../inventory/next-offer.ts';
 import { noPf } from '../inventory/offer/no-pf.ts';
-import { makeOffer } from '../inventory/offer/offer.ts';
 import type { Resource } from '../inventory/offer/resource.ts';
 
 export interface View {
@@ -58,58 +55,14 @@ export async function readView({ host, ask, config: file, resourcePrefix, kubele
   const sockets = readSockets(host, ({ words }) => problems.push(words));
   problems.push(...nics.unread);
   const known = { nics, sockets, held };
-  const config = inForce(host, { file, resourcePrefix }, known, problems);
+  const { config, ...pools } = poolsInForce(host, { file, resourcePrefix }, { vfs: nics.vfs, sockets, held });
+  problems.push(...pools.problems, ...pools.refused);
+  if (config !== undefined && pools.refused.length > 0)
+    problems.push(`${file} is refused: what is shown here is offered by the last good one, ${lastGoodFile}`);
   if (config === undefined) return { nics, sockets, resources: [], findings: [], holders, problems };
   const facts = readFacts(host, config.pools, await probeForwarders(host, config.pools));
   const { resources, findings, conflicts } = nextOffer(nothingOffered, { config, ...known, facts, now: 0 });
   const remark = noPf(config, nics);
   problems.push(...config.warnings, ...conflicts, ...facts.unread, ...(remark === undefined ? [] : [remark]));
   return { nics, sockets, config, resources, findings, holders, problems };
-}
-
-interface Source {
-  readonly file: string;
-  readonly resourcePrefix: string | undefined;
-}
-
-/** The present configuration, or the last good one if the plugin refuses the present one. */
-function inForce(
-  host: Pick<Host, 'root'>,
-  { file, resourcePrefix }: Source,
-  { nics, sockets, held }: Pick<Known, 'nics' | 'sockets' | 'held'>,
-  problems: string[],
-): Config | undefined {
-  const present = readConfigText(file);
-  const text = 'text' in present ? present.text : undefined;
-  const [config, why] = parsed(file, present, resourcePrefix);
-  const last = lastGood(host, file, problems);
-  const conflicts = config?.overlap === 'error' ? makeOffer(config, { vfs: nics.vfs, sockets, held }).conflicts : [];
-  if (last === undefined || last === text || (config !== undefined && conflicts.length === 0)) {
-    problems.push(...why);
-    return config;
-  }
-  problems.push(...why, ...conflicts, `${file} is refused: what is shown here is offered by the last good one, ${lastGoodFile}`);
-  return parsed(lastGoodFile, { text: last }, resourcePrefix)[0];
-}
-
-function lastGood(host: Pick<Host, 'root'>, file: string, problems: string[]): string | undefined {
-  try {
-    return lastGoodPools(host).read(file);
-  } catch (error) {
-    problems.push(messageOf(error));
-    return undefined;
-  }
-}
-
-function parsed(
-  file: string,
-  text: ReturnType<typeof readConfigText>,
-  resourcePrefix: string | undefined,
-): readonly [Config | undefined, readonly string[]] {
-  if ('problem' in text) return [undefined, [text.problem]];
-  try {
-    return [parseConfig(file, text.text, resourcePrefix), []];
-  } catch (error) {
-    return [undefined, [messageOf(error)]];
-  }
 }

@@ -23,6 +23,7 @@ import { settingsFile } from '../attachment/settings-file.ts';
 import { answer, type Invocation } from '../cni.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
 import { openDatabases } from './databases.ts';
+import { rememberNetworks } from './known-networks.ts';
 import { followSettings } from './live-settings.ts';
 import type { Meter } from './metrics.ts';
 import { openPods } from './open-pods.ts';
@@ -87,10 +88,13 @@ export async function runServer(settings: Settings): Promise<void> {
   const { meter, pages } = await openPages({ context, databases: databases.all, refused: () => live.problems }, health);
   const sweeper = openSweeper(context, meter);
   later.sweeper = sweeper;
+  const networks = rememberNetworks();
+  const state = () => ({ networks: networks.all(), waiting: live.waiting });
   const answerAll = async (invocation: Invocation, signal: AbortSignal) => {
     const began = performance.now();
-    const toOperator = await answerOperator(context, invocation, sweeper.sweep);
+    const toOperator = await answerOperator(context, invocation, { sweep: sweeper.sweep, state });
     if (toOperator !== undefined) return toOperator;
+    networks.note(invocation);
     const answered = await answer(context, invocation, signal);
     meter?.request(invocation.env['CNI_COMMAND'], answered.code ?? 0, (performance.now() - began) / 1000);
     return answered;

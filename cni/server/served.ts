@@ -1,19 +1,35 @@
-// The server's part of `repair`. The request comes over the runtime's socket, in a variable that the runtime's executable never passes on.
+// What the server answers to a person's commands. They ask on the runtime's socket, by variables that the runtime's executable never passes on.
 
 import type { Context } from '../attachment/context.ts';
 import type { Answer, Invocation } from '../cni.ts';
 import { planSweep, type SweepReport } from '../teardown/sweep.ts';
+import type { KnownNetwork } from './known-networks.ts';
 
+/** `repair`: `now` or `dry-run`. */
 export const repairVariable = 'SMARTNIC_REPAIR';
+/** `doctor`: `state`. */
+export const askVariable = 'SMARTNIC_ASK';
 
-/** Undefined when the request is the runtime's. @param sweep - sweeps once and counts it. */
-export async function answerOperator(
-  context: Context,
-  { env }: Invocation,
-  sweep: () => Promise<SweepReport>,
-): Promise<Answer | undefined> {
+/** What only the running server knows. */
+export interface ServerState {
+  readonly networks: readonly KnownNetwork[];
+  /** Keys of the node's configuration that are taken over at its next start only. */
+  readonly waiting: readonly string[];
+}
+
+export interface Served {
+  /** Sweeps once and counts it. */
+  readonly sweep: () => Promise<SweepReport>;
+  readonly state: () => ServerState;
+}
+
+/** Undefined when the request is the runtime's. */
+export async function answerOperator(context: Context, { env }: Invocation, served: Served): Promise<Answer | undefined> {
   const how = env[repairVariable];
-  if (how === undefined) return undefined;
-  const report = how === 'dry-run' ? await planSweep(context) : await sweep();
-  return { exit: 0, stdout: JSON.stringify(report), stderr: '' };
+  if (how !== undefined) return said(how === 'dry-run' ? await planSweep(context) : await served.sweep());
+  return env[askVariable] === undefined ? undefined : said(served.state());
+}
+
+function said(value: SweepReport | ServerState): Answer {
+  return { exit: 0, stdout: JSON.stringify(value), stderr: '' };
 }

@@ -1,30 +1,52 @@
-// `doctor`: examines one after the other everything that a node needs, and says what to do where something is missing.
+// `doctor`: examines everything that a node needs and that can be seen from where the doctor runs, and says what to do where something is missing.
+import { messageOf } from '../../host/base/errors.ts';
 import { align } from '../../host/base/table.ts';
+import { examineAttachments } from './attachments.ts';
 import { examineConfiguration } from './configuration.ts';
-import type { Examination, Finding, Patient } from './finding.ts';
+import { about, type Examination, type Finding, type Patient, type Place, places } from './finding.ts';
 import { examineForwarder } from './forwarder.ts';
+import { examineIpam } from './ipam.ts';
+import { examineIpv6 } from './ipv6.ts';
 import { examineJournal } from './journal.ts';
 import { examineNics } from './nics.ts';
 import { examineOpenVswitch } from './open-vswitch.ts';
-import { examineApiServer, examineExecutable, examineIpam, examineKubelet, examineServer } from './runtime.ts';
+import { examinePools } from './pools.ts';
+import { examineApiServer, examineExecutable, examineKubelet } from './runtime.ts';
+import { examineServer } from './server.ts';
+
+/** The device plugin sees neither the runtime nor Open vSwitch, and needs neither. */
+const besideServer: readonly Place[] = ['cni', 'node'];
 
 /** In the order of their output: what everything else needs comes first. */
-const examinations: readonly Examination[] = [
-  examineConfiguration,
-  examineServer,
-  examineExecutable,
-  examineJournal,
-  examineOpenVswitch,
-  examineIpam,
-  examineApiServer,
-  examineKubelet,
-  examineNics,
-  examineForwarder,
+const examinations: readonly (readonly [Examination, readonly Place[]])[] = [
+  [examineConfiguration, besideServer],
+  [examineServer, besideServer],
+  [examineExecutable, besideServer],
+  [examineJournal, besideServer],
+  [examineOpenVswitch, besideServer],
+  [examineAttachments, besideServer],
+  [examineIpam, besideServer],
+  [examineIpv6, besideServer],
+  [examineApiServer, besideServer],
+  [examineKubelet, places],
+  [examinePools, places],
+  [examineNics, places],
+  [examineForwarder, besideServer],
 ];
 
 export async function examine(patient: Patient): Promise<readonly Finding[]> {
-  const all = examinations.map(async (each) => await each(patient));
-  return (await Promise.all(all)).flat();
+  const here = examinations.filter(([, seenFrom]) => seenFrom.includes(patient.place));
+  return (await Promise.all(here.map(async ([each]) => await each(patient).catch(brokenOff)))).flat();
+}
+
+/** One that breaks off must not hide what the others found. */
+function brokenOff(error: unknown): readonly Finding[] {
+  return [
+    about('doctor').fail(
+      `an examination broke off: ${messageOf(error)}`,
+      'run it as root; else it is a fault of ours: report it',
+    ),
+  ];
 }
 
 /** One line per finding, with the remedy below it. */

@@ -1,7 +1,7 @@
 // What the doctor says about one thing.
 
 import type { Looker } from '../../cni/teardown/sweep.ts';
-import type { AskKernel } from '../../host/nic/nics.ts';
+import type { Survey } from './survey.ts';
 
 export interface Finding {
   /** `warn`: something that is configured, or could be, does not work. Pods that don't need it are served. */
@@ -12,9 +12,17 @@ export interface Finding {
   readonly remedy?: string;
 }
 
+/** Where the doctor runs: in a container of deploy/, or on the node itself. Each sees only a part of what there is. */
+export const places = ['cni', 'device-plugin', 'node'] as const;
+export type Place = (typeof places)[number];
+
 /** The node that is examined. */
-export interface Patient extends Pick<Looker, 'host' | 'settings' | 'journal'> {
-  readonly ask: AskKernel;
+export interface Patient extends Looker {
+  readonly place: Place;
+  /** Looks at NICs and pools, once for all examinations. */
+  readonly survey: () => Promise<Survey>;
+  /** The file of the pools. */
+  readonly pools: string;
   /** The folder in which the runtime looks for executables. */
   readonly cniBin: string;
   /** Why the node's configuration is refused, so that the last good one is in force. Empty when it is in force. */

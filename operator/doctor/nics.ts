@@ -1,34 +1,37 @@
 // What can this node give to pods, and do the NICs and the kernel do their part?
-import { messageOf } from '../../host/base/errors.ts';
 import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
-import { scanNics } from '../../host/nic/nics.ts';
 import { quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
 import type { Pf, Vf } from '../../host/nic/vf.ts';
 import { readOvsFacts } from '../../host/ovs/facts.ts';
 import { about, type Examination, type Finding, type Patient } from './finding.ts';
+import type { Survey } from './survey.ts';
 
 const mend = 'run it as root; in a container /sys must be mounted';
 
 export const examineNics: Examination = async (patient) => {
-  const { host, ask } = patient;
   const topic = about('SR-IOV');
-  try {
-    const { pfs, vfs, unread } = await scanNics(host, { ask, allocated: new Set() });
-    const problems = unread.map((words) => topic.fail(words, mend));
-    if (pfs.length === 0 && problems.length === 0) return [topic.ok('no NIC with SR-IOV: this node serves `normal` ports')];
-    const bySwitch = pfs.flatMap((pf) =>
-      examinePf(
-        pf,
-        vfs.filter((vf) => vf.pf.address === pf.address),
-      ),
-    );
-    const offloads = pfs.some((pf) => pf.eswitchMode === 'switchdev') ? await examineOffload(patient) : [];
-    const passthrough = vfs.length > 0 ? [examineVfio(patient), examineIommu(patient, vfs)] : [];
-    return [...problems, ...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
-  } catch (error) {
-    return [topic.fail(messageOf(error), mend)];
-  }
+  const { nics, problem, resources } = await patient.survey();
+  const { pfs, vfs, unread } = nics;
+  const problems = [...(problem === undefined ? [] : [problem]), ...unread].map((words) => topic.fail(words, mend));
+  if (pfs.length === 0 && problems.length === 0) return [topic.ok('no NIC with SR-IOV: this node serves `normal` ports')];
+  const bySwitch = pfs.flatMap((pf) =>
+    examinePf(
+      pf,
+      vfs.filter((vf) => vf.pf.address === pf.address),
+    ),
+  );
+  // The device plugin does not see Open vSwitch.
+  const isAsked = patient.place !== 'device-plugin' && pfs.some((pf) => pf.eswitchMode === 'switchdev');
+  const offloads = isAsked ? await examineOffload(patient) : [];
+  const passthrough =
+    vfs.length > 0 ? [...examineVfio(patient, byVfio(resources)), examineIommu(patient, vfs, byVfio(resources))] : [];
+  return [...problems, ...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
 };
+
+/** The pools in force that offer VFs by vfio-pci. Without any, neither the driver nor an IOMMU is needed. */
+function byVfio(resources: Survey['resources']): ReadonlySet<string> {
+  return new Set(resources.filter(({ driver, units }) => driver === 'vfio-pci' && units.length > 0).map(({ pool }) => pool));
+}
 
 function examinePf({ address, netdev, numVfs, totalVfs, eswitchMode, hwTcOffload }: Pf, vfs: readonly Vf[]): readonly Finding[] {
   const { ok, warn, fail } = about(`PF ${netdev ?? address}`);
@@ -70,19 +73,27 @@ async function examineOffload({ host, settings }: Patient): Promise<readonly Fin
   return [warn('Open vSwitch does not offload flows to the NIC', how)];
 }
 
-function examineVfio({ host }: Patient): Finding {
+function examineVfio({ host }: Patient, pools: ReadonlySet<string>): readonly Finding[] {
   const { ok, fail } = about('vfio-pci');
-  if (existsOnHost(onHost(host, '/sys/bus/pci/drivers/vfio-pci'))) return ok('loaded');
-  return fail('not loaded: no VF can be given to user space', 'modprobe vfio-pci, and write it into /etc/modules-load.d/');
+  if (existsOnHost(onHost(host, '/sys/bus/pci/drivers/vfio-pci'))) return [ok('loaded')];
+  if (pools.size === 0) return [ok('not loaded, and no pool in force offers a VF by it')];
+  const how = 'modprobe vfio-pci, and write it into /etc/modules-load.d/';
+  return [fail(`not loaded: no VF of ${poolNames(pools)} can be given to user space`, how)];
 }
 
-function examineIommu({ settings }: Patient, vfs: readonly Vf[]): Finding {
+function poolNames(pools: ReadonlySet<string>): string {
+  return `pool ${[...pools].join(', ')}`;
+}
+
+function examineIommu({ settings }: Patient, vfs: readonly Vf[], pools: ReadonlySet<string>): Finding {
   const { ok, warn, fail } = about('IOMMU');
   if (vfs.some(({ iommuGroup }) => iommuGroup === undefined || iommuGroup.noiommu)) {
     const how = "switch VT-d or AMD-Vi on in the firmware, and for Intel write intel_iommu=on on the kernel's command line";
     return settings.allowNoiommu
       ? warn('off, and allowed to be off: pods with a VF can read all memory', how)
-      : fail('off: VFs are refused to user space', how);
+      : pools.size === 0
+        ? warn('off: VFs would be refused to user space; no pool in force offers one by vfio-pci', how)
+        : fail(`off: VFs of ${poolNames(pools)} are refused to user space`, how);
   }
   const shared = vfs.filter(({ iommuGroup }) => (iommuGroup?.members.length ?? 1) > 1).map(({ address }) => address);
   if (shared.length === 0) return ok('on, every VF is alone in its group');

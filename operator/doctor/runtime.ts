@@ -3,19 +3,10 @@ import { join } from 'node:path';
 import { openPods } from '../../cni/server/open-pods.ts';
 import { messageOf } from '../../host/base/errors.ts';
 import { findContent } from '../../host/files/plain.ts';
-import { whyUnanswered } from '../../host/files/unix-client.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { listPodDevices } from '../../host/kube/podresources.ts';
 import { isExecutable } from '../../host/program/executable.ts';
 import { about, type Examination } from './finding.ts';
-
-export const examineServer: Examination = async ({ settings: { socket } }) => {
-  const { ok, fail } = about('CNI server');
-  const problem = (await whyUnanswered(socket))?.message;
-  if (problem === undefined) return [ok(`answers on ${socket}`)];
-  const how = problem.includes('EACCES') ? 'run the doctor as root' : 'start smartnic-cni.mjs; its log says why it ended';
-  return [fail(`does not answer on ${socket}: ${problem}`, how)];
-};
 
 export const examineExecutable: Examination = async ({ cniBin, ours }) => {
   const { ok, warn, fail } = about('executable');
@@ -27,22 +18,6 @@ export const examineExecutable: Examination = async ({ cniBin, ours }) => {
   const own = ours === undefined ? undefined : read(ours);
   if (own !== undefined && !own.equals(there)) return [warn(`${path} is of another version than this`, install)];
   return [ok(path)];
-};
-
-/** IPAM plugins that a runtime's directory often has. */
-const ipamPlugins = ['host-local', 'static', 'dhcp', 'whereabouts'];
-
-export const examineIpam: Examination = async ({ cniBin, journal }) => {
-  const { ok, warn, fail } = about('IPAM');
-  const found = ipamPlugins.filter((name) => isExecutable(join(cniBin, name)));
-  const used = new Set(journal.list().flatMap(({ attachment: { ipam } }) => (ipam === undefined ? [] : [ipam.type])));
-  const lost = [...used].filter((name) => !isExecutable(join(cniBin, name)));
-  if (lost.length > 0)
-    return [fail(`${lost.join(', ')}, which attachments have their addresses from, is not in ${cniBin}`, 'install it again')];
-  if (found.length > 0) return [ok(`${found.join(', ')} in ${cniBin}`)];
-  return [
-    warn(`no IPAM plugin in ${cniBin}: networks with "ipam" fail`, 'install the CNI plugins there (containernetworking-plugins)'),
-  ];
 };
 
 export const examineKubelet: Examination = async ({ host, settings: { kubeletDir } }) => {

@@ -1,10 +1,13 @@
 // The commands for a person, on a real node: with a CNI server, without one, and when something went wrong.
 import { equal, match } from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findingIds } from '../../cni/attachment/attachment.ts';
 import { run } from '../../tools/program.ts';
+import { asShipped } from '../support/as-shipped.ts';
 import { attach } from '../support/attached.ts';
 import { forAllTests } from '../support/for-all-tests.ts';
-import { network, startNode, type TestNode } from '../support/node.ts';
+import { containerId, network, startNode, type TestNode } from '../support/node.ts';
 
 const top = join(import.meta.dirname, '../..');
 
@@ -29,6 +32,18 @@ describe('for a person', () => {
   }
   async function lines(...args: readonly string[]): Promise<readonly string[]> {
     return (await smartnic(...args)).stdout.split('\n');
+  }
+
+  /** The external_ids of the Interface as words for `ovs-vsctl set`, of the attachment whose journal entry has that port. */
+  async function idsOf(port: string): Promise<readonly string[]> {
+    for (const name of await node.journal()) {
+      const text = await readFile(join(node.stateDir, 'attachments', name), 'utf8');
+      const { attachment } = JSON.parse(text.split('\n')[0] ?? '');
+      if (attachment.bridgePort !== port) continue;
+      const ids = Object.entries(findingIds(attachment)).map(([key, value]) => `external_ids:${key}=${value}`);
+      return ids;
+    }
+    return [];
   }
 
   it('`attachments` says that there are none', async () => {
@@ -101,7 +116,10 @@ describe('for a person', () => {
     equal(starting(/^ok +bridges +br0 \(netdev\)$/), 1);
     equal(starting(/^ok +IPAM +host-local, static, dhcp in \/usr\/lib\/cni$/), 1);
     equal(starting(/^FAIL +executable +\/usr\/lib\/cni\/smartnic is not there/), 1);
-    match(found.at(-1) ?? '', /^1 failed, \d warnings, \d ok$/);
+    equal(starting(/^ok +attachments +none on this node$/), 1, found.join('\n'));
+    equal(starting(/^ok +IPv6 +can be switched on in pods$/), 1);
+    equal(starting(/^WARN +IPAM +dhcp: its daemon does not answer on \/run\/cni\/dhcp\.sock/), 1);
+    match(found.at(-1) ?? '', /^1 failed, \d warnings, \d+ ok$/);
   });
 
   it('`doctor` names the bridge that attachments are on and that is gone, and a dead ovs-vswitchd', async () => {
@@ -114,6 +132,68 @@ describe('for a person', () => {
     await node.ovs.startVswitchd();
     equal(exitCode, 1);
     match(stdout, /^FAIL +Open vSwitch +ovs-vswitchd does not answer on unix:/m);
+  });
+
+  it('`doctor` fails on pods that live and are cut off, by a port or a whole bridge that is gone', async () => {
+    await node.ovs.addBridge('br2');
+    const args = (name: string) => `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${name}`;
+    await using well = await attach(node, network(node), { args: args('well') });
+    await using one = await attach(node, network(node, { bridge: 'br2' }), { args: args('one') });
+    await using two = await attach(node, network(node, { bridge: 'br2' }), { args: args('two') });
+    const found = async () => (await lines('doctor', '--cni-bin', '/usr/lib/cni')).join('\n');
+    match(await found(), /^ok +attachments +3 pod interfaces, all of them plugged$/m);
+    // Without a server nobody puts the ports back.
+    await node.server.stop('SIGKILL');
+    await node.ovs.vsctl('del-br', 'br2');
+    match(
+      await found(),
+      /^FAIL +attachments +2 of 3: its port is gone, and so is its bridge \(default\/one eth0 on br2, default\/two eth0 on br2\)$/m,
+    );
+    await node.ovs.addBridge('br2');
+    match(
+      await found(),
+      /^FAIL +attachments +2 of 3: its port is gone; the next sweep puts it back \(.*\n +-> these pods live and are cut off/m,
+    );
+    await node.ovs.vsctl('del-port', 'br0', well.port);
+    await node.ovs.vsctl('add-port', 'br2', well.port, '--', 'set', 'Interface', well.port, ...(await idsOf(well.port)));
+    match(
+      await found(),
+      /^FAIL +attachments +1 of 3: its port is on bridge br2, not br0; delete the pod \(default\/well eth0 on br0\)$/m,
+    );
+    await run('ip', ['-n', node.ovs.netns, 'link', 'delete', 'dev', two.port]);
+    match(
+      await found(),
+      /^WARN +attachments +1 of 3: its cable is gone, and so is the pod; the next sweep takes it away \(default\/two/m,
+    );
+    await node.startServer();
+    equal(one.port === two.port, false);
+  });
+
+  it('`doctor` names what an IPAM plugin of a network lacks whose every ADD fails', async () => {
+    await using pod = await node.pod();
+    const config = network(node, { name: 'leased', ipam: { type: 'dhcp', daemonSocketPath: '/nowhere/dhcp.sock' } });
+    equal((await node.cni('ADD', { containerId: containerId(), netns: pod.path, config })).exit, 1);
+    match(
+      (await lines('doctor', '--cni-bin', '/usr/lib/cni')).join('\n'),
+      /^FAIL +IPAM +dhcp: its daemon does not answer on \/nowhere\/dhcp\.sock \(ENOENT\); network leased takes addresses from it\n +-> start "dhcp daemon"/m,
+    );
+  });
+
+  it('`doctor` fails where IPv6 can not be switched on, as in a container without the mount of /proc/sys/net', async () => {
+    const env = {
+      SMARTNIC_CONFIG: join(node.dir, 'config.yaml'),
+      SMARTNIC_SOCKET: node.socket,
+      SMARTNIC_STATE_DIR: node.stateDir,
+    };
+    const doctor = [process.execPath, join(top, 'operator/main.ts'), 'doctor', '--cni-bin', '/usr/lib/cni'];
+    for (const [procSysNet, level] of [
+      [true, 'ok'],
+      [false, 'FAIL'],
+    ] as const) {
+      const inContainer = [...asShipped({ writable: [node.dir], procSysNet }), ...doctor];
+      const { stdout } = await run('ip', ['netns', 'exec', node.ovs.netns, ...inContainer], { env, reject: false });
+      match(stdout, new RegExp(`^${level} +IPv6 `, 'm'));
+    }
   });
 
   it('an unknown word is an error that names the known ones', async () => {

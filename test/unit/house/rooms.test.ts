@@ -20,7 +20,7 @@ const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly
   'device-plugin/kubelet': { may: ['device-plugin/answers', 'inventory', 'proto/generated'], not: ['device-plugin', 'cni'] },
   'device-plugin/answers': { may: ['inventory/offer', 'vnic', 'proto/generated/v1beta1'], not: ['device-plugin/kubelet'] },
   operator: { may: ['operator/doctor', 'cni/server', 'inventory'], not: ['device-plugin', 'cni/claim', 'supervisor'] },
-  'operator/doctor': { may: ['cni/teardown', 'host/nic'], not: ['operator', 'device-plugin/kubelet'] },
+  'operator/doctor': { may: ['cni/teardown', 'inventory/offer', 'host/nic'], not: ['operator', 'device-plugin/kubelet'] },
   inventory: { may: ['inventory/offer', 'inventory/health', 'host/nic'], not: ['inventory/files', 'device-plugin', 'network'] },
   'inventory/files': { may: ['inventory/offer', 'inventory/config', 'vnic'], not: ['inventory/health', 'device-plugin'] },
   'inventory/health': { may: ['inventory/offer', 'inventory/config', 'vnic'], not: ['inventory/files', 'cni'] },

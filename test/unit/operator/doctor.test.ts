@@ -5,18 +5,19 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseSettings } from '../../../cni/attachment/settings.ts';
+import { Unavailable } from '../../../host/base/errors.ts';
+import { lastGoodPools } from '../../../inventory/config/last-good.ts';
 import { badConfiguration, examineConfiguration } from '../../../operator/doctor/configuration.ts';
-import { hasFailed, render } from '../../../operator/doctor/doctor.ts';
+import { examine, hasFailed, render } from '../../../operator/doctor/doctor.ts';
 import type { Examination, Finding, Patient } from '../../../operator/doctor/finding.ts';
 import { examineForwarder } from '../../../operator/doctor/forwarder.ts';
+import { examineIpam } from '../../../operator/doctor/ipam.ts';
+import { examineIpv6 } from '../../../operator/doctor/ipv6.ts';
 import { examineNics } from '../../../operator/doctor/nics.ts';
-import {
-  examineApiServer,
-  examineExecutable,
-  examineIpam,
-  examineKubelet,
-  examineServer,
-} from '../../../operator/doctor/runtime.ts';
+import { examinePools } from '../../../operator/doctor/pools.ts';
+import { examineApiServer, examineExecutable, examineKubelet } from '../../../operator/doctor/runtime.ts';
+import { examineServer } from '../../../operator/doctor/server.ts';
+import { survey } from '../../../operator/doctor/survey.ts';
 import { FakeKubelet } from '../../support/fake-kubelet.ts';
 import { igb, mlx5 } from '../../support/nic-trees.ts';
 import { answering, makeTree, type Tree, type TreePf } from '../../support/sysfs-tree.ts';
@@ -36,14 +37,19 @@ describe('the doctor', () => {
     const tree = undo.use(makeTree(...pfs));
     const rows = (row: object) => ({ rows: [row] });
     const ovs = {
+      replica: async () => Promise.reject(new Unavailable('there is none')),
       transact: async () => [rows({ ovs_version: '3.1.0', other_config: ['map', Object.entries(otherConfig)] }), { rows: [] }],
     };
+    const pools = join(tree.root, 'pools.yaml');
+    const ask = answering({ hwTcOffload: new Map([['ens1f0np0', false]]) });
     const text = `kubeletDir: /k\nsocket: ${tree.root}/cni.sock\n${config}`;
     const patient = {
       host: { ...tree.host, ovsdb: () => ovs },
       settings: { ...parseSettings(text, 'f'), nodeName: 'n' },
       journal: { list: () => [], find: () => undefined, has: () => false, problems: () => [] },
-      ask: answering({ hwTcOffload: new Map([['ens1f0np0', false]]) }),
+      survey: () => survey({ host: tree.host, ask, kubeletDir: '/k', source: { file: pools } }),
+      place: 'node',
+      pools,
       cniBin: join(tree.root, 'bin'),
       refused: [],
     } as unknown as Patient;
@@ -81,18 +87,21 @@ describe('the doctor', () => {
     match(none, /^ok PF enp65s0: 0000:41:00\.0: 0 of \d+ VFs; for some: echo N > .*sriov_numvfs/);
   });
 
+  const byVfio = 'pools: [{ name: fast, vnicType: direct, selectors: [{ vendors: ["15b3"] }] }]';
+
   it('misses vfio-pci, the IOMMU and VFs that were put aside', async () => {
-    const { tree, examine } = node([mlx5(0, 1)]);
+    const { tree, patient, examine } = node([mlx5(0, 1)]);
+    writeFileSync(patient.pools, byVfio);
     tree.write('/var/lib/smartnic/quarantine/0000:3b:01.0', 'FLR timed out');
     tree.remove('/sys/bus/pci/devices/0000:3b:01.0/iommu_group');
     const found = await examine(examineNics);
     ok(
       found.includes(
-        'fail vfio-pci: not loaded: no VF can be given to user space -> modprobe vfio-pci, and write it into /etc/modules-load.d/',
+        'fail vfio-pci: not loaded: no VF of pool fast can be given to user space -> modprobe vfio-pci, and write it into /etc/modules-load.d/',
       ),
       found.join('\n'),
     );
-    match(found.join('\n'), /^fail IOMMU: off: VFs are refused to user space -> .*intel_iommu=on/m);
+    match(found.join('\n'), /^fail IOMMU: off: VFs of pool fast are refused to user space -> .*intel_iommu=on/m);
     match(
       found.join('\n'),
       /^warn quarantine: VF 0000:3b:01\.0: FLR timed out -> unbind and bind its driver, then remove \/var\/lib\/smartnic\/quarantine\/0000:3b:01\.0/m,
@@ -100,6 +109,102 @@ describe('the doctor', () => {
     const allowed = node([mlx5(0, 1)], 'allowNoiommu: true');
     allowed.tree.remove('/sys/bus/pci/devices/0000:3b:01.0/iommu_group');
     match((await allowed.examine(examineNics)).join('\n'), /^warn IOMMU: off, and allowed to be off/m);
+  });
+
+  it('needs neither vfio-pci nor an IOMMU where no pool in force offers a VF by it', async () => {
+    const { tree, patient, examine } = node([mlx5(0, 1)]);
+    tree.remove('/sys/bus/pci/devices/0000:3b:01.0/iommu_group');
+    const levels = async () =>
+      (await examine(examineNics)).filter((line) => /vfio-pci:|IOMMU:/.test(line)).map((line) => line.split(' -> ')[0]);
+    const idle = [
+      'ok vfio-pci: not loaded, and no pool in force offers a VF by it',
+      'warn IOMMU: off: VFs would be refused to user space; no pool in force offers one by vfio-pci',
+    ];
+    deepEqual(await levels(), idle);
+    writeFileSync(patient.pools, byVfio.replace('vnicType', 'driver: kernel, vnicType'));
+    deepEqual(await levels(), idle);
+    writeFileSync(patient.pools, byVfio);
+    deepEqual(
+      (await levels()).map((line = '') => line.split(' ')[0]),
+      ['fail', 'fail'],
+    );
+  });
+
+  it('fails on refused pools with their line, and says what is in force meanwhile', async () => {
+    const { tree, patient, examine } = node([mlx5(0, 2)]);
+    match((await examine(examinePools)).join(), /^fail pools: \S+pools\.yaml:1: the file is missing.* -> .*nothing is offered/);
+    writeFileSync(patient.pools, byVfio);
+    equal((await examine(examinePools)).join(), 'ok pools: 1; offered, healthy or not: smartnic.io/direct: 2 -> ');
+    lastGoodPools(tree.host).write(patient.pools, byVfio);
+    writeFileSync(patient.pools, 'pools:\n  - name: fast\n    vnicTyp: direct\n');
+    const [line = '', ...rest] = await examine(examinePools);
+    match(line, /^fail pools: pools\.yaml:\d: pools\.0\.vnicType: is missing/);
+    match(
+      rest[0] ?? '',
+      /^fail pools: pools\.yaml:3: unknown key "vnicTyp".* -> correct the file, .*the last good one is in force, \/run\/smartnic\//,
+    );
+    match(rest.at(-1) ?? '', /^ok pools: 1 in force, the last good ones; offered, healthy or not: smartnic\.io\/direct: 2/);
+  });
+
+  it('finds nothing wrong with a plain node that has neither pools nor VFs', async () => {
+    const { patient, examine } = node();
+    match((await examine(examinePools)).join(), /^ok pools: there is no \S+pools\.yaml, and no VF either: nothing is offered/);
+    match((await examinePools({ ...patient, place: 'device-plugin' })).map(words).join(), /^fail pools: .* the file is missing/);
+  });
+
+  it('looks only at what can be seen from where it runs', async () => {
+    const { patient } = node();
+    const topics = async (place: Patient['place']) => new Set((await examine({ ...patient, place })).map(({ topic }) => topic));
+    deepEqual([...(await topics('device-plugin'))].toSorted(), ['SR-IOV', 'kubelet', 'pools']);
+    const cni = await topics('cni');
+    for (const topic of ['CNI server', 'IPAM', 'IPv6', 'attachments', 'configuration', 'journal', 'pools', 'SR-IOV'])
+      ok(cni.has(topic), topic);
+  });
+
+  it('says whether IPv6 addresses can be given', async () => {
+    const { tree, examine } = node();
+    match((await examine(examineIpv6)).join(), /^warn IPv6: the kernel has none: networks that give IPv6 addresses fail/);
+    tree.write('/proc/sys/net/ipv6/conf/all/disable_ipv6', '0');
+    match((await examine(examineIpv6)).join(), /^ok IPv6: can be switched on in pods/);
+  });
+
+  it('misses what IPAM plugins need, of networks that are known and of plugins that are only installed', async () => {
+    const { tree, patient, examine } = node();
+    const put = (name: string) => writeFileSync(join(patient.cniBin, name), '', { mode: 0o755 });
+    for (const name of ['host-local', 'dhcp', 'whereabouts']) put(name);
+    const idle = await examine(examineIpam);
+    match(
+      idle[0] ?? '',
+      /^warn IPAM: dhcp: its daemon does not answer on \/run\/cni\/dhcp\.sock \(ENOENT\): networks that name it fail -> start "dhcp daemon"/,
+    );
+    match(
+      idle[1] ?? '',
+      /^warn IPAM: whereabouts: its configuration \/etc\/cni\/net\.d\/whereabouts\.d\/whereabouts\.conf is not here/,
+    );
+    match(idle[2] ?? '', /^ok IPAM: host-local, dhcp, whereabouts in /);
+    const networks = [
+      { type: 'smartnic', bridge: 'b', ipam: { type: 'dhcp', daemonSocketPath: '/run/d.sock' } },
+      { type: 'smartnic', bridge: 'b', ipam: { type: 'whereabouts', configuration_path: '/etc/w.conf' } },
+      { type: 'smartnic', bridge: 'b', ipam: { type: 'nowhere' } },
+      { type: 'bridge', ipam: { type: 'not-ours' } },
+    ];
+    tree.write('/etc/cni/net.d/10-a.conflist', JSON.stringify({ cniVersion: '1.0.0', name: 'tenants', plugins: networks }));
+    tree.write('/etc/cni/net.d/20-b.conf', '{');
+    const used = await examine(examineIpam);
+    match(used[0] ?? '', /^fail IPAM: nowhere, which network tenants takes addresses from, is not in /);
+    match(
+      used[1] ?? '',
+      /^fail IPAM: dhcp: its daemon does not answer on \/run\/d\.sock \(ENOENT\); network tenants takes addresses from it/,
+    );
+    match(used[2] ?? '', /^fail IPAM: whereabouts: its configuration \/etc\/w\.conf is not here; network tenants/);
+    equal(used.length, 3);
+    put('nowhere');
+    tree.write('/etc/w.conf', '{}');
+    mkdirSync(join(tree.root, 'run'), { recursive: true });
+    const daemon = createServer((socket) => socket.destroy()).listen(join(tree.root, 'run/d.sock'));
+    await new Promise((resolve) => daemon.once('listening', resolve));
+    match((await examine(examineIpam)).join(), /^ok IPAM: host-local, dhcp, whereabouts, nowhere in \S+ -> $/);
+    daemon.close();
   });
 
   it('says of a refused configuration what is wrong and what is in force', async () => {
@@ -138,11 +243,11 @@ describe('the doctor', () => {
     match((await examine(examineIpam)).join(), /^warn IPAM: no IPAM plugin in/);
     writeFileSync(join(cniBin, 'host-local'), '', { mode: 0o755 });
     match((await examine(examineIpam)).join(), /^ok IPAM: host-local in/);
-    const entry = { attachment: { ipam: { type: 'whereabouts' } } };
+    const entry = { attachment: { network: 'tenant-a', ipam: { type: 'whereabouts' } } };
     const journal = { list: () => [entry], find: () => undefined } as unknown as Patient['journal'];
     match(
       (await examineIpam({ ...patient, journal })).map(words).join(),
-      /^fail IPAM: whereabouts, which attachments have their addresses from/,
+      /^fail IPAM: whereabouts, which network tenant-a takes addresses from, is not in/,
     );
   });
 
@@ -205,6 +310,17 @@ describe('the doctor', () => {
     match(await sockets(), /^warn sockets: /);
     tree.write('/proc/self/mountinfo', `${mounts.join('\n').replace('relatime', 'relatime,nosymfollow')}\n`);
     equal(await sockets(), 'ok sockets: symbolic links in /run/smartnic/vhost lead nowhere -> ');
+  });
+
+  it('goes on when one examination breaks', async () => {
+    const { patient } = node();
+    const survey = async () => Promise.reject(new Error('no memory'));
+    const found = (await examine({ ...patient, place: 'device-plugin', survey })).map(words);
+    equal(found.filter((line) => /^fail doctor: an examination broke off: no memory -> /.test(line)).length, 2);
+    ok(
+      found.some((line) => /^warn kubelet: /.test(line)),
+      found.join(),
+    );
   });
 
   it('prints a line per finding, what to do below it, and counts them', () => {

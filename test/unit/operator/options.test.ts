@@ -27,6 +27,7 @@ describe('the command line for a person', () => {
       ...{ root: '/r', config: 'c', kubeletDir: 'k' },
     });
     deepEqual(parseOptions(['doctor', '--cni-bin', '/b']).cniBin, '/b');
+    deepEqual(parseOptions(['doctor', '--config', 'c']).config, 'c');
     deepEqual(parseOptions(['repair', '--dry-run']).dryRun, true);
   });
 
@@ -37,7 +38,7 @@ describe('the command line for a person', () => {
     [['explain', 'a', 'b'], /^Error: explain does not take "b"$/],
     [['vfs', 'x'], /^Error: vfs does not take "x"$/],
     [['attachments', '--dry-run'], /^Error: attachments does not take --dry-run, which is for repair$/],
-    [['doctor', '--config', 'x'], /^Error: doctor does not take --config, which is for vfs and explain$/],
+    [['doctor', '--root', 'x'], /^Error: doctor does not take --root, which is for vfs and explain$/],
     [['vfs', '-x'], /^Error: unknown flag -x; there are: --help, --config, /],
     [['repair', '--dry-run=yes'], /^Error: --dry-run takes no value$/],
     [['doctor', '--cni-bin'], /^Error: --cni-bin needs a value$/],
