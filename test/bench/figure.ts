@@ -14,6 +14,17 @@ export function atMost(limit: number, figure: Pick<Figure, 'name' | 'value' | 'u
   return { ...figure, goal: `<= ${limit}`, met: figure.value <= limit };
 }
 
+/** From milliseconds. */
+export function seconds(limit: number, name: string, ms: number): Figure {
+  return atMost(limit, { name, value: rounded(ms / 1000), unit: 's' });
+}
+
+/** @param share - 0.99 for the 99th percentile. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;

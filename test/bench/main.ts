@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { messageOf } from '../../host/base/errors.ts';
 import { parseFlags } from '../../host/base/flags.ts';
+import { align } from '../../host/base/table.ts';
 import { run as devicePlugin } from './device-plugin.ts';
 import { run as direct } from './direct.ts';
 import { run as faults } from './faults.ts';
@@ -23,6 +24,7 @@ const benches: Readonly<Record<string, Bench>> = {
   faults,
 };
 
+const head = ['FIGURE', 'MEASURED', 'GOAL', 'MET'];
 const { values, positionals } = wanted();
 
 const figures: Figure[] = [];
@@ -31,14 +33,17 @@ for (const [name, bench] of Object.entries(benches)) {
   console.log(`==> ${name}`);
   figures.push(...(await bench((text) => console.log(`    ${text}`))));
 }
-const width = Math.max(...figures.map(({ name }) => name.length));
-console.log(`\n${'figure'.padEnd(width)}  ${'value'.padStart(10)}  ${'unit'.padEnd(6)}  ${'goal'.padEnd(10)}  met`);
-for (const { name, value, unit, goal = '', met } of figures) {
-  const verdict = met === undefined ? '' : met ? 'yes' : 'NO';
-  console.log(`${name.padEnd(width)}  ${String(value).padStart(10)}  ${unit.padEnd(6)}  ${goal.padEnd(10)}  ${verdict}`);
-}
+console.log('');
+for (const line of align([head, ...figures.map(rowOf)])) console.log(line);
+const missed = figures.filter(({ met }) => met === false).length;
+console.log(`\n${figures.length} figures, ${figures.filter(({ met }) => met).length} goals met, ${missed} missed`);
 if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 process.exit(0);
+
+/** The goal is beside what was measured. */
+function rowOf({ name, value, unit, goal = '', met }: Figure): readonly string[] {
+  return [name, `${value} ${unit}`, goal === '' ? '' : `${goal} ${unit}`, met === undefined ? '' : met ? 'yes' : 'NO'];
+}
 
 function wanted() {
   try {
