@@ -1,5 +1,5 @@
 // Unix sockets as files: names that fit, what is left of dead servers, and telling one socket from its successor of the same name.
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyUnanswered } from './unix-client.ts';
 
@@ -17,7 +17,15 @@ export function checkSocketPath(path: string): string {
 
 /** What tells a socket file from another that later has the same name; undefined when there is none. */
 export function findSocketIdentity(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return identityOf(statSync(path, { bigint: true, throwIfNoEntry: false }));
+}
+
+/** The same for a socket that a container makes: a link in its place leads nowhere. */
+export function findStrangersSocket(path: string): string | undefined {
+  return identityOf(lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+}
+
+function identityOf(stat: BigIntStats | undefined): string | undefined {
   // The inode number alone is given out again at once.
   return stat?.isSocket() ? `${stat.ino}:${stat.ctimeNs}` : undefined;
 }

@@ -22,6 +22,8 @@ export type PairName = Pick<Pair, 'device' | 'socket'>;
 export interface Attached extends PairName {
   /** The forwarder's own words about its state, for people. */
   readonly status: string;
+  /** The forwarder has not met the consumer yet. */
+  readonly unconnected?: true;
 }
 
 export interface Forwarder extends AsyncDisposable {

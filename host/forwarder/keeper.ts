@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import { makeLock } from '../base/lock.ts';
 import type { Logger } from '../base/log.ts';
+import { findStrangersSocket } from '../files/unix-socket.ts';
 import type { Attached, Forwarder, Pair, PairName } from './forwarder.ts';
 import type { WantedPairs } from './wanted-pairs.ts';
 
@@ -15,10 +16,12 @@ export interface KeeperOptions {
   readonly isOurs: (socket: string) => boolean;
   /** Milliseconds between two looks at what the forwarder has. Default 1000. */
   readonly period?: number;
+  /** Milliseconds that a pair may stay unconnected although its consumer's socket is there. Default 10 000. */
+  readonly meeting?: number;
 }
 
 /** Begins at once, and ends when disposed; the forwarder behind it is disposed with it. */
-export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: KeeperOptions): Forwarder {
+export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000, meeting = 10_000 }: KeeperOptions): Forwarder {
   const ended = new AbortController();
   const lock = makeLock();
   const say = sayOnce(log);
@@ -27,6 +30,7 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
   const givenUp = new Set(wanted.outdated.map(({ device }) => device));
   /** Pairs that nothing here knows, as they were last seen: their pods may live, with our directory lost or not understood. */
   let orphans: readonly PairName[] = [];
+  const estranged = findEstranged(meeting);
   for (const path of wanted.strange)
     log.error({ path }, 'a wanted pair is not understood; it and what it stands for are left alone');
 
@@ -44,6 +48,15 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
       await forwarder.detach(pair);
       givenUp.delete(pair.device);
       log.info(pair, 'the forwarder still had a pair that was given up');
+    });
+  };
+  const reunite = async ({ device }: PairName) => {
+    await lock(device, async () => {
+      const pair = wanted.find(device);
+      if (pair === undefined || ended.signal.aborted) return;
+      log.warn(pair, 'the forwarder has not met a consumer whose socket is there; the pair is detached and attached once');
+      await forwarder.detach(pair);
+      await forwarder.attach(pair);
     });
   };
   const notice = (found: readonly PairName[]) => {
@@ -64,6 +77,8 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
     // One after the other: so do forwarders, and each question has a time of its own.
     for (const pair of strays) await drop(pair).catch((error: unknown) => failures.push(messageOf(error)));
     for (const pair of missing) await restore(pair).catch((error: unknown) => failures.push(messageOf(error)));
+    const pairs = has.filter((each) => wanted.list().some((pair) => isSame(pair, each)));
+    for (const pair of estranged(pairs)) await reunite(pair).catch((error: unknown) => failures.push(messageOf(error)));
     return failures.length === 0 ? undefined : failures.join('; ');
   };
   const keep = async () => {
@@ -112,6 +127,27 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000 }: Kee
       await keeping;
       await forwarder[Symbol.asyncDispose]();
     },
+  };
+}
+
+/**
+ * Finds pairs that stay unconnected although the consumer's socket is there: if the consumer listens before the pair is attached, its handshake may
+ * come too early for the forwarder, which then never relays. Each socket is given one more try: it may also be what a dead consumer left.
+ */
+function findEstranged(meeting: number): (pairs: readonly Attached[]) => readonly PairName[] {
+  let seen: ReadonlyMap<string, { readonly consumer: string; readonly since: number; readonly tried: boolean }> = new Map();
+  return (pairs) => {
+    const now = performance.now();
+    const found = pairs.flatMap(({ device, socket, unconnected }) => {
+      const consumer = unconnected ? findStrangersSocket(socket) : undefined;
+      if (consumer === undefined) return [];
+      const before = seen.get(device);
+      const known = before?.consumer === consumer ? before : { consumer, since: now, tried: false };
+      const due = !known.tried && now - known.since >= meeting;
+      return [{ name: { device, socket }, due, next: { ...known, tried: known.tried || due } }];
+    });
+    seen = new Map(found.map(({ name, next }) => [name.device, next]));
+    return found.filter(({ due }) => due).map(({ name }) => name);
   };
 }
 

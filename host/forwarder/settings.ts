@@ -49,3 +49,10 @@ export type TestpmdSettings = Extract<ForwarderSettings, { kind: 'testpmd' }>;
 export function supervisorSocket({ directory }: Pick<TestpmdSettings, 'directory'>): string {
   return `${directory}/supervisor.sock`;
 }
+
+/**
+ * virtio-forwarder's daemon writes addresses in upper case, and since DPDK 22.11.8 (and 25.03) names are lower case and compared byte by byte. No request avoids it.
+ */
+export const lettersWords =
+  'The address has letters: this daemon writes them in upper case, and DPDK from 22.11.8 or 25.03 on finds no such device. ' +
+  'Build the daemon with %04x:%02x:%02x.%x in place of %04X:%02X:%02X.%X, or with an older DPDK';

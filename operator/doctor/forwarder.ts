@@ -3,9 +3,9 @@
 import { within } from '../../host/base/within.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
 import { openBackEnd } from '../../host/forwarder/open.ts';
-import type { TestpmdSettings } from '../../host/forwarder/settings.ts';
+import { lettersWords, type TestpmdSettings } from '../../host/forwarder/settings.ts';
 import { mountOptions } from '../../host/kernel/mounts.ts';
-import { listDirectory, onHost, readInteger, readText } from '../../host/kernel/sysfs.ts';
+import { existsOnHost, listDirectory, onHost, readInteger, readText } from '../../host/kernel/sysfs.ts';
 import { about, type Examination, type Finding, type Patient } from './finding.ts';
 
 export const examineForwarder: Examination = async (patient) => {
@@ -19,6 +19,7 @@ export const examineForwarder: Examination = async (patient) => {
     problem === undefined ? ok('is well') : fail(problem, remedies[forwarder.kind]),
     // The supervisor checks its own mount, and its log reports problems.
     ...(forwarder.kind === 'testpmd' ? [] : [examineSockets(patient)]),
+    ...(forwarder.kind === 'xvio' ? examineAddresses(patient) : []),
     ...(forwarder.kind === 'testpmd' && forwarder.hugepages ? [examineHugepages(patient, forwarder)] : []),
   ];
 };
@@ -38,6 +39,15 @@ function examineSockets({ host }: Patient): Finding {
     `symbolic links in ${socketDirectory} are followed: a container could lead the forwarder to another one's socket`,
     'mount a tmpfs there with the option nosymfollow: docs/security.md',
   );
+}
+
+/** This daemon's DPDK finds no device whose address has letters, and no answer of the daemon tells which DPDK it has. */
+function examineAddresses({ host }: Patient): readonly Finding[] {
+  const devices = onHost(host, '/sys/bus/pci/devices');
+  const lettered = listDirectory(devices).filter((name) => /[a-f]/.test(name) && existsOnHost(`${devices}/${name}/physfn`));
+  if (lettered.length === 0) return [];
+  const some = lettered.length > 3 ? `${lettered.slice(0, 3).join(', ')} and ${lettered.length - 3} more` : lettered.join(', ');
+  return [about('addresses').warn(`VFs with letters in their addresses (${some}) may not be relayed`, lettersWords)];
 }
 
 function examineHugepages({ host }: Patient, { memory }: TestpmdSettings): Finding {

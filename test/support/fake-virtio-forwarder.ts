@@ -1,12 +1,12 @@
-// A stand-in for virtio-forwarder's daemon. It speaks real ZeroMQ (Debian's libzmq), behaves as documented, traps included, and moves no
-// packets. protobufjs encodes and decodes its messages from the schema, so that it shares no code with the client under test.
+// A stand-in for virtio-forwarder's daemon. It speaks real ZeroMQ (Debian's libzmq), answers byte for byte what the real daemon answered, traps
+// included, and moves no packets. protobufjs encodes and decodes its messages from the schema, so that it shares no code with the client under test.
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
-import { type Pci, relayTable } from './fake-relays.ts';
+import { type ControlRequest, type RelayOptions, relayTable } from './fake-relays.ts';
 import { libzmq, openReply } from './zmq-reply.ts';
 
 export interface FakeForwarder extends AsyncDisposable {
@@ -18,6 +18,8 @@ export interface FakeForwarder extends AsyncDisposable {
   readonly operations: readonly string[];
   /** How the next requests of an operation go wrong; without `times`, once. */
   misbehave(op: string, how: Misbehaviour, times?: number): void;
+  /** A worker that was starved reacts at last. */
+  endRemovals(): void;
   /** Forgets everything: nothing is persisted. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -26,23 +28,14 @@ export interface FakeForwarder extends AsyncDisposable {
 export type Misbehaviour =
   | { readonly kind: 'code'; readonly code: number }
   /** Does it, and answers after so many milliseconds. */
-  | { readonly kind: 'slow'; readonly ms: number };
+  | { readonly kind: 'slow'; readonly ms: number }
+  /** The consumer listens already, and its handshake comes too early: the pair never relays. */
+  | { readonly kind: 'race' };
 
-export interface FakeForwarderOptions {
-  /** Default 64. */
-  readonly relays?: number;
-  /** PCI addresses that can't be probed. */
-  readonly broken?: readonly string[];
-}
+/** Milliseconds that a removal takes at least. */
+const removal = 50;
 
-interface ControlRequest {
-  readonly op: string;
-  readonly pci_addrs: readonly Pci[];
-  readonly virtio_id: number;
-  readonly vhost_path: string;
-}
-
-export async function startFakeForwarder(options: FakeForwarderOptions = {}): Promise<FakeForwarder> {
+export async function startFakeForwarder(options: RelayOptions = {}): Promise<FakeForwarder> {
   const dir = await mkdtemp(join(tmpdir(), 'xvio-'));
   const [portControl, stats] = [`ipc://${dir}/port_control`, `ipc://${dir}/stats`];
   const operations: string[] = [];
@@ -54,13 +47,19 @@ export async function startFakeForwarder(options: FakeForwarderOptions = {}): Pr
     const request = message<ControlRequest>('PortControlRequest').deserialize(bytes);
     operations.push(request.op);
     const wrong = wrongs.get(request.op)?.shift();
-    const response = table.control(request, wrong?.kind === 'code' ? wrong.code : undefined);
+    const code = wrong?.kind === 'code' ? { code: wrong.code } : {};
+    const response = table.control(request, { ...code, race: wrong?.kind === 'race' });
+    if (request.op.startsWith('REMOVE')) await sleep(removal);
     if (wrong?.kind === 'slow') await sleep(wrong.ms);
     return message('PortControlResponse').serialize(response);
   };
   const statistics = async (bytes: Buffer): Promise<Buffer> => {
-    message('StatsRequest').deserialize(bytes);
-    return message('StatsResponse').serialize({ status: 'OK', relay: table.states() });
+    const relay = parsed<{ readonly relay?: readonly number[] }>('StatsRequest', bytes)?.relay;
+    const answer = message('StatsResponse');
+    if (relay === undefined && bytes.length > 0 && parsed('StatsRequest', bytes) === undefined)
+      return answer.serialize({ status: 'EBADR' });
+    if ((relay?.length ?? 0) > table.count) return answer.serialize({ status: 'E2BIG' });
+    return answer.serialize({ status: 'OK', relay: table.states(relay) });
   };
   const stop = async () => {
     for (const each of running) await each[Symbol.asyncDispose]();
@@ -77,6 +76,7 @@ export async function startFakeForwarder(options: FakeForwarderOptions = {}): Pr
     stats,
     operations,
     pairs: () => table.pairs(),
+    endRemovals: () => table.endRemovals(),
     misbehave: (op, how, times = 1) => {
       wrongs.set(
         op,
@@ -102,8 +102,16 @@ export function skipWithoutZmq(this: Mocha.Context): void {
 const proto = loadSync(join(import.meta.dirname, '../../proto/virtioforwarder.proto'), {
   keepCase: true,
   enums: String,
-  defaults: true,
 });
+
+/** Undefined when the bytes are no such message. */
+function parsed<T extends object>(name: string, bytes: Buffer): T | undefined {
+  try {
+    return message<T>(name).deserialize(bytes);
+  } catch {
+    return undefined;
+  }
+}
 
 function message<T extends object = object>(name: string) {
   return proto[`virtioforwarder.${name}`] as MessageTypeDefinition<object, T>;

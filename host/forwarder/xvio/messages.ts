@@ -63,12 +63,15 @@ export function encodeStats(): Buffer {
   return encodeFields([[2, 1]]);
 }
 
-/** A relay that has at least one of both. */
+/** A relay that has at least one of both, or whose state says that it may have a VF all the same. */
 export interface Relay extends Partial<PairName> {
   readonly relay: number;
   /** `DPDK_READY VIRTIO_READY` */
   readonly status: string;
 }
+
+/** The states of a relay that has nothing. */
+const idle = 'DPDK_UNINIT VIRTIO_UNINIT';
 
 /** The daemon's words for "no socket". */
 const noSocket = 'NONE';
@@ -81,7 +84,7 @@ export function decodeStats(bytes: Buffer): readonly Relay[] {
   return fields
     .messages(2)
     .map(decodeRelay)
-    .filter(({ device, socket }) => device !== undefined || socket !== undefined);
+    .filter(({ device, socket, status }) => device !== undefined || socket !== undefined || status !== idle);
 }
 
 function decodeRelay(state: Fields): Relay {

@@ -1,5 +1,5 @@
 // One question to a ZeroMQ REP socket over a unix socket: the client's side of ZMTP 3.1 without security (rfc.zeromq.org/spec/37).
-// Each question has a connection of its own. So a question that was not answered in time leaves nothing that could confuse the next one.
+// Each question has a connection of its own. So the late answer to one can't be taken for the answer to the next.
 import { connect } from 'node:net';
 import { messageOf, Unavailable } from '../../base/errors.ts';
 
@@ -16,16 +16,53 @@ export interface Question {
 /** Nobody listened, so the question was not asked. */
 export class NotListening extends Unavailable {}
 
-/** Resolves with the answer's body. Throws NotListening, or Unavailable when no answer came; the question may have arrived then. */
+/**
+ * The question arrived, and no answer came in time. It may be carried out later, also after questions on other connections, which a REP socket serves
+ * in any order. The connection stays open, because only on it will the answer come.
+ */
+export class Unanswered extends Unavailable {
+  /** Resolves when the answer has come at last, or the connection has ended. */
+  readonly over: Promise<void>;
+
+  constructor(message: string, over: Promise<void>) {
+    super(message);
+    this.over = over;
+  }
+}
+
+/** The path of an endpoint. */
+export function pathOf(endpoint: string): string {
+  return endpoint.slice('ipc://'.length);
+}
+
+/** Resolves with the answer's body. Throws NotListening, Unanswered, or Unavailable when the connection ended without an answer. */
 export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const socket = connect(endpoint.slice('ipc://'.length));
-  const lost = (why: string) => reject(new Unavailable(`virtio-forwarder did not answer ${what} at ${endpoint}: ${why}`));
-  const timer = setTimeout(() => lost(`nothing came within ${timeout} ms; is its process stuck?`), timeout);
+  const over = Promise.withResolvers<void>();
+  const socket = connect(pathOf(endpoint));
+  const words = (why: string) => `virtio-forwarder did not answer ${what} at ${endpoint}: ${why}`;
+  const lost = (why: string) => {
+    reject(new Unavailable(words(why)));
+    end();
+  };
+  const end = () => {
+    clearTimeout(timer);
+    socket.destroy();
+    over.resolve();
+  };
+  const timer = setTimeout(() => {
+    const late = words(`nothing came within ${timeout} ms; is its process stuck?`);
+    if (state !== 'asked') return lost(`nothing came within ${timeout} ms; is its process stuck?`);
+    socket.unref();
+    reject(new Unanswered(late, over.promise));
+  }, timeout);
   let received = Buffer.alloc(0);
   let state: 'greeting' | 'ready' | 'asked' = 'greeting';
 
-  socket.once('error', (error) => reject(notListening(error, endpoint, what)));
+  socket.once('error', (error) => {
+    reject(notListening(error, endpoint, what));
+    end();
+  });
   socket.once('close', () => lost('it closed the connection'));
   socket.write(greeting);
   socket.on('data', (chunk) => {
@@ -50,7 +87,10 @@ export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer
       received = received.subarray(next.size);
       if (next.flags & command) onCommand(next.body);
       // The empty frame before the body is REQ's and REP's envelope.
-      else if (!(next.flags & more)) resolve(Buffer.from(next.body));
+      else if (!(next.flags & more)) {
+        resolve(Buffer.from(next.body));
+        end();
+      }
     }
   }
 
@@ -62,10 +102,7 @@ export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer
     state = 'asked';
   }
 
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.destroy();
-  });
+  return promise;
 }
 
 /** Bytes of an answer: a relay's statistics are about 300. */

@@ -295,6 +295,15 @@ describe('the doctor', () => {
     equal((await small.examine(examineForwarder)).length, 1);
   });
 
+  it('warns of VFs whose addresses have letters, which virtio-forwarder may not find', async () => {
+    const xvio = 'forwarder: { kind: xvio, stats: ipc:///nowhere/stats }';
+    match(
+      (await node([mlx5(0, 4)], xvio).examine(examineForwarder)).at(-1) ?? '',
+      /^warn addresses: VFs with letters in their addresses \(0000:3b:01\.0, 0000:3b:01\.1, 0000:3b:01\.2 and 1 more\) may not be relayed -> .*%04x/,
+    );
+    equal((await node([igb({ vfs: 2 })], xvio).examine(examineForwarder)).length, 2);
+  });
+
   it('warns of sockets whose directory follows symbolic links', async () => {
     const { tree, examine } = node([], 'forwarder: { kind: xvio, stats: ipc:///nowhere/stats }');
     const sockets = async () => (await examine(examineForwarder))[1] ?? '';

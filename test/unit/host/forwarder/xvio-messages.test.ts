@@ -79,6 +79,8 @@ describe("virtio-forwarder's messages", () => {
       { relay: 0, status, socket: '/a', device: '0000:0a:0b.1' },
       { relay: 1, status, device: '0000:0a:0b.2' },
       { relay: 2, status, socket: '/c' },
+      // It names nothing, but is not idle either: it may have a VF.
+      { relay: 3, status },
     ]);
     assert.equal(encodeStats().toString('hex'), '1001');
   });
