@@ -7,7 +7,7 @@ import type { Host } from '../../host/host.ts';
 import { isExecutable } from '../../host/program/executable.ts';
 import { CniError, codes } from './errors.ts';
 import type { Command, Environment } from './request.ts';
-import { parseResult, type Result } from './result.ts';
+import { parseResult, type Result, renderResult } from './result.ts';
 import { type CniVersion, isSupported, newestVersion, supportedVersions } from './versions.ts';
 
 /** Everything that an IPAM call needs. It is a part of the journal, so that addresses can be given back without the runtime. */
@@ -115,9 +115,20 @@ async function invoke(host: Host, call: IpamCall, command: Command): Promise<str
     // The question for its versions can only help. If it fails, the plugin's own refusal stands.
     const version = await commonVersion(host, call, file).catch(() => undefined);
     if (version === undefined) throw error;
-    return execute(host, call, { file, command, stdin: { ...call.stdin, cniVersion: version } });
+    return execute(host, call, { file, command, stdin: inVersion(call.stdin, version) });
   });
   return stdout;
+}
+
+/** Also the result in it, which a plugin reads only in versions that it knows. One that is no result stays as it is, for the plugin to judge. */
+function inVersion(stdin: IpamCall['stdin'], version: CniVersion): IpamCall['stdin'] {
+  const { prevResult } = stdin;
+  if (!isRecord(prevResult)) return { ...stdin, cniVersion: version };
+  try {
+    return { ...stdin, cniVersion: version, prevResult: JSON.parse(renderResult(parseResult(prevResult), version)) };
+  } catch {
+    return { ...stdin, cniVersion: version };
+  }
 }
 
 /** A node's IPAM plugin may be older than the network's cniVersion. Then the newest version that both know will do. */

@@ -241,6 +241,13 @@ describe('IPAM', () => {
     succeeded(await check());
   });
 
+  it("of an older CNI gets at CHECK and DEL the result of ADD in its own version: Debian's static", async () => {
+    const ipam = { type: 'static', addresses: [{ address: '10.77.0.2/16' }], routes: [{ dst: '10.99.0.0/16' }] };
+    const { result, call, check } = undo.use(await attach(node, network(node, { cniVersion: '1.1.0', ipam })));
+    succeeded(await check());
+    succeeded(await node.cni('DEL', { ...call, config: { ...(call.config as object), prevResult: result } }));
+  });
+
   it('that can only speak versions we do not is refused in its own words', async () => {
     const refusal = '{"code":1,"msg":"incompatible CNI versions","details":"plugin supports [9.0.0]"}';
     await plugin({ ADD: fails(refusal), VERSION: says('{"cniVersion":"9.0.0","supportedVersions":["9.0.0"]}') });

@@ -40,6 +40,8 @@ export const long: readonly Suite[] = [
   { ...file('cluster/restarts', 240), unproven },
   file('machine/crash', 120),
   file('machine/slots-crash', 60),
+  file('machine/versions', 30),
+  { ...file('lab/versions', 180), unproven },
   { ...file('machine/endings', 2400), unproven },
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),
