@@ -53,6 +53,8 @@ const leftOut: Readonly<Record<string, string>> = {
   '200 callers at once': '200 emulators at once',
   'for a program that is not there, is not executable': "posix_spawn's child shares no memory under QEMU, so its error is lost",
   'of a file that can not be started what it lacks': "the same, of posix_spawn's child",
+  'what to do when no descriptors are left':
+    'posix_spawn returns before its child leads a process group, so there is none to be killed',
 };
 
 async function main(args: readonly string[]): Promise<void> {
