@@ -1,13 +1,11 @@
 // `virtio-forwarder` on real VFs: a consumer in the pod, a dpdk-testpmd relay of our supervisor, the VF on the real vfio-pci, its PF on the bridge.
 import assert from 'node:assert/strict';
 import { refused, succeeded } from '../support/answers.ts';
-import { vnicContract } from '../support/vnic-contract.ts';
 import { type DirectMachine, endSharedMachine, type LabPod, sharedDirectMachine, virtio } from './direct-machine.ts';
 import { directPods } from './direct-pods.ts';
 import { type LabForwarder, ping, startForwarder, untilAnswered } from './forwarder.ts';
 import { pfs } from './hardware.ts';
 import { plugAllTypes, plugNeighbour, uplinks } from './three-types.ts';
-import { bindVfs, makeVfs } from './vfs.ts';
 
 describe('virtio-forwarder', () => {
   let machine: DirectMachine;
@@ -22,7 +20,7 @@ describe('virtio-forwarder', () => {
     await machine.kubelet.untilOffered(virtio, 14);
     forwarder = await startForwarder(machine);
   });
-  const { pods, pod, add, check, del, end, state, clean, forget } = directPods(() => machine, {
+  const { pods, pod, add, check, del, clean } = directPods(() => machine, {
     state: () => forwarder.left(),
     tidy: async () => {
       for (const call of further.splice(0)) await machine.node.cni('DEL', { ...call, netns: '' });
@@ -115,15 +113,6 @@ describe('virtio-forwarder', () => {
     assert.equal(await forwarder.relays(), '');
   });
 
-  describe('keeps the contract of vnic types', () => {
-    vnicContract(() => ({
-      refusingIpam: 'refusing',
-      cni: machine.node.cni,
-      state,
-      call: async (config) => (await pod(virtio, config)).call,
-    }));
-  });
-
   it("passes the forwarder's refusal on, and nothing is left of the VF", async () => {
     const one = await pod(virtio);
     await machine.lab.sh('chmod -x /usr/bin/dpdk-testpmd');
@@ -145,25 +134,6 @@ describe('virtio-forwarder', () => {
     await forwarder.start();
     await machine.node.restart('cni');
     await clean();
-  });
-
-  it('lets a pod go whose VF is being removed: the kernel waits for the relay, which ends with DEL', async () => {
-    const one = await pod(virtio);
-    await add(one);
-    const pf = machine.vfs.find(({ address }) => address === one.vfs[0])?.pf;
-    await machine.lab.sh(`setsid sh -c 'echo 0 >/sys/bus/pci/devices/${pf}/sriov_numvfs' </dev/null >/dev/null 2>&1 & sleep 0.5`);
-    await del(one);
-    await machine.lab.sh(
-      `for tries in $(seq 100); do [ $(cat /sys/bus/pci/devices/${pf}/sriov_numvfs) = 0 ] && exit 0; sleep 0.1; done; exit 1`,
-    );
-    await end(one);
-    assert.equal(await forwarder.left(), '');
-    const vfs = await makeVfs(machine.lab, pfs[2], 7);
-    assert.equal(pf, pfs[2].address);
-    await bindVfs(machine.lab, vfs, 'igbvf');
-    await machine.kubelet.untilOffered(virtio, 14);
-    // Names and addresses of the new netdevs are others.
-    await forget();
   });
 });
 

@@ -42,6 +42,7 @@ export const long: readonly Suite[] = [
   file('machine/slots-crash', 60),
   file('machine/versions', 30),
   { ...file('lab/versions', 180), unproven },
+  { ...files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 240), unproven },
   { ...file('machine/endings', 2400), unproven },
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),
@@ -49,6 +50,12 @@ export const long: readonly Suite[] = [
 
 function file(name: string, seconds: number): Suite {
   return { name, scripts: [['test:file', `test/${name}.long.ts`]], seconds };
+}
+
+/** Several files of one folder, which share what is made once for a run, such as the lab's guest. */
+function files(name: string, its: readonly string[], seconds: number): Suite {
+  const paths = its.map((each) => `test/${name.split('/')[0]}/${each}.long.ts`);
+  return { name, scripts: [['test:file', ...paths]], seconds };
 }
 
 /** The device manager of another minor version: reservations, restarts. To compile it takes six minutes of these. */
