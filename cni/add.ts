@@ -1,6 +1,7 @@
 // ADD, the same for every vnic type: decide everything, write the intent, make the cable, the port and the addresses, and commit.
 
 import { defined } from '../host/base/defined.ts';
+import { messageOf } from '../host/base/errors.ts';
 import { openNetns, ownNetns, sameNetns } from '../host/kernel/netns.ts';
 import { createBridge, findBridge, findPorts } from '../host/ovs/bridge.ts';
 import { findDefaultMtu } from '../host/ovs/default-mtu.ts';
@@ -57,7 +58,8 @@ export async function add(patient: Context, asked: Request, signal: AbortSignal)
   } catch (error) {
     const undoing = signal.aborted ? abandonable(patient, AbortSignal.timeout(undoTime)) : patient;
     await teardown(undoing, attachment, addresses.debt).catch((undo: unknown) =>
-      host.log.error({ attachment, error: undo }, 'undoing a failed ADD'),
+      // Not the attachment itself: it holds the network's configuration, which may have an IPAM plugin's password in it.
+      host.log.error({ id: attachment.id, containerId: attachment.containerId, error: messageOf(undo) }, 'undoing a failed ADD'),
     );
     throw coded(signal.aborted ? signal.reason : error, codes.plugFailed);
   }

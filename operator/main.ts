@@ -1,5 +1,6 @@
 // `smartnic COMMAND`: the program for a person. It looks for itself, so it works while our servers do not.
 import { messageOf } from '../host/base/errors.ts';
+import { printable } from '../host/base/printable.ts';
 import { type Command, type Options, parseOptions, usage } from './options.ts';
 
 // Each command loads only the modules that it needs.
@@ -23,7 +24,7 @@ const act: Readonly<Record<Command | 'help', (options: Options) => Promise<strin
   doctor: async ({ cniBin, config: pools, resourcePrefix }) => {
     const { consult } = await import('./consult.ts');
     const { text, failed } = await consult({ env: process.env, cniBin, pools, resourcePrefix });
-    process.stdout.write(text);
+    process.stdout.write(printable(text));
     process.exit(failed ? 1 : 0); // does not wait for an API server that has not answered yet
   },
   repair: async ({ dryRun }) => {
@@ -40,10 +41,10 @@ async function inForce() {
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
-  process.stdout.write(await act[options.command](options));
+  process.stdout.write(printable(await act[options.command](options)));
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`smartnic: ${messageOf(error)}\n`);
+  process.stderr.write(`smartnic: ${printable(messageOf(error))}\n`);
   process.exit(1);
 });

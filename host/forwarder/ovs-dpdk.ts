@@ -10,8 +10,16 @@ import type { Attached, Forwarder } from './forwarder.ts';
 /** With this type the consumer is the socket's server, so either side may restart. With the other type the consumer would have to restart, too. */
 const type = 'dpdkvhostuserclient';
 
+/** Milliseconds for which an answer is used again. Asking makes ovs-vswitchd look at all its ports, and anybody may ask /readyz. */
+const healthAge = 5000;
+
 export function openOvsDpdk(db: Ovsdb): Forwarder {
-  const health = async () => {
+  let last: { readonly at: number; readonly problem: Promise<string | undefined> } | undefined;
+  const health = () => {
+    if (last === undefined || performance.now() - last.at > healthAge) last = { at: performance.now(), problem: ask() };
+    return last.problem;
+  };
+  const ask = async () => {
     try {
       // While it is down, OVSDB still has what it last said about DPDK and ports.
       if (!(await vswitchdRunning(db))) return `ovs-vswitchd does not answer at ${db.address}; is it running?`;

@@ -1,5 +1,5 @@
 // What can this node give to pods, and do the NICs and the kernel do their part?
-import { existsOnHost, onHost } from '../../host/kernel/sysfs.ts';
+import { existsOnHost, onHost, readText } from '../../host/kernel/sysfs.ts';
 import { quarantineDir, readQuarantine } from '../../host/nic/quarantine.ts';
 import type { Pf, Vf } from '../../host/nic/vf.ts';
 import { readOvsFacts } from '../../host/ovs/facts.ts';
@@ -24,7 +24,14 @@ export const examineNics: Examination = async (patient) => {
   const isAsked = patient.place !== 'device-plugin' && pfs.some((pf) => pf.eswitchMode === 'switchdev');
   const offloads = isAsked ? await examineOffload(patient) : [];
   const passthrough =
-    vfs.length > 0 ? [...examineVfio(patient, byVfio(resources)), examineIommu(patient, vfs, byVfio(resources))] : [];
+    vfs.length > 0
+      ? [
+          ...examineVfio(patient, byVfio(resources)),
+          examineIommu(patient, vfs, byVfio(resources)),
+          ...examineInterrupts(patient),
+          ...examineResets(patient, vfs),
+        ]
+      : [];
   return [...problems, ...bySwitch, ...offloads, ...passthrough, ...examineQuarantine(patient)];
 };
 
@@ -98,6 +105,33 @@ function examineIommu({ settings }: Patient, vfs: readonly Vf[], pools: Readonly
   const shared = vfs.filter(({ iommuGroup }) => (iommuGroup?.members.length ?? 1) > 1).map(({ address }) => address);
   if (shared.length === 0) return ok('on, every VF is alone in its group');
   return warn(`${some(shared)} share a group with others and are refused`, 'another slot, or ACS in the firmware');
+}
+
+const unsafeInterrupts = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts';
+
+/** Without interrupt remapping, a device in a pod can raise any interrupt of the machine. */
+function examineInterrupts({ host }: Patient): readonly Finding[] {
+  if (readText(onHost(host, unsafeInterrupts))?.trim() !== 'Y') return [];
+  return [
+    about('IOMMU').warn(
+      'allow_unsafe_interrupts is on: a pod with a VF can raise interrupts of the whole machine',
+      'take it out of /etc/modprobe.d and of the command line of the kernel; without it vfio-pci refuses where interrupts are not remapped',
+    ),
+  ];
+}
+
+/** The kernel shows `reset` for a device that it can reset (Documentation/ABI/testing/sysfs-bus-pci). */
+function examineResets({ host }: Patient, vfs: readonly Vf[]): readonly Finding[] {
+  const without = vfs
+    .map(({ address }) => address)
+    .filter((address) => !existsOnHost(onHost(host, `/sys/bus/pci/devices/${address}/reset`)));
+  if (without.length === 0) return [];
+  return [
+    about('reset').warn(
+      `${some(without)} can't be reset: what one pod did to such a VF, the next one may inherit`,
+      'ask the maker of the NIC for a firmware with function-level reset (FLR); lspci -vv shows FLReset+',
+    ),
+  ];
 }
 
 function examineQuarantine({ host }: Patient): readonly Finding[] {

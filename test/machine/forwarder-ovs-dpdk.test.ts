@@ -47,6 +47,13 @@ describe('Open vSwitch with DPDK as the forwarder', () => {
     start();
     const forwarder = openOvsDpdk(db);
     assert.match((await forwarder.health()) ?? '', /runs without DPDK: set other_config:dpdk-init=true/);
+    const asked = await server.vsctl('--no-wait', 'get', 'Open_vSwitch', '.', 'next_cfg');
+    await Promise.all(Array.from({ length: 20 }, () => forwarder.health()));
+    assert.equal(
+      await server.vsctl('--no-wait', 'get', 'Open_vSwitch', '.', 'next_cfg'),
+      asked,
+      'who asks often works for nobody',
+    );
     await assert.rejects(forwarder.attach({ device: 'x', socket: socketOf(0), mac: macs[0], mtu: 1500 }), /runs without DPDK/);
     await daemon.stop();
   });

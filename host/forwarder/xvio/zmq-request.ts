@@ -57,6 +57,10 @@ export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer
     reject(new Unanswered(late, over.promise));
   }, timeout);
   let received = Buffer.alloc(0);
+  /** What came and is not looked at yet, and the bytes that `advance` needs. Bytes that come one by one are put together once. */
+  let pending: Buffer[] = [];
+  let size = 0;
+  let needed = greeting.length;
   let state: 'greeting' | 'ready' | 'asked' = 'greeting';
 
   socket.once('error', (error) => {
@@ -66,9 +70,15 @@ export function ask({ endpoint, body, timeout, what }: Question): Promise<Buffer
   socket.once('close', () => lost('it closed the connection'));
   socket.write(greeting);
   socket.on('data', (chunk) => {
-    received = Buffer.concat([received, chunk]);
+    pending.push(chunk);
+    size += chunk.length;
+    if (size < needed) return;
+    received = Buffer.concat([received, ...pending]);
+    pending = [];
     try {
       advance();
+      size = received.length;
+      needed = wholeFrame(received);
     } catch (error) {
       lost(messageOf(error));
     }
@@ -135,12 +145,22 @@ function frame(flags: number, body: Buffer): Buffer {
 
 function readFrame(bytes: Buffer): { readonly flags: number; readonly body: Buffer; readonly size: number } | undefined {
   const flags = bytes[0] ?? 0;
-  const head = flags & long ? 9 : 2;
-  if (bytes.length < head) return undefined;
-  const length = flags & long ? Number(bytes.readBigUInt64BE(1)) : (bytes[1] ?? 0);
-  const size = head + length;
-  if (size > limit) throw new Error(`it began a frame of ${length} bytes`);
+  const head = headOf(flags);
+  const size = wholeFrame(bytes);
+  if (size > limit) throw new Error(`it began a frame of ${size - head} bytes`);
   return bytes.length < size ? undefined : { flags, body: bytes.subarray(head, size), size };
+}
+
+/** Bytes of the frame that begins here, or of its head while that is not complete. */
+function wholeFrame(bytes: Buffer): number {
+  const flags = bytes[0] ?? 0;
+  const head = headOf(flags);
+  if (bytes.length < head) return head;
+  return head + (flags & long ? Number(bytes.readBigUInt64BE(1)) : (bytes[1] ?? 0));
+}
+
+function headOf(flags: number): number {
+  return flags & long ? 9 : 2;
 }
 
 function notListening(error: NodeJS.ErrnoException, endpoint: string, what: string): Error {

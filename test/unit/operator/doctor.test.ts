@@ -207,6 +207,18 @@ describe('the doctor', () => {
     daemon.close();
   });
 
+  it('says of VFs that can not be reset, and of interrupts that are not remapped, what that means', async () => {
+    const { tree, examine } = node([mlx5(0, 1)]);
+    const unsafe = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts';
+    tree.write(unsafe, 'Y');
+    const found = (await examine(examineNics)).join('\n');
+    match(found, /^warn IOMMU: allow_unsafe_interrupts is on: a pod with a VF can raise interrupts of the whole machine/m);
+    match(found, /^warn reset: VFs 0000:3b:01\.0 can't be reset/m);
+    tree.write(unsafe, 'N');
+    tree.write('/sys/bus/pci/devices/0000:3b:01.0/reset', '');
+    equal(/allow_unsafe|can't be reset/.test((await examine(examineNics)).join('\n')), false);
+  });
+
   it('says of a refused configuration what is wrong and what is in force', async () => {
     const { patient, examine } = node();
     const [ok, ...more] = await examine(examineConfiguration);

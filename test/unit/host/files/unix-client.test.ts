@@ -13,7 +13,8 @@ describe('a unix socket', () => {
     server = await serveSocket(path, (socket) =>
       socket.on('data', (question) => {
         socket.write(`${question}, `);
-        if (`${question}` !== 'silence') socket.end('and its answer');
+        if (`${question}` === 'flood') socket.end(Buffer.alloc(16 * 1024 * 1024 + 1));
+        else if (`${question}` !== 'silence') socket.end('and its answer');
         else setTimeout(() => socket.destroy(), 1000).unref();
       }),
     );
@@ -42,6 +43,10 @@ describe('a unix socket', () => {
       return error.code === 'ETIMEDOUT';
     });
     await rejects(askOnce(join(dir, 'none'), 'x', 1000), { code: 'ENOENT' });
+  });
+
+  it('is not read without end', async () => {
+    await rejects(askOnce(path, 'flood', 60_000), { code: 'EMSGSIZE', message: 'the answer is longer than 16777216 bytes' });
   });
 
   it('takes the place of one that nobody serves any more', async () => {
