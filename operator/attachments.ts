@@ -2,6 +2,7 @@
 
 import type { Attachment } from '../cni/attachment/attachment.ts';
 import { findConditions } from '../cni/teardown/condition.ts';
+import { findNotUnderstood } from '../cni/teardown/not-understood.ts';
 import { findStrays } from '../cni/teardown/strays.ts';
 import type { Looker } from '../cni/teardown/sweep.ts';
 import { align } from '../host/base/table.ts';
@@ -14,7 +15,8 @@ export async function showAttachments(looker: Looker): Promise<string> {
   for (const address of answering)
     for (const stray of await findStrays(looker, address)) rows.push(row({ ...stray, since: '-' }, strayWords));
   const table = rows.length === 0 ? ['no attachments on this node'] : align([head, ...rows]);
-  return [...table, ...[...looker.journal.problems(), ...problems].map((problem) => `! ${problem}`), ''].join('\n');
+  const files = (await findNotUnderstood(looker)).map(({ words, remedy }) => `${words}; ${remedy}`);
+  return [...table, ...[...files, ...problems].map((problem) => `! ${problem}`), ''].join('\n');
 }
 
 const strayWords = 'not in the journal, found by its external_ids; its DEL or GC takes it away';

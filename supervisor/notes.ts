@@ -1,23 +1,14 @@
 // What the supervisor remembers of its relays: a file for each device, with the pair and the process, so that the next supervisor takes a
 // relay over instead of starting it twice.
 import { join } from 'node:path';
-import { z } from 'zod';
 import { messageOf } from '../host/base/errors.ts';
 import { makeDirectory, removeTree } from '../host/files/directories.ts';
 import { replace } from '../host/files/durable.ts';
 import { removeFile } from '../host/files/plain.ts';
-import { pairShape } from '../host/forwarder/relay-protocol.ts';
-import { listDirectory, readText } from '../host/kernel/sysfs.ts';
+import { deviceOfNote, draft, noteVersion, type RelayNote, readRelayNote } from '../host/forwarder/relay-notes.ts';
+import { listDirectory } from '../host/kernel/sysfs.ts';
 
-const shape = z.strictObject({
-  version: z.literal(1),
-  bootId: z.string(),
-  pair: pairShape,
-  /** The CPU that forwards. */
-  worker: z.int(),
-  process: z.strictObject({ pid: z.int().positive(), started: z.int(), ready: z.boolean() }).optional(),
-});
-export type Note = Readonly<Omit<z.output<typeof shape>, 'version' | 'bootId'>>;
+export type Note = Readonly<Omit<RelayNote, 'version' | 'bootId'>>;
 
 export interface Notes {
   /** As they were found at the start. */
@@ -39,10 +30,10 @@ export function openNotes(directory: string, bootId: string): Notes {
   for (const name of listDirectory(directory)) {
     const path = join(directory, name);
     if (name.endsWith(draft)) removeTree(path);
-    if (!name.endsWith('.json')) continue;
-    const device = name.slice(0, -'.json'.length);
-    const note = read(path);
-    if (note === undefined || note.pair.device !== device) strange.set(device, path);
+    const device = deviceOfNote(name);
+    if (device === undefined) continue;
+    const note = readRelayNote(path, device);
+    if (note === undefined) strange.set(device, path);
     else if (note.bootId === bootId) found.push(note);
     else removeFile(path);
   }
@@ -52,22 +43,11 @@ export function openNotes(directory: string, bootId: string): Notes {
     write: ({ pair, worker, process }) => {
       const path = pathOf(pair.device);
       try {
-        replace(path, JSON.stringify({ version: 1, bootId, pair, worker, process }), 0o600);
+        replace(path, JSON.stringify({ version: noteVersion, bootId, pair, worker, process }), 0o600);
       } catch (error) {
         throw new Error(`${path} can't be written: ${messageOf(error)}; is there room on its disk?`, { cause: error });
       }
     },
     remove: (device) => removeFile(pathOf(device)),
   };
-}
-
-/** Of a note whose writer died before its rename. */
-const draft = '.json.new';
-
-function read(path: string) {
-  try {
-    return shape.parse(JSON.parse(readText(path) ?? ''));
-  } catch {
-    return undefined;
-  }
 }

@@ -4,6 +4,7 @@ import { makeLock } from '../host/base/lock.ts';
 import type { Logger } from '../host/base/log.ts';
 import { removeFile } from '../host/files/plain.ts';
 import type { Attached, Pair, PairName } from '../host/forwarder/forwarder.ts';
+import { notesDirectory } from '../host/forwarder/relay-notes.ts';
 import type { TestpmdSettings } from '../host/forwarder/settings.ts';
 import { relayArguments, vhostDevice } from './command-line.ts';
 import { type Note, openNotes } from './notes.ts';
@@ -25,7 +26,7 @@ export interface RelaysOptions {
 }
 
 export function openRelays({ settings, log, bootId }: RelaysOptions): Relays {
-  const directory = join(settings.directory, 'relays');
+  const directory = notesDirectory(settings);
   const notes = openNotes(directory, bootId);
   const logFile = (device: string) => join(directory, `${device}.log`);
   const relays = new Map<string, Relay>();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { replaceDurably } from '../../host/files/durable.ts';
-import { readText } from '../../host/kernel/sysfs.ts';
+import { listDirectory, readText } from '../../host/kernel/sysfs.ts';
 import { unwritable } from '../protocol/errors.ts';
 import type { Attachment } from './attachment.ts';
 import type { Context } from './context.ts';
@@ -32,6 +32,20 @@ export function findOwnership({ settings }: Pick<Context, 'settings'>, id: strin
       { cause: error },
     );
   }
+}
+
+/** What is wrong with the files that can't be read or are not understood, in words. Changes nothing. */
+export function findStrangeOwners(context: Pick<Context, 'settings'>): readonly string[] {
+  const files = listDirectory(directoryOf(context.settings.stateDir)).filter((name) => !name.startsWith('.'));
+  return files.flatMap((name) => {
+    if (!name.endsWith(ending)) return [`${join(directoryOf(context.settings.stateDir), name)} is no file of ours`];
+    try {
+      findOwnership(context, name.slice(0, -ending.length));
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  });
 }
 
 /** Whether the attachment still owns what was reserved for it. If nothing was reserved, it does. @throws Unavailable like findOwnership. */
@@ -88,8 +102,10 @@ function lockOf(id: string): string {
   return `owner of\0${id}`;
 }
 
+const ending = '.json';
+
 function fileOf(stateDir: string, id: string): string {
-  return join(directoryOf(stateDir), `${id}.json`);
+  return join(directoryOf(stateDir), `${id}${ending}`);
 }
 
 function directoryOf(stateDir: string): string {

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { replaceDurably } from '../files/durable.ts';
+import { listDirectory } from '../kernel/sysfs.ts';
 import type { Pair } from './forwarder.ts';
 
 export interface WantedPairs {
@@ -39,10 +40,9 @@ export async function openWantedPairs({ directory, bootId }: WantedPairsOptions)
   const strange: string[] = [];
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
-    const found = record.safeParse(await readJson(path));
-    const { data } = found;
+    const data = await readRecord(path, name);
     if (isDraft(name)) await unlink(path);
-    else if (data === undefined || name !== fileName(data.pair.device)) strange.push(path);
+    else if (data === undefined) strange.push(path);
     else if (data.bootId === bootId) pairs.set(data.pair.device, data.pair);
     else {
       outdated.push(data.pair);
@@ -68,6 +68,22 @@ export async function openWantedPairs({ directory, bootId }: WantedPairsOptions)
       });
     },
   };
+}
+
+/** The paths of files that a newer version wrote, or nobody knows who. Changes nothing. */
+export async function findStrangePairs(directory: string): Promise<readonly string[]> {
+  const strange: string[] = [];
+  for (const name of listDirectory(directory)) {
+    const path = join(directory, name);
+    if (!isDraft(name) && (await readRecord(path, name)) === undefined) strange.push(path);
+  }
+  return strange;
+}
+
+/** Undefined when it can't be read, or is not understood. */
+async function readRecord(path: string, name: string) {
+  const { data } = record.safeParse(await readJson(path));
+  return data !== undefined && name === fileName(data.pair.device) ? data : undefined;
 }
 
 /** PCI addresses and netdevs' names: neither has a slash. */

@@ -3,11 +3,11 @@ import { messageOf } from '../../host/base/errors.ts';
 import { align } from '../../host/base/table.ts';
 import { examineAttachments } from './attachments.ts';
 import { examineConfiguration } from './configuration.ts';
+import { examineFiles } from './files.ts';
 import { about, type Examination, type Finding, type Patient, type Place, places } from './finding.ts';
 import { examineForwarder } from './forwarder.ts';
 import { examineIpam } from './ipam.ts';
 import { examineIpv6 } from './ipv6.ts';
-import { examineJournal } from './journal.ts';
 import { examineNics } from './nics.ts';
 import { examineOpenVswitch } from './open-vswitch.ts';
 import { examinePools } from './pools.ts';
@@ -22,7 +22,7 @@ const examinations: readonly (readonly [Examination, readonly Place[]])[] = [
   [examineConfiguration, besideServer],
   [examineServer, besideServer],
   [examineExecutable, besideServer],
-  [examineJournal, besideServer],
+  [examineFiles, besideServer],
   [examineOpenVswitch, besideServer],
   [examineAttachments, besideServer],
   [examineIpam, besideServer],

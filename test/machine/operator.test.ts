@@ -1,7 +1,7 @@
 // The commands for a person, on a real node: with a CNI server, without one, and when something went wrong.
-import { equal, match } from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { equal, match, ok } from 'node:assert/strict';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { findingIds } from '../../cni/attachment/attachment.ts';
 import { run } from '../../tools/program.ts';
 import { asShipped } from '../support/as-shipped.ts';
@@ -62,6 +62,41 @@ describe('for a person', () => {
     match(first, new RegExp(`^default/web +eth0 +tenant-a +normal +br0 +${well.port} +- +20\\S+Z +ok$`));
     match(second, new RegExp(`^${ill.call.containerId.slice(0, 12)} +net1 .* its port is gone; the next sweep puts it back$`));
     match(third, /net2 .* its cable is gone, and so is the pod; the next sweep takes it away$/);
+  });
+
+  it('`doctor` and `attachments` show each file of ours that nobody understands, with what to do, and leave it', async () => {
+    const relays = join(node.dir, 'relays-of');
+    const strange = {
+      [join(node.stateDir, 'attachments/0123456789ab.jsonl')]: '{"version":9}\n',
+      [join(node.stateDir, 'owners/0000:41:10.0.json')]: '{"generation":3,"owner":"a","since":"of a newer version"}',
+      [join(node.stateDir, 'owners/0000:41:10.2.json')]: 'garbage',
+      [join(node.stateDir, 'forwarder/0000:41:10.4.json')]: '{"version":2}',
+      [join(relays, 'relays/0000:41:10.6.json')]: '{"version":2}',
+    };
+    const fine = {
+      [join(node.stateDir, 'owners/0000:41:11.0.json')]: '{"generation":3,"owner":"a"}',
+      [join(relays, 'relays/0000:41:11.0.log')]: 'what dpdk-testpmd said',
+    };
+    for (const [path, text] of Object.entries({ ...strange, ...fine })) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text);
+    }
+    const config = join(node.dir, 'config.yaml');
+    const before = await readFile(config, 'utf8');
+    await writeFile(config, `${before}\nforwarder: { kind: testpmd, directory: ${relays}, workerCores: [1] }\n`);
+    const [doctor, attachments] = [(await smartnic('doctor')).stdout, (await smartnic('attachments')).stdout];
+    await writeFile(config, before);
+    for (const [path, text] of Object.entries(strange)) {
+      const told = path.replaceAll('.', '\\.');
+      match(
+        doctor,
+        new RegExp(`^FAIL +(journal|owners|wanted pairs|relays) +${told}.*\n +-> .*(remove the file|move the file)`, 'm'),
+      );
+      match(attachments, new RegExp(`^! ${told}.*; .*(remove the file|move the file)`, 'm'));
+      equal(await readFile(path, 'utf8'), text);
+    }
+    for (const path of Object.keys(fine)) ok(!`${doctor}${attachments}`.includes(path));
+    for (const path of Object.keys({ ...strange, ...fine })) await rm(path);
   });
 
   it('`repair` takes away through the running server what is left, and says before what that would be', async () => {
