@@ -1,4 +1,4 @@
-// Pods that come and go without end, as a busy cluster's do. Whoever is not Ready in time, or is restarted, is a failure.
+// Pods that come and go all the time, as in a busy cluster. A pod that is not Ready in time, or that is restarted, is a failure.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { eventsOf, type PodWish, pod, remove, reservations, untilReady } from './pods.ts';
@@ -83,7 +83,7 @@ export async function requireSingleHands(cluster: Cluster): Promise<void> {
     if (all.length > 1) throw new Error(`VF ${id} is in the hands of pods ${all.map(({ pod }) => pod).join(', ')}`);
 }
 
-/** Until so many more pods have come and gone. */
+/** Waits until so many more pods have come and gone. */
 export async function during(churn: Churn, more: number): Promise<void> {
   const wanted = churn.done() + more;
   for (const end = performance.now() + 90_000; churn.done() < wanted; await sleep(100)) {

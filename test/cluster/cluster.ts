@@ -34,7 +34,7 @@ export interface Cluster extends AsyncDisposable {
   importImage(tar: string): Promise<void>;
   /** Ends a component (kill -9 unless told otherwise) and starts it again. */
   restart(component: Component, signal?: NodeJS.Signals): Promise<void>;
-  /** Of a component, or of what was started by `background`. */
+  /** Ends a component, or a program that `background` started. */
   stop(name: string, signal?: NodeJS.Signals): Promise<void>;
   start(component: Component): Promise<void>;
   /** Ends everything at once, as a power loss does, and starts it again. What was written to the disk stays, /run does not. */
@@ -179,7 +179,7 @@ async function installCni({ dir }: Pick<Cluster, 'dir'>): Promise<void> {
     if (existsSync(file)) await copyFile(file, join(bin, basename(file)));
 }
 
-/** Tries again until it does not throw; then what it gave. The last failure is thrown in the end. */
+/** Repeats the attempt until it does not throw, because a cluster comes to a state in its own time. When the time is up, it throws the last failure. */
 export async function eventually<T>(what: string, seconds: number, attempt: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + seconds * 1000; ; await sleep(100)) {
     try {

@@ -1,4 +1,4 @@
-// What runs on the node, and how each is told. Each line that is not a default has been needed.
+// The programs of the node, with their command lines and configurations. Every setting that is not a default has been needed.
 import { join } from 'node:path';
 import { addresses, nodeName } from './addresses.ts';
 import { images } from './images.ts';
@@ -80,7 +80,7 @@ export function configurations(place: Place): Readonly<Record<string, string>> {
   return { 'containerd.toml': containerdConfig(place), 'kubelet.json': JSON.stringify(kubeletConfig(place), undefined, 2) };
 }
 
-/** containerd on an overlay can't make overlays, so its images lie outside; its state is in /run, as a reboot loses it. */
+/** containerd can't make overlays on an overlay, so its images lie outside. Its state is in /run, because a reboot loses it. */
 function containerdConfig({ dir }: Place): string {
   const runtime = "plugins.'io.containerd.cri.v1.runtime'";
   return `version = 3

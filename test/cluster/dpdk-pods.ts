@@ -6,7 +6,7 @@ import type { pod } from './pods.ts';
 
 type Pod = ReturnType<typeof pod>;
 
-/** It takes all that it may have, of a machine that is slow already. */
+/** testpmd polls, and takes all the CPU time that it may have, of a machine that is slow already. */
 const share = { requests: { cpu: '10m' }, limits: { cpu: '200m' } };
 
 /** Drives the VF of `smartnic.io/direct` by vfio-pci, with hugepages. */

@@ -14,13 +14,13 @@ import { components, type Place } from './components.ts';
 import { multus } from './node.ts';
 
 export interface GuestCluster extends AsyncDisposable {
-  /** Its `sh` runs in the guest, all else where the control plane is. */
+  /** Its `sh` runs in the guest. Everything else runs where the control plane is. */
   readonly cluster: Cluster;
   readonly lab: Lab;
 }
 
 export interface GuestOptions {
-  /** Before kubelet starts: VFs, hugepages, bridges. */
+  /** Makes VFs, hugepages and bridges before kubelet starts. */
   readonly prepare: (lab: Lab) => Promise<unknown>;
   readonly says?: (text: string) => void;
 }
@@ -64,7 +64,7 @@ async function bootNode({ dir, sh }: Cluster): Promise<Lab> {
     uplink: { pid: Number(readFileSync(join(dir, 'run/node.pid'), 'utf8')), tap: 'guest0' },
     shares: [
       { path: join(dir, 'containerd'), at: unpacked },
-      // Under the same names on both sides, as command lines and kubeconfigs have them.
+      // The paths are the same on both sides, because command lines and kubeconfigs name them.
       ...[...new Set([programsFolder(), kubeletFolder(), join(dir, 'pki'), join(dir, 'etc')])].map((path) => ({
         path,
         at: path,

@@ -43,7 +43,7 @@ async function makeBusybox(folder: string): Promise<void> {
   await makeImage({ file: `${root}.tar`, name: images.busybox, root, config: { Cmd: ['sh'], Env: ['PATH=/bin'] } });
 }
 
-/** Debian's static one, unpacked here: installing it would put the machine's own busybox out. */
+/** Debian's static busybox, unpacked here: installing it would replace the machine's own one. */
 async function findBusybox(folder: string): Promise<string> {
   const into = join(folder, 'deb');
   await mkdir(into);

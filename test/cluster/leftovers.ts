@@ -26,7 +26,7 @@ export function nameCluster(pid = process.pid): ClusterNames {
 export async function sweepLeftovers(): Promise<readonly string[]> {
   const folders = readdirSync(tmpdir()).filter(isLeftover('sn-cl-'));
   const cgroups = (await hierarchies()).flatMap((path) => readdirSync(path).filter(isLeftover('smartnic-')));
-  // A process that can't be ended, in a device's wait say, keeps its cgroup; that is no reason to do nothing.
+  // A process that can't be ended, for example one that waits for a device in the kernel, keeps its cgroup. The others are removed all the same.
   const say = (error: Error) => console.warn(`left of a killed cluster: ${error.message}`);
   for (const name of new Set(cgroups)) await removeCgroups(name).catch(say);
   for (const name of folders) await rm(join(tmpdir(), name), { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
@@ -40,7 +40,7 @@ function isLeftover(prefix: string): (name: string) => boolean {
   };
 }
 
-/** When the process began, in ticks since the machine's boot: a number may come again, this does not. Undefined: it is gone. */
+/** When the process began, in ticks since the boot. A pid may be used again, with another start time. Undefined: the process is gone. */
 function startOf(pid: number): string | undefined {
   // `1234 (name of) it) S 1 …`: the 22nd word, the 20th after the name. Source: proc_pid_stat(5).
   return readText(`/proc/${pid}/stat`)?.split(') ').at(-1)?.split(' ')[19];

@@ -32,7 +32,7 @@ async function startOvs(cluster: Cluster): Promise<void> {
     'datapath_type=netdev',
     'fail-mode=standalone',
   );
-  // After a reboot the database has it already, and ovs-vswitchd makes its netdev in its own time.
+  // After a reboot the bridge is in the database already, and ovs-vswitchd makes its netdev a moment later.
   await eventually('br-int', 20, () => cluster.run('ip', ['link', 'set', 'dev', 'br-int', 'up']));
 }
 

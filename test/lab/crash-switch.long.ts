@@ -60,6 +60,6 @@ describe('a server that is killed while it plugs a VF with its representor on a 
   });
 
   describe('for vfio-pci', () => suite(switchedVfio));
-  // What is different from the one without a switch only.
+  // Only the steps that the suite without a switch does not have.
   describe('that goes to the pod', () => steps({ ...legacyKernel, ...switchedKernel }));
 });

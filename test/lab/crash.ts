@@ -8,7 +8,7 @@ import type { DirectPods } from './direct-pods.ts';
 export interface CrashCase {
   readonly resource: string;
   readonly config: object;
-  /** In the order in which they come; some come more than once, and the server dies at the first. */
+  /** In the order in which they come. Some come more than once; the server dies at the first one. */
   readonly addSteps: readonly string[];
   readonly delSteps: readonly string[];
 }
@@ -74,7 +74,7 @@ export function crashSuites(machine: () => DirectMachine, pods: DirectPods) {
       for (const step of addSteps) {
         const { json } = await killed(step, 'ADD', one);
         assert.equal(json.code, 11, `${step}: ${JSON.stringify(json)}`);
-        // Once committed it is the runtime's, which will delete what it got no answer for.
+        // A committed ADD stays. The runtime got no answer, so it sends a DEL.
         if (step === 'committed') await del(one);
         await clean().catch((error: unknown) => {
           throw new Error(`killed at "${step}"`, { cause: error });
@@ -95,7 +95,7 @@ export function crashSuites(machine: () => DirectMachine, pods: DirectPods) {
         for (const step of steps) {
           const one = all.shift() as LabPod;
           const others = await Promise.all(all.map((each) => ownedBy(each)));
-          // The executable sends a DEL again; whether it waits long enough for the successor depends on the machine.
+          // The executable sends the DEL again. On a slow machine its wait is over before the next server is there: then it answers 11.
           const { exit, json } = await killed(step, 'DEL', one);
           assert.ok(exit === 0 || json.code === 11, `${step}: ${JSON.stringify(json)}`);
           assert.equal(await ownedBy(one), '', `killed at "${step}"`);

@@ -12,13 +12,13 @@ export interface DirectPods {
   add(pod: LabPod): Promise<AddResult>;
   check(pod: LabPod, prevResult: unknown): Promise<CniAnswer>;
   del(pod: LabPod): Promise<void>;
-  /** For kubelet, before the test ends: its VF is free then. */
+  /** Ends the pod for kubelet before the test ends, so that its VF is free. */
   end(pod: LabPod): Promise<void>;
   /** All that a pod may change, as text. */
   state(): Promise<string>;
   /** The machine is as it was before the first test, or since `forget`. @param when - said where it is not. */
   clean(when?: string): Promise<void>;
-  /** What the machine is like now is what it must be like after each test. */
+  /** From now on, each test must leave the machine as it is at this moment. */
   forget(): Promise<void>;
 }
 

@@ -16,7 +16,7 @@ describe('a server that is killed while it plugs a socket', () => {
   let steps: { readonly ADD: readonly string[]; readonly DEL: readonly string[] };
   const killed = async (step: string, command: string, { call }: LabPod) => {
     const answer = await machine.node.killedAt(step, async () => await machine.node.cni(command, call));
-    // The executable sends a DEL again; whether it waits long enough for the successor depends on the machine.
+    // The executable sends the DEL again. On a slow machine its wait is over before the next server is there: then it answers 11.
     assert(answer.json.code === 11 || (command === 'DEL' && answer.exit === 0), `${step}: ${answer.stdout}`);
   };
   const isClean = async (step: string) => await clean(`killed at "${step}"`);
@@ -46,7 +46,7 @@ describe('a server that is killed while it plugs a socket', () => {
     const one = await pod(virtio, config);
     for (const step of steps.ADD) {
       await killed(step, 'ADD', one);
-      // Once committed it is the runtime's, which will delete what it got no answer for.
+      // A committed ADD stays. The runtime got no answer, so it sends a DEL.
       if (step === 'committed') await del(one);
       await isClean(step);
       console.log(`        ${step}`);

@@ -10,13 +10,13 @@ import { plugAllTypes, plugNeighbour, uplinks } from './three-types.ts';
 describe('virtio-forwarder', () => {
   let machine: DirectMachine;
   let forwarder: LabForwarder;
-  /** Of pods with several interfaces. */
+  /** The calls for the further interfaces of pods that have several. */
   const further: LabPod['call'][] = [];
   const bridged: string[] = [];
 
   before(async function () {
     machine = await sharedDirectMachine.call(this);
-    // Else VFs that an earlier file's pods had count as used for half a minute more, and the pods here get VFs of their PF.
+    // For half a minute the VFs that an earlier file's pods had count as used. The pods here would get VFs of their PF.
     await machine.kubelet.untilOffered(virtio, 14);
     forwarder = await startForwarder(machine);
   });

@@ -25,7 +25,7 @@ forwarder: { kind: testpmd, mainCore: 0, workerCores: [1], memory: 64, program: 
 /** The supervisor runs, and the CNI server uses it. Until the guest ends. */
 export async function startForwarder({ lab, node }: Pick<DirectMachine, 'lab' | 'node'>): Promise<LabForwarder> {
   await lab.sh('cat >/etc/smartnic/config.yaml', { input: settings });
-  // It would take all of a CPU, of which there are two, from everybody else.
+  // testpmd polls, and would take one of the two CPUs away from everything else.
   await lab.sh(`printf '#!/bin/sh\\nexec nice -n 19 /usr/bin/dpdk-testpmd "$@"\\n' >/share/testpmd && chmod +x /share/testpmd`);
   const start = async () => {
     await lab.sh('setsid /smartnic/dist/smartnic-forwarder.mjs </dev/null >>/share/forwarder.log 2>&1 &');
@@ -73,8 +73,8 @@ async function startConsumer(
 }
 
 /**
- * The PF's switch sends to the PF only what is for its own address: the usual way of bridging over it is to tell it the others behind the
- * bridge.
+ * The PF's switch sends to the PF only frames for the PF's own address. It must be told which other addresses are behind the PF's bridge, as on
+ * every bridged PF.
  */
 export async function reachBehind(lab: Lab, pf: string, mac: string): Promise<void> {
   await lab.sh(`bridge fdb add ${mac} dev ${pf} self`);

@@ -47,7 +47,7 @@ const kernelCommand = [
   // The emulated APIC now and then loses the one interrupt that a sleeping CPU waits for, and the guest stands still (every fourth
   // boot on a busy machine). A timer that ticks for ever makes up for it.
   'nohz=off highres=off',
-  // What a busy machine makes the kernel misjudge: whether its timer works (else it panics), whether its CPUs' clocks agree.
+  // On a busy machine the kernel would decide that its timer does not work, and panic, or that the clocks of its CPUs disagree.
   'no_timer_check tsc=reliable',
 ];
 

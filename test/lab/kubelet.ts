@@ -56,7 +56,7 @@ export async function startLabKubelet(lab: Lab): Promise<LabKubelet> {
     if ('error' in answer) throw new Error(answer.error);
     return answer.value;
   };
-  // A node never has no pod at all: of a list without one the device plugin believes nothing.
+  // A real node always has some pod. The device plugin does not believe a list without any.
   await order('admit', 'kube-system/always');
   return {
     admit: async (pod, limits) => (await order('admit', pod, limits)) as readonly Given[],

@@ -18,7 +18,7 @@ export interface LabNode {
   pod(name: string): Promise<string>;
   /** What a server has logged since the guest is up. */
   log(server: Server): Promise<string>;
-  /** Kills all of it (SIGKILL) and waits until a new one serves, with these variables more, until the next `restart`. */
+  /** Kills the server (SIGKILL) and waits until a new one serves. Until the next `restart` it has these additional variables. */
   restart(server: Server, env?: Readonly<Record<string, string>>): Promise<void>;
   /** Runs `work`, in which the CNI server dies at that step, and waits until the next one serves. @throws when it does not die. */
   killedAt<T>(step: string, work: () => Promise<T>): Promise<T>;
@@ -29,7 +29,7 @@ export interface LabNode {
 /** The CNI server dies once, at the step that stands in this file of the shared folder, as on a power loss. */
 const killAt = 'kill-at';
 
-/** Of the CNI server there are two, as in an upgrade: one stands by, because to load it takes seconds here, and it dies a hundred times. */
+/** There are two CNI servers, as in an upgrade: one stands by. Loading it takes seconds here, and tests kill it a hundred times. */
 const servers = {
   cni: {
     command: '/smartnic/dist/smartnic-cni.mjs',
@@ -126,7 +126,7 @@ async function start(lab: Lab, server: Server): Promise<number> {
 /** Seconds. Node and our server start in 4 s there, and in more than 60 on a machine that does eight times what it can. */
 const startLimit = 240;
 
-/** Until it has begun to serve so many times. The CNI server's first sweep, which it makes beside serving, is over then as well. */
+/** Waits until it has begun to serve for the `starts`th time. The first sweep of a CNI server is over then as well. */
 async function untilServing(lab: Lab, server: Server, starts: number): Promise<void> {
   for (const end = performance.now() + startLimit * 1000; ; await sleep(50)) {
     const said = await readLog(lab, server);

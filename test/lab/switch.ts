@@ -54,7 +54,7 @@ function trust(word: 'on' | 'off'): string {
   return lines.join('');
 }
 
-/** Both of its processes, as an upgrade of its package does. */
+/** Restarts both processes of Open vSwitch, as an upgrade of its package does. */
 export async function restartOvs(lab: Lab): Promise<void> {
   await lab.sh(`
     ovs-appctl -t ovs-vswitchd exit
@@ -66,7 +66,7 @@ export async function restartOvs(lab: Lab): Promise<void> {
   `);
 }
 
-/** What a frame meets that a representor hands on: a netdev in that namespace, with that address. */
+/** A netdev in that namespace, with that address, which gets the frames that the representor sends. */
 export async function putBehind(lab: Lab, representor: string, netns: string, address: string): Promise<void> {
   await lab.sh(`/share/behind ${representor} ${netns} ${address}`);
 }

@@ -1,16 +1,16 @@
-// Builds that run beside the suites, one after the other, in the time that these leave.
+// Runs builds in the background while the suites run, one build after the other. They get the CPU time that the suites leave.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../host/base/errors.ts';
 import { run } from '../../tools/program.ts';
 
 const logs = join(import.meta.dirname, '../../.cache/beside');
-/** Seconds that one may take beside the suites. */
+/** Seconds that one build may take in the background. */
 const limit = 60 * 60;
 
 export interface Beside {
   begin(): void;
-  /** Waits for what the suite of this name needs, and says what came of it. One that failed is tried again by the suite itself. */
+  /** Waits for the build that this suite needs, and prints its log. If it failed, the suite builds again by itself. */
   waitFor(name: string): Promise<void>;
 }
 

@@ -18,7 +18,7 @@ import { closingLine, isGood, report } from './report.ts';
 import { type Outcome, runSuite } from './suite.ts';
 import { long, type Suite, scriptSuite } from './suites.ts';
 
-/** Seconds that what still runs is given when the time is up. */
+/** Seconds that a suite may still run when the time is up. */
 const grace = 300;
 
 async function main(args: readonly string[]): Promise<boolean> {

@@ -1,5 +1,5 @@
-// mocha's own report and how long each file took; its counts in the folder that SMARTNIC_COUNTS names, up to date after each test, for test/run/main.ts; and an end, whatever
-// the tests have left open.
+// mocha's own report, and three things more: how long each file took; after each test the counts, for test/run/main.ts, in the folder that
+// SMARTNIC_COUNTS names; and an end of the process even if the tests have left something open.
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Runner, reporters } from 'mocha';

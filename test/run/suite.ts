@@ -22,7 +22,7 @@ const top = join(import.meta.dirname, '../..');
 /** A busy machine takes several times what a quiet one does. */
 const patience = 5;
 
-/** @param counts - a folder for this suite's. @param most - seconds that there are. */
+/** @param counts - the folder for the counts of this suite. @param most - the seconds that are left. */
 export async function runSuite(
   suite: Suite,
   { counts, most }: { readonly counts: string; readonly most: number },
@@ -60,7 +60,7 @@ async function runScript(script: readonly string[], options: Options): Promise<O
   }
 }
 
-/** Each run of mocha has left a file. */
+/** Each run of mocha has written one file. */
 function takeCounts(folder: string): Counts {
   let [passed, failed, skipped] = [0, 0, 0];
   for (const name of readdirSync(folder)) {
