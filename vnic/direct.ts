@@ -72,7 +72,8 @@ export const offer: Offer = {
     if (driver === 'kernel') return { devices: [], mounts: [], info: { generic } };
     const group = groupNode(id, vf);
     const devices = [node('/dev/vfio/vfio'), group];
-    if (vf?.vfioDevice !== undefined) devices.push(node(`/dev/vfio/devices/${vf.vfioDevice}`));
+    // ADD takes a VF from a variant of vfio to vfio-pci itself, which makes a device of another name.
+    if (vf?.vfioDevice !== undefined && vf.driver === 'vfio-pci') devices.push(node(`/dev/vfio/devices/${vf.vfioDevice}`));
     return { devices, mounts: [], info: { generic, vfio: { mount: '/dev/vfio/vfio', 'dev-mount': group.containerPath } } };
   },
 

@@ -23,7 +23,12 @@ describe('the grant of direct', () => {
   });
 
   it("has the vf's own character device where the kernel makes one", () => {
-    assert.equal(nodes(someVf(1, 2, { vfioDevice: 'vfio3' })).at(-1), '/dev/vfio/devices/vfio3 /dev/vfio/devices/vfio3 rw');
+    const vf = someVf(1, 2, { driver: 'vfio-pci', vfioDevice: 'vfio3' });
+    assert.equal(nodes(vf).at(-1), '/dev/vfio/devices/vfio3 /dev/vfio/devices/vfio3 rw');
+  });
+
+  it('has no character device of a variant of vfio, from which ADD takes the VF', () => {
+    assert.deepEqual(nodes(someVf(1, 2, { driver: 'mlx5_vfio_pci', vfioDevice: 'vfio3' })), nodes(someVf(1, 2)));
   });
 
   it('is there before the vf is bound to vfio-pci: the group is known, ADD binds later', () => {
