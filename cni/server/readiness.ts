@@ -43,11 +43,23 @@ export interface Needs {
   readonly forwarder?: Pick<Forwarder, 'health'> | undefined;
   /** Why the node's configuration is refused. */
   readonly refused?: readonly string[];
+  /** Why the runtime does not have the main network as its ConfigMap says. */
+  readonly network?: readonly string[];
 }
 
 /** Why an ADD could fail. Empty when there is no reason. It does not ask ovs-vswitchd, because that would make it look at all its ports. */
-export async function readinessProblems({ database, pods, forwarder, refused = [] }: Needs): Promise<readonly string[]> {
+export async function readinessProblems({
+  database,
+  pods,
+  forwarder,
+  refused = [],
+  network = [],
+}: Needs): Promise<readonly string[]> {
   const relays = forwarder && (await within(2000, forwarder.health(), () => 'it has not answered within 2 s'));
   const others = [database.problem, pods.problem(), relays && `forwarder: ${relays}`].filter((problem) => problem !== undefined);
-  return [...refused.map((words) => `${words}; the last good configuration stays in force`), ...others];
+  return [
+    ...refused.map((words) => `${words}; the last good configuration stays in force`),
+    ...network.map((words) => `${words}; the runtime keeps what it has`),
+    ...others,
+  ];
 }

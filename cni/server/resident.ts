@@ -21,6 +21,7 @@ import { openJournal } from '../attachment/journal.ts';
 import type { Settings } from '../attachment/settings.ts';
 import { settingsFile } from '../attachment/settings-file.ts';
 import { answer, type Invocation } from '../cni.ts';
+import { type MainNetwork, openMainNetwork } from '../main-network/keep.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
 import { openDatabases } from './databases.ts';
 import { rememberNetworks } from './known-networks.ts';
@@ -41,7 +42,7 @@ const turn = 50;
 export async function runServer(settings: Settings): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(settings.logLevel);
-  const later: { sweeper?: Sweeper } = {};
+  const later: { sweeper?: Sweeper; network?: MainNetwork | undefined } = {};
   const databases = openDatabases({
     ...{ settings, log },
     onBack: (how) => later.sweeper?.back(how),
@@ -89,7 +90,10 @@ export async function runServer(settings: Settings): Promise<void> {
   const sweeper = openSweeper(context, meter);
   later.sweeper = sweeper;
   const networks = rememberNetworks();
-  const state = () => ({ networks: networks.all(), waiting: live.waiting });
+  const state = () => ({
+    ...{ networks: networks.all(), waiting: live.waiting },
+    mainNetwork: later.network ?? {},
+  });
   const answerAll = async (invocation: Invocation, signal: AbortSignal) => {
     const began = performance.now();
     const toOperator = await answerOperator(context, invocation, { sweep: sweeper.sweep, state });
@@ -101,8 +105,11 @@ export async function runServer(settings: Settings): Promise<void> {
   };
   const server = await serve({ path: settings.socket, log, answer: answerAll });
   const born = findSocketIdentity(settings.socket);
+  // A runtime that finds the network begins to call, so this comes after serving.
+  const mainNetwork = openMainNetwork(process.env, { stateDir: settings.stateDir, log, isDraining: () => live.now.draining });
+  later.network = mainNetwork;
   health.live = () => livenessProblems(settings, born);
-  health.ready = () => readinessProblems({ ...needs, forwarder, refused: live.problems });
+  health.ready = () => readinessProblems({ ...needs, forwarder, refused: live.problems, network: mainNetwork?.problems ?? [] });
   const closePages = pages();
   // Requests don't wait for this. A request puts right by itself what is left of its own interface.
   sweeper.start();
@@ -110,6 +117,7 @@ export async function runServer(settings: Settings): Promise<void> {
     log.info({ signal }, 'stopping: finishing what runs');
     sweeper.stop();
     live.close();
+    mainNetwork?.close();
     closePages();
     await stopServing(server, log, () => {
       pods.close();

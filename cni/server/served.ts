@@ -2,6 +2,7 @@
 
 import type { Context } from '../attachment/context.ts';
 import type { Answer, Invocation } from '../cni.ts';
+import type { MainNetwork } from '../main-network/keep.ts';
 import { planSweep, type SweepReport } from '../teardown/sweep.ts';
 import type { KnownNetwork } from './known-networks.ts';
 
@@ -15,6 +16,8 @@ export interface ServerState {
   readonly networks: readonly KnownNetwork[];
   /** Keys of the node's configuration that are taken over at its next start only. */
   readonly waiting: readonly string[];
+  /** How the runtime's file of the main network is. Nothing where we are not the main network. */
+  readonly mainNetwork: Partial<Pick<MainNetwork, 'file' | 'problems' | 'remark'>>;
 }
 
 export interface Served {

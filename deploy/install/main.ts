@@ -9,8 +9,7 @@ import { uninstall } from './uninstall.ts';
 
 const usage = `usage: smartnic-install COMMAND
 
-  install --bin-dir DIRECTORY [--conflist FILE --conf-dir DIRECTORY]
-                               put the executable, and the network's configuration where we are the main network
+  install --bin-dir DIRECTORY  put the executable where the runtime looks for it
   uninstall --root DIRECTORY   wait for the last pod to leave, then remove all that is ours; goes on until it is ended
   left --root DIRECTORY        list what is ours on the node; status 1 if there is anything
 `;
@@ -25,8 +24,6 @@ async function main(args: readonly string[]): Promise<void> {
     options: {
       help: { type: 'boolean', short: 'h', default: false },
       'bin-dir': { type: 'string' },
-      conflist: { type: 'string' },
-      'conf-dir': { type: 'string' },
       root: { type: 'string' },
     },
   });
@@ -43,19 +40,9 @@ async function main(args: readonly string[]): Promise<void> {
   if (left.length > 0) process.exitCode = 1;
 }
 
-interface Install {
-  readonly 'bin-dir'?: string | undefined;
-  readonly conflist?: string | undefined;
-  readonly 'conf-dir'?: string | undefined;
-}
-
-async function install({ 'bin-dir': binDir, conflist, 'conf-dir': confDir }: Install): Promise<void> {
+async function install({ 'bin-dir': binDir }: { readonly 'bin-dir'?: string | undefined }): Promise<void> {
   if (binDir === undefined) throw new Error('install needs --bin-dir, the folder where the runtime looks for executables');
-  if ((conflist === undefined) !== (confDir === undefined)) throw new Error('--conflist and --conf-dir go together');
   say(await putFile({ from: executable, folder: binDir, name: 'smartnic', mode: 0o755 }));
-  // The conflist comes last, because a runtime that finds it begins to call the executable.
-  if (conflist !== undefined && confDir !== undefined)
-    say(await putFile({ from: conflist, folder: confDir, name: '10-smartnic.conflist', mode: 0o644 }));
 }
 
 function say(text: string): void {

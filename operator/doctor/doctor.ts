@@ -8,6 +8,7 @@ import { about, type Examination, type Finding, type Patient, type Place, places
 import { examineForwarder } from './forwarder.ts';
 import { examineIpam } from './ipam.ts';
 import { examineIpv6 } from './ipv6.ts';
+import { examineMainNetwork } from './main-network.ts';
 import { examineNics } from './nics.ts';
 import { examineOpenVswitch } from './open-vswitch.ts';
 import { examinePools } from './pools.ts';
@@ -21,6 +22,7 @@ const besideServer: readonly Place[] = ['cni', 'node'];
 const examinations: readonly (readonly [Examination, readonly Place[]])[] = [
   [examineConfiguration, besideServer],
   [examineServer, besideServer],
+  [examineMainNetwork, besideServer],
   [examineExecutable, besideServer],
   [examineFiles, besideServer],
   [examineOpenVswitch, besideServer],

@@ -1,6 +1,6 @@
 // Smartnic as the node's main network: containerd asks it itself, without Multus.
 import { strict as assert } from 'node:assert';
-import { type Cluster, startCluster } from './cluster.ts';
+import { type Cluster, eventually, startCluster } from './cluster.ts';
 import { deploy, importOurImage } from './deployment.ts';
 import { prepareNode, startVswitchd } from './node.ts';
 import { inPod, ping, pod, remove, untilNothingIsLeft, untilReady } from './pods.ts';
@@ -111,6 +111,31 @@ describe('a cluster whose main network is ours', () => {
       }
       await cnitool('status');
     });
+  });
+
+  it('takes a changed ConfigMap over without a restart, and not one that can not be read', async () => {
+    const change = async (mtu: string) => {
+      const map = await cluster.get('-n', 'kube-system', 'configmap', 'smartnic-network');
+      const text: string = map.data['smartnic.conflist'].replace(
+        /"bridge": "br-int",( "mtu": \S+,)?/,
+        `"bridge": "br-int", "mtu": ${mtu},`,
+      );
+      await cluster.apply({
+        ...map,
+        metadata: { name: 'smartnic-network', namespace: 'kube-system' },
+        data: { 'smartnic.conflist': text },
+      });
+      // Kubelet looks at a pod's ConfigMaps when something of the pod changes.
+      await cluster.kubectl('-n', 'kube-system', 'annotate', '--overwrite', 'pods', '-l', 'app=smartnic', `test/mtu=${mtu}`);
+    };
+    const present = async () => await cluster.sh('cat /etc/cni/net.d/10-smartnic.conflist');
+    await change('1342');
+    await eventually('the runtime has it', 120, async () => assert.match(await present(), /"mtu": 1342,/));
+    await change('12');
+    const log = async () => await cluster.kubectl('-n', 'kube-system', 'logs', '-l', 'app=smartnic', '-c', 'cni', '--tail=-1');
+    await eventually('the log says it', 120, async () => assert.match(await log(), /smartnic\.conflist:2: mtu: 12 is below/));
+    assert.match(await present(), /"mtu": 1342,/);
+    await cluster.nodeReady();
   });
 
   it('leaves nothing of deleted pods', async () => {

@@ -11,7 +11,11 @@ const top = join(import.meta.dirname, '../../..');
 /** By room: files that it may import, and files that it may not. Its own are allowed, and those of test/ are not, without being named. */
 const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly not: readonly string[] }>> = {
   cni: { may: ['cni/claim', 'cni/protocol', 'network', 'vnic', 'host'], not: ['cni/server', 'operator', 'inventory/offer'] },
-  'cni/server': { may: ['cni/teardown', 'cni/attachment', 'host/ovs'], not: ['cni/shim', 'operator', 'device-plugin'] },
+  'cni/server': {
+    may: ['cni/main-network', 'cni/teardown', 'cni/attachment', 'host/ovs'],
+    not: ['cni/shim', 'operator', 'device-plugin'],
+  },
+  'cni/main-network': { may: ['cni/protocol', 'host/files'], not: ['cni', 'cni/attachment', 'vnic'] },
   'cni/claim': { may: ['cni/teardown', 'network'], not: ['cni', 'cni/server', 'inventory/offer'] },
   'cni/teardown': { may: ['cni/attachment', 'vnic'], not: ['cni', 'cni/claim', 'network'] },
   'cni/attachment': { may: ['cni/protocol', 'vnic'], not: ['cni', 'cni/claim', 'cni/teardown'] },
