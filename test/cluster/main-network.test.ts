@@ -8,6 +8,19 @@ import { inPod, ping, pod, remove, untilNothingIsLeft, untilReady } from './pods
 const ipam = { type: 'host-local', ranges: [[{ subnet: '10.3.0.0/24' }]] };
 const ownNetwork = { cniVersion: '1.1.0', name: 'tool', plugins: [{ type: 'smartnic', bridge: 'br-int', ipam }] };
 
+/** What an admin changes of the overlay for a cluster of both families. */
+const pods = {
+  ...{ type: 'smartnic', bridge: 'br-int' },
+  ipam: {
+    ...{ type: 'host-local', ranges: [[{ subnet: '10.1.0.0/16' }], [{ subnet: 'fd00:1::/64' }]] },
+    routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+  },
+};
+const dualStack = {
+  ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'smartnic-network', namespace: 'kube-system' } },
+  data: { 'smartnic.conflist': JSON.stringify({ cniVersion: '1.1.0', name: 'pods', plugins: [pods] }) },
+};
+
 describe('a cluster whose main network is ours', () => {
   let cluster: Cluster;
 
@@ -24,8 +37,25 @@ describe('a cluster whose main network is ours', () => {
 
   it('makes the node Ready', async () => {
     await cluster.nodeReady(false);
-    await deploy(cluster, 'main-network');
+    await deploy(cluster, 'main-network', {}, { patches: [dualStack] });
     await cluster.nodeReady();
+  });
+
+  it('gives pods addresses of both families, in the container that ships, where /proc/sys is read-only', async () => {
+    await cluster.apply(pod('six'), pod('other'));
+    await untilReady(cluster, 'six', 'other');
+    const line = await inPod(cluster, 'other', 'ip', '-o', '-6', 'addr', 'show', 'dev', 'eth0', 'scope', 'global');
+    const [, address = ''] = /inet6 (fd00:1::[0-9a-f:]+)\/64/.exec(line) ?? [];
+    await ping(cluster, 'six', address);
+    for (const [family, gateway] of [
+      ['-4', '10.1.0.1'],
+      ['-6', 'fd00:1::1'],
+    ] as const)
+      assert.match(
+        await inPod(cluster, 'six', 'ip', family, 'route', 'show', 'default'),
+        new RegExp(`^default via ${gateway} dev eth0`, 'm'),
+      );
+    await remove(cluster, 'six', 'other');
   });
 
   it('gives pods their eth0, and each other', async () => {

@@ -148,7 +148,7 @@ export async function leftovers(cluster: Cluster): Promise<readonly string[]> {
     ovs-vsctl --bare --columns=name find Interface external_ids:owner=smartnic.io | sed '/^$/d; s/^/port /'
     ip -o link show type veth | sed -n 's/^[0-9]*: \\(sn[^@:]*\\).*/link \\1/p'
     ls /var/lib/smartnic/attachments 2>/dev/null | sed 's/^/journal /'
-    find /var/lib/cni/networks/ -type f -name '[0-9]*' 2>/dev/null | grep -v /default/ | sed 's/^/lease /' || true`);
+    find /var/lib/cni/networks/ -type f -name '[0-9a-f]*' 2>/dev/null | grep -v /default/ | sed 's/^/lease /' || true`);
   return listed.split('\n').filter((line) => line !== '');
 }
 

@@ -11,7 +11,7 @@ const pools = `pools:
   - { name: netdev, vnicType: direct, driver: kernel, selectors: [{ rootDevices: ["0000:41:00.0"] }] }
   - { name: relayed, vnicType: virtio-forwarder, selectors: [{ rootDevices: ["0000:41:00.1"] }] }
 `;
-const ipam = (subnet: string) => ({ type: 'host-local', ranges: [[{ subnet }]] });
+const ipam = (...subnets: readonly string[]) => ({ type: 'host-local', ranges: subnets.map((subnet) => [{ subnet }]) });
 const capabilities = { mac: true, CNIDeviceInfoFile: true };
 
 describe('a cluster with Multus', () => {
@@ -23,6 +23,7 @@ describe('a cluster with Multus', () => {
       cluster.apply(
         network('tenant-a', { vlan: 100, capabilities, ipam: ipam('10.1.0.0/24') }),
         network('vf-net', { vnicType: 'direct', driver: 'kernel', representor: 'none', capabilities }, 'smartnic.io/direct'),
+        network('dual', { capabilities, ipam: ipam('10.5.0.0/24', 'fd00:5::/64') }),
         network('plain', { allowedVnicTypes: ['normal'], ipam: ipam('10.2.0.0/24') }),
       ),
     );
@@ -55,6 +56,16 @@ describe('a cluster with Multus', () => {
     assert.match(await inPod(cluster, 'a', 'ip', '-o', 'link', 'show', 'net1'), new RegExp(a?.mac ?? 'none'));
     await ping(cluster, 'a', b?.ips?.[0] ?? '');
     assert.equal(await vsctl(cluster, '--bare', '--columns=tag', 'find', 'Port', 'tag=100'), '100\n\n100'.trim());
+    await remove(cluster, 'a', 'b');
+    await untilNothingIsLeft(cluster);
+  });
+
+  it('gives a second interface addresses of both families, in the container that ships, where /proc/sys is read-only', async () => {
+    await cluster.apply(pod('a', { networks: 'dual@net1' }), pod('b', { networks: 'dual@net1' }));
+    await untilReady(cluster, 'a', 'b');
+    const ips = (await networkStatus(cluster, 'b')).get('net1')?.ips ?? [];
+    assert.deepEqual([ips.length, ips.filter((ip) => ip.startsWith('fd00:5::')).length], [2, 1]);
+    for (const ip of ips) await ping(cluster, 'a', ip);
     await remove(cluster, 'a', 'b');
     await untilNothingIsLeft(cluster);
   });
