@@ -6,20 +6,16 @@ import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { isPciAddress } from '../../host/base/pci-address.ts';
 import { type CheckpointDevices, readCheckpoint } from '../../host/kube/kubelet-checkpoint.ts';
 import type { PodName } from '../../host/kube/pod-name.ts';
+import { chooseDevice, type Devices, resourceOf } from '../../network/device.ts';
+import { Refusal } from '../../network/refusal.ts';
 import type { VnicType } from '../../vnic/index.ts';
 import type { Reserved } from '../../vnic/port.ts';
 import type { Context } from '../attachment/context.ts';
 import { findAllocatedTypes } from '../attachment/device-info.ts';
-import { CniError, codes } from '../protocol/errors.ts';
+import { CniError, coded, codes } from '../protocol/errors.ts';
 import type { Args, Request } from '../protocol/request.ts';
 
 type Machine = Pick<Context, 'host' | 'settings'>;
-
-/** The devices of one resource that one container has. */
-interface Devices {
-  readonly resource: string;
-  readonly ids: readonly string[];
-}
 
 export interface Wish {
   readonly type: VnicType;
@@ -35,7 +31,7 @@ const podResources = async () => await import('../../host/kube/podresources.ts')
 /** @returns a PCI address or a slot's name. @throws CniError 7 when the device is not for this interface; Unavailable when kubelet can't be asked. */
 export async function reservedDevice(context: Machine, request: Request, wish: Wish): Promise<string> {
   const pod = podOf(request.args, wish.type);
-  const resource = resourceOf(request, wish.type);
+  const resource = resourceOf(request.config, wish.type);
   const asked = askedDevice(request);
   const held = withInitContainers(context, request.args, await devicesOf(context, request.args, pod));
   try {
@@ -50,8 +46,8 @@ export async function reservedDevice(context: Machine, request: Request, wish: W
     requireType(context, { resource, id, type: wish.type });
     return id;
   } catch (error) {
-    if (asked === undefined || !(error instanceof CniError)) throw error;
-    throw await namingHolder(context, error, asked, request.args);
+    if (asked === undefined || !(error instanceof Refusal || error instanceof CniError)) throw coded(error);
+    throw await namingHolder(context, coded(error), asked, request.args);
   }
 }
 
@@ -74,56 +70,6 @@ function requireKind(id: string, resource: string, { type, kind }: Pick<Wish, 't
       `a slot, but ${type} needs a VF on this node; slots are for "forwarder: { kind: ovs-dpdk }" in the node's configuration`,
     );
   }
-}
-
-function resourceOf({ config }: Pick<Request, 'config'>, type: VnicType): string {
-  return config.resource ?? `smartnic.io/${type}`;
-}
-
-export interface Choice extends Wish {
-  /** `namespace/name` */
-  readonly pod: string;
-  readonly network: string;
-  readonly resource: string;
-  /** The id that Multus names. Absent when we choose. */
-  readonly asked: string | undefined;
-}
-
-/** Pure. If Multus names no id, it takes the first, in the order of addresses, that no other interface of the pod has. */
-export function chooseDevice(held: readonly Devices[], { pod, network, resource, asked, taken, type }: Choice): string {
-  const refuse = (why: string) => new CniError(codes.invalidConfig, why);
-  const right = [...new Set(held.filter((each) => each.resource === resource).flatMap(({ ids }) => ids))].sort();
-  const others = held.filter(({ ids, resource: name }) => name !== resource && ids.length > 0);
-  if (asked !== undefined) {
-    const under = others.find(({ ids }) => ids.includes(asked));
-    if (under !== undefined && !right.includes(asked)) {
-      throw refuse(
-        `deviceID: ${asked} is pod ${pod}'s as ${under.resource}, but network "${network}" takes ${resource} for ${type}; set the key "resource" of the ` +
-          `network and the annotation k8s.v1.cni.cncf.io/resourceName to the same name`,
-      );
-    }
-    if (!right.includes(asked)) {
-      const has = right.length > 0 ? `${resource} of ${right.join(', ')}` : `no ${resource}`;
-      throw refuse(
-        `deviceID: kubelet has not allocated ${asked} to pod ${pod}, which has ${has}; leave deviceID to Multus, never write it by hand`,
-      );
-    }
-    const user = taken.get(asked);
-    if (user !== undefined)
-      throw refuse(`deviceID: ${asked} is in use by interface ${user} of the same pod; each interface needs a device of its own`);
-    return asked;
-  }
-  const free = right.find((id) => !taken.has(id));
-  if (free !== undefined) return free;
-  if (right.length > 0) {
-    throw refuse(
-      `pod ${pod} has ${right.length} of ${resource}, all in use by ${[...new Set(taken.values())].join(', ')}; ask for one more in its resources.limits`,
-    );
-  }
-  const has = others.map((each) => `${each.resource}: ${each.ids.length}`).join(', ') || 'no devices at all';
-  throw refuse(
-    `pod ${pod} has no ${resource} (it has ${has}), which network "${network}" takes for ${type}; add ${resource}: 1 to a container's resources.limits`,
-  );
 }
 
 /**

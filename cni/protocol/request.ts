@@ -5,6 +5,8 @@ import { messageOf } from '../../host/base/errors.ts';
 import { explain } from '../../host/base/explain.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { mac, type NetworkConfig, parseNetworkConfig } from '../../network/keys.ts';
+import { checkNetworkName, identifier } from '../../network/name.ts';
+import { versionWithoutKey } from '../../network/versions.ts';
 import { CniError, codes } from './errors.ts';
 import { type CniVersion, parseVersion } from './versions.ts';
 
@@ -45,7 +47,6 @@ interface Variable {
   readonly check?: (value: string) => string | undefined;
 }
 
-const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const perInterface = ['ADD', 'CHECK', 'DEL'] as const;
 
 const variables: readonly Variable[] = [
@@ -62,7 +63,7 @@ export function parseRequest(env: Environment, stdin: string): Request {
   const name = env['CNI_COMMAND'] ?? '';
   checkVariables(env, name);
   const raw = parseJson(stdin);
-  checkName(raw['name']);
+  checkNetworkName(raw['name']);
   const command = commands.find((each) => each === name);
   if (command === undefined) throw new CniError(codes.badEnvironment, `unknown CNI_COMMAND: ${name}`);
   const version = checkVersion(command, raw['cniVersion']);
@@ -126,16 +127,8 @@ function parseJson(stdin: string): Readonly<Record<string, unknown>> {
   throw new CniError(codes.decode, 'the network configuration on stdin is not a JSON object');
 }
 
-function checkName(name: unknown): void {
-  if (name === undefined || name === '')
-    throw new CniError(codes.invalidConfig, 'missing network name: the key "name" is absent');
-  if (typeof name !== 'string' || !identifier.test(name)) {
-    throw new CniError(codes.invalidConfig, `name: invalid network name ${JSON.stringify(name)}; allowed are a-z A-Z 0-9 _ . -`);
-  }
-}
-
 function checkVersion(command: Command, version: unknown): CniVersion {
-  const text = version === undefined || version === '' ? '0.1.0' : String(version);
+  const text = version === undefined || version === '' ? versionWithoutKey : String(version);
   const order = text.split('.').map(Number);
   const older = (least: readonly number[]) => {
     const at = least.findIndex((part, index) => part !== order[index]);

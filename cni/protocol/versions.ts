@@ -1,13 +1,9 @@
 // The CNI versions that we speak, and which commands each of them has.
+import { type CniVersion, isSupported, supportedVersions, unsupported } from '../../network/versions.ts';
 import { CniError, codes } from './errors.ts';
 
-export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
-export type CniVersion = (typeof supportedVersions)[number];
+export { type CniVersion, isSupported, supportedVersions };
 export const newestVersion: CniVersion = '1.1.0';
-
-export function isSupported(version: string): version is CniVersion {
-  return (supportedVersions as readonly string[]).includes(version);
-}
 
 /** Whether `version` is `least` or newer. */
 export function atLeast(version: CniVersion, least: CniVersion): boolean {
@@ -18,7 +14,7 @@ export function atLeast(version: CniVersion, least: CniVersion): boolean {
 export function parseVersion(version: string): CniVersion {
   if (isSupported(version)) return version;
   throw new CniError(codes.incompatibleVersion, 'incompatible CNI versions', {
-    details: `config is "${version}", plugin supports [${supportedVersions.join(' ')}]`,
+    details: unsupported(version),
   });
 }
 

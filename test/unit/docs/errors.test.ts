@@ -38,7 +38,7 @@ describe('the guides', () => {
   const files = [
     ...['add', 'check', 'cni', 'status', 'protocol/ipam', 'claim/claim', 'claim/reservation'].map((name) => `cni/${name}.ts`),
     ...['device-info', 'hook-calls'].map((name) => `cni/attachment/${name}.ts`),
-    'network/annotation.ts',
+    ...['network/annotation.ts', 'network/device.ts'],
     ...['direct', 'vf', 'virtio-forwarder'].map((name) => `vnic/${name}.ts`),
     ...['nic/driver', 'program/errand', 'nic/vf-settings', 'nic/vf-netdev', 'program/hooks', 'base/lock'].map(
       (name) => `host/${name}.ts`,
