@@ -19,6 +19,7 @@ RUN timeout --verbose 1800 npm ci --ignore-scripts --prefer-offline --no-audit -
 # The executable (C, musl, static) and the servers as bundles. Copied by name: what only `check` reads makes none of this anew.
 FROM tools AS build
 COPY tsconfig.json ./
+COPY admission admission
 COPY cni cni
 COPY deploy/install deploy/install
 COPY device-plugin device-plugin

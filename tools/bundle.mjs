@@ -77,6 +77,9 @@ const groups = [
     'smartnic-forwarder': 'supervisor/main.ts',
     'smartnic-install': 'deploy/install/main.ts',
   },
+  {
+    'smartnic-admission': 'admission/main.ts',
+  },
 ];
 const programs = groups.flatMap((group) => Object.keys(group));
 

@@ -2,12 +2,15 @@
 import { STATUS_CODES } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 
-/** One line for anything that the client throws: a refusal, a broken connection, an answer that can't be read. */
-export function apiFailure(error: unknown): string {
+/**
+ * One line for anything that the client throws: a refusal, a broken connection, an answer that can't be read.
+ * @param permissions - those that the account needs for it.
+ */
+export function apiFailure(error: unknown, permissions = 'get, list and watch on pods in all namespaces'): string {
   const status = apiStatus(error);
   if (status === undefined) return innermost(error);
   const words = wordsOf(error);
-  return `${status} ${STATUS_CODES[status] ?? ''}${words === undefined ? '' : `: ${words}`}${advice[status] ?? ''}`;
+  return `${status} ${STATUS_CODES[status] ?? ''}${words === undefined ? '' : `: ${words}`}${adviceFor(status, permissions)}`;
 }
 
 /** The HTTP status, if there was an answer. The client calls it `code` on the error of a request, and `statusCode` on the error of a watch. */
@@ -16,10 +19,10 @@ export function apiStatus(error: unknown): number | undefined {
   return [code, statusCode].find((each) => typeof each === 'number');
 }
 
-const advice: Readonly<Record<number, string>> = {
-  401: '; the credentials are refused: is the token expired, or of another cluster?',
-  403: '; the account needs the permissions get, list and watch on pods in all namespaces',
-};
+function adviceFor(status: number, permissions: string): string {
+  if (status === 401) return '; the credentials are refused: is the token expired, or of another cluster?';
+  return status === 403 ? `; the account needs the permissions ${permissions}` : '';
+}
 
 /** The message in the Status object that the server answers with. */
 function wordsOf(error: unknown): string | undefined {

@@ -1,9 +1,9 @@
 // The annotations of this node's pods, from a watch of the API server (field selector on the node). A pod that the watch has not seen yet
 // is read by a GET. This file does not know what the annotations mean.
-import { setTimeout as delay } from 'node:timers/promises';
-import type { KubeConfig, V1Pod, Watch } from '@kubernetes/client-node';
-import { messageOf, Unavailable } from '../base/errors.ts';
+import type { V1Pod } from '@kubernetes/client-node';
+import { Unavailable } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { follow, openConfig, withLimit } from './api.ts';
 import { apiFailure, apiStatus } from './api-failure.ts';
 import type { PodName } from './pod-name.ts';
 
@@ -41,42 +41,16 @@ export interface WatchOptions {
 export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, retryAfter = 1000 }: WatchOptions): Promise<Pods> {
   // It is imported only where pods are watched, because it takes half of a server's memory.
   const { CoreV1Api, KubeConfig, ListWatch, Watch } = await import('./kubernetes-client.ts');
-  const config = configure(new KubeConfig(), kubeconfig);
+  const config = openConfig(new KubeConfig(), kubeconfig);
   const api = config.makeApiClient(CoreV1Api);
   const server = config.getCurrentCluster()?.server ?? 'the API server';
   const fieldSelector = `spec.nodeName=${nodeName}`;
-  const state = { problem: `the watch of this node's pods on ${server} has not begun yet` as string | undefined, closed: false };
-  let pause = retryAfter;
-
-  const informer = new ListWatch<V1Pod>(
-    '/api/v1/pods',
-    noticing(new Watch(config), () => {
-      state.problem = undefined;
-      pause = retryAfter;
-      log.debug({ server, nodeName }, "watching this node's pods");
-    }),
-    async () => {
-      const pods = await withLimit(api.listPodForAllNamespaces({ fieldSelector }), timeout);
-      if (state.closed) throw new Error('closed');
-      return pods;
-    },
-    false,
-    undefined,
-    fieldSelector,
-  );
-  const start = () => {
-    if (!state.closed) informer.start().catch(again);
-  };
-  const again = (error: unknown) => {
-    if (state.closed) return;
-    const reason = apiFailure(error);
-    state.problem = `the pods of node ${nodeName} can't be watched on ${server}: ${reason}`;
-    log.warn({ server, error: reason, ms: pause }, 'watching pods failed; again later');
-    setTimeout(start, pause).unref();
-    pause = Math.min(pause * 2, 30_000);
-  };
-  informer.on('error', again);
-  start();
+  const followed = follow<V1Pod>({
+    watch: new Watch(config),
+    makeInformer: (watch, list) => new ListWatch('/api/v1/pods', watch, list, false, undefined, fieldSelector),
+    list: async () => await withLimit(api.listPodForAllNamespaces({ fieldSelector }), timeout),
+    ...{ what: `the pods of node ${nodeName}`, server, log, retryAfter },
+  });
 
   const get = async ({ namespace, name, uid }: PodName): Promise<Annotations | undefined> => {
     try {
@@ -90,64 +64,18 @@ export async function watchPods({ kubeconfig, nodeName, log, timeout = 10_000, r
 
   return {
     configured: true,
-    problem: () => state.problem,
+    problem: followed.problem,
     annotations: async (pod) => {
-      const known = informer.get(pod.name, pod.namespace);
+      const known = followed.list.get(pod.name, pod.namespace);
       // Without a UID, the watch may still know an earlier pod of the same name.
       const current = known !== undefined && pod.uid !== undefined && isPod(known, pod.uid);
       return current ? (known.metadata?.annotations ?? {}) : await get(pod);
     },
-    close: () => {
-      state.closed = true;
-      void informer.stop();
-    },
+    close: followed.close,
   };
 }
 
 /** A static pod has a UID from kubelet. The API server shows a mirror pod with another UID, which names kubelet's UID in this annotation. */
 function isPod({ metadata }: V1Pod, uid: string): boolean {
   return metadata?.uid === uid || metadata?.annotations?.['kubernetes.io/config.mirror'] === uid;
-}
-
-function configure(config: KubeConfig, kubeconfig: string | undefined): KubeConfig {
-  try {
-    if (kubeconfig === undefined) config.loadFromCluster();
-    else config.loadFromFile(kubeconfig);
-  } catch (error) {
-    throw new Error(`kubernetes.kubeconfig: ${kubeconfig ?? 'the service account'} can't be used: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  if (config.getCurrentCluster() !== null) return config;
-  throw new Error(`kubernetes.kubeconfig: ${kubeconfig} has no current-context that names a cluster`);
-}
-
-/** Unlike the client's informer, it tells when a watch is under way. It asks for bookmarks, so that the watch of a quiet node does not get too old. */
-function noticing(watch: Watch, onBegin: () => void): Watch {
-  const begin: Watch['watch'] = async (path, selection, onEvent, done) => {
-    let over = false;
-    const ended = (error: unknown): undefined => {
-      over = true;
-      done(error);
-    };
-    const query = { ...selection, allowWatchBookmarks: true };
-    // The client's informer would not catch what is thrown here, for example when the file of a certificate is missing.
-    const controller = await watch.watch(path, query, onEvent, ended).catch(ended);
-    if (!over) onBegin();
-    return controller ?? new AbortController();
-  };
-  return Object.assign(Object.create(watch), { watch: begin });
-}
-
-async function withLimit<T>(answer: Promise<T>, ms: number): Promise<T> {
-  const timer = new AbortController();
-  const late = delay(ms, undefined, { signal: timer.signal, ref: false }).then(() => {
-    throw new Error(`no answer within ${ms / 1000} s`);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    timer.abort();
-    late.catch(() => {});
-  }
 }

@@ -20,7 +20,7 @@ writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/none\nsmartnic:x:655
 writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsmartnic:x:65532:\n');
 
 // Now the programs start with nothing but what is in the root.
-for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-install', 'smartnic'])
+for (const program of ['smartnic-cni', 'smartnic-device-plugin', 'smartnic-admission', 'smartnic-install', 'smartnic'])
   inside(`/opt/smartnic/${program}.mjs`, '--help');
 inside('/opt/smartnic/smartnic', '--version');
 inside('/opt/smartnic/smartnic-errand', '-', 'read', '/opt/smartnic/smartnic-cni.mjs');

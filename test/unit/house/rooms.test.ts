@@ -23,7 +23,10 @@ const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly
   'device-plugin': { may: ['device-plugin/kubelet', 'inventory', 'inventory/config'], not: ['operator', 'cni', 'network'] },
   'device-plugin/kubelet': { may: ['device-plugin/answers', 'inventory', 'proto/generated'], not: ['device-plugin', 'cni'] },
   'device-plugin/answers': { may: ['inventory/offer', 'vnic', 'proto/generated/v1beta1'], not: ['device-plugin/kubelet'] },
-  admission: { may: ['admission/server', 'admission/review', 'network'], not: ['cni', 'device-plugin', 'operator', 'vnic'] },
+  admission: {
+    may: ['admission/server', 'admission/certificate', 'host/kube'],
+    not: ['cni', 'device-plugin', 'operator', 'network'],
+  },
   'admission/server': { may: ['admission/review', 'inventory/config'], not: ['admission/certificate', 'cni/claim'] },
   'admission/review': { may: ['network', 'vnic'], not: ['admission/server', 'cni/claim', 'inventory/config'] },
   'admission/certificate': { may: ['host/kube'], not: ['admission/server', 'network'] },
