@@ -32,6 +32,8 @@ export const components = {
       ...[`--kubelet-certificate-authority=${pki('ca.crt')}`, '--kubelet-preferred-address-types=InternalIP'],
       ...[`--service-account-key-file=${pki('sa.pub')}`, `--service-account-signing-key-file=${pki('sa.key')}`],
       ...['--service-account-issuer=https://kubernetes.default.svc', '--endpoint-reconciler-type=none'],
+      // Webhooks are called at their pods' own addresses: nobody makes the address of a Service work here.
+      '--enable-aggregator-routing=true',
       ...[
         '--authorization-mode=Node,RBAC',
         '--enable-admission-plugins=NodeRestriction',
@@ -55,6 +57,7 @@ export const components = {
         'deployment',
         'clusterrole-aggregation',
         'serviceaccount-token',
+        ...['endpointslice', 'resourcequota', 'disruption'],
       ],
     ]
       .map((name) => `${name}-controller`)

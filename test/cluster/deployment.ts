@@ -30,14 +30,14 @@ export async function importOurImage(cluster: Cluster): Promise<void> {
 }
 
 /** A Ready node with Multus and a NIC that is a tree of files, on which smartnic runs with these files. */
-export async function startMultusCluster(files: OurFiles): Promise<Cluster> {
+export async function startMultusCluster(files: OurFiles, more: More = {}): Promise<Cluster> {
   await using undo = new AsyncDisposableStack();
   using nic = makeNic();
   const cluster = undo.use(await startCluster({ prepare: prepareNode('multus'), sys: nic.folders }));
   await cluster.nodeReady();
   await cluster.apply(networkAttachmentDefinitions);
   await importOurImage(cluster);
-  await deploy(cluster, 'multus', files);
+  await deploy(cluster, 'multus', files, more);
   undo.move();
   return cluster;
 }
@@ -59,6 +59,18 @@ export async function endUninstall(cluster: Cluster, overlay: Overlay): Promise<
   await untilRolledOut(cluster);
   for (const folder of [uninstaller, await customise(cluster, overlay)])
     await cluster.run('kubectl', ['delete', '-k', folder, '--ignore-not-found', '--timeout=90s'], { timeout: 100_000 });
+}
+
+/** Waits until both replicas of components/admission are Ready, so have a certificate. */
+export async function untilAdmissionRuns(cluster: Cluster): Promise<void> {
+  const patience = `--timeout=${cluster.patience}s`;
+  try {
+    await kubectlPatiently(cluster, ...ours, 'rollout', 'status', 'deployment/smartnic-admission', patience);
+  } catch (error) {
+    const selector = '--selector=app=smartnic-admission';
+    const said = [await cluster.kubectl(...ours, 'describe', 'pod', selector), await cluster.kubectl(...ours, 'logs', selector)];
+    throw new Error(said.join('\n'), { cause: error });
+  }
 }
 
 /** `kubectl rollout restart`: the same steps as for a new version. */
