@@ -8,6 +8,7 @@ import { listenForEnd } from '../host/program/end-signals.ts';
 import { keepServing, serveProbes, verdict } from '../host/program/http.ts';
 import { serveTls } from '../host/program/https.ts';
 import { openCertificate } from './certificate/certificate.ts';
+import { linger } from './linger.ts';
 import { makeMetrics } from './metrics.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { followKnown } from './server/known.ts';
@@ -17,8 +18,6 @@ import { reviewing } from './server/review.ts';
 const patience = 1800;
 /** Bytes of a review: two objects of the size that etcd takes at most, and what is around them. */
 const longest = 4 * 1024 * 1024;
-/** Milliseconds for which a replica that ends still serves: API servers learn of the others by an EndpointSlice. */
-export const linger = 5000;
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));

@@ -4,8 +4,8 @@ import { kustomizations, type Manifest, readManifests, render, renderWith } from
 import { type Cluster, eventually, startCluster } from './cluster.ts';
 import { networkAttachmentDefinitions, prepareNode } from './node.ts';
 
-/** Of the Prometheus operator, which is not here. */
-const foreign = ['ServiceMonitor'];
+/** Of the Prometheus operator and of cert-manager, which are not here. */
+const foreign = ['ServiceMonitor', 'Certificate', 'Issuer'];
 
 describe('an API server', () => {
   let cluster: Cluster;
@@ -27,7 +27,10 @@ describe('an API server', () => {
 
   for (const name of kustomizations()) it(`takes ${join('deploy', name)}`, () => take(render(name)));
 
-  it('takes the base with all components', () => take(renderWith('forwarder', 'monitoring', 'cdi') ?? []));
+  it('takes the base with all components', () => take(renderWith('forwarder', 'monitoring', 'cdi', 'admission') ?? []));
+
+  it('takes components/admission with the certificate of cert-manager', () =>
+    take(renderWith('admission', 'admission-cert-manager') ?? []));
 
   for (const name of ['normal', 'direct', 'virtio-forwarder', 'all-three'])
     it(`takes deploy/examples/${name}.yaml`, () => take(readManifests(`examples/${name}.yaml`)));
