@@ -7,7 +7,7 @@ import type { Selection } from './selections.ts';
 import { isSupported, unsupported, versionWithoutKey } from './versions.ts';
 
 /** The name of our executable, which is the `type` of networks that are ours. */
-export const pluginType = 'smartnic';
+const pluginType = 'smartnic';
 
 /** The annotation from which Multus learns whose devices it shall hand to the network. */
 export const resourceNameKey = 'k8s.v1.cni.cncf.io/resourceName';

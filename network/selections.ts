@@ -5,10 +5,10 @@ import { messageOf } from '../host/base/errors.ts';
 import { explain, show } from '../host/base/explain.ts';
 import { Refusal } from './refusal.ts';
 
-export const networksKey = 'k8s.v1.cni.cncf.io/networks';
+const networksKey = 'k8s.v1.cni.cncf.io/networks';
 export const defaultNetworkKey = 'v1.multus-cni.io/default-network';
 /** Where Multus looks for a pod's own default network, unless the annotation or its own configuration names another namespace. */
-export const multusNamespace = 'kube-system';
+const multusNamespace = 'kube-system';
 
 export interface Selection {
   readonly namespace: string;
