@@ -3,6 +3,7 @@ import { messageOf } from '../../host/base/errors.ts';
 import { show } from '../../host/base/explain.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { annotationKey, chooseVnicType, parseAnnotation } from '../../network/annotation.ts';
+import { askedMac } from '../../network/asked-mac.ts';
 import { type Definition, ourPart, parseDefinition, resourceNameKey, withSelection } from '../../network/definition.ts';
 import { resourceOf } from '../../network/device.ts';
 import type { NetworkConfig } from '../../network/keys.ts';
@@ -127,6 +128,7 @@ function choose(
   try {
     const config = parseDefinition(withSelection(part, selection));
     const type = chooseVnicType({ ifname: selection.ifname, config, annotation });
+    askedMac(config);
     requireSometimesKeepable(config, type);
     return { config, type, ...(isOffered(type) ? { resource: resourceOf(config, type) } : {}) };
   } catch (error) {

@@ -5,7 +5,7 @@ import { annotationKey } from '../../network/annotation.ts';
 import { chooseDevice, type Devices } from '../../network/device.ts';
 import { Refusal } from '../../network/refusal.ts';
 import { type Interface, idleWords, interfacesOf, type World } from './interfaces.ts';
-import { annotationsOf, askedBy, lastingContainers, nameOf, type Pod } from './pod.ts';
+import { annotationsOf, askedBy, heldBy, lastingContainers, nameOf, type Pod } from './pod.ts';
 import { chosenContainer, containerKey, needsOf, type Operation, reserve } from './reserve.ts';
 
 export interface Verdict {
@@ -57,18 +57,22 @@ function wrongContainer(pod: Pod, ours: readonly Interface[]): readonly string[]
 
 /** Plays Multus and then the CNI server, interface by interface. */
 function handOut(pod: Pod, namespace: string, interfaces: readonly Interface[]): Pick<Interfacing, 'refusals' | 'warnings'> {
-  const held: readonly Devices[] = [...askedBy(pod)].map(([resource, count]) => ({
+  const held: readonly Devices[] = [...heldBy(pod)].map(([resource, count]) => ({
     resource,
     // More than one for each interface changes nothing.
     ids: Array.from({ length: Math.min(count, interfaces.length) }, (_, at) => `${resource}#${String(at + 1).padStart(3, '0')}`),
   }));
-  return interfaces.reduce<Interfacing>((before, each) => plug(before, each, { held, pod: nameOf(pod, namespace) }), {
-    refusals: [],
-    warnings: [],
-    taken: new Map(),
-    handed: new Map(),
-    chose: new Map(),
+  const given = { held, asked: askedBy(pod), pod: nameOf(pod, namespace) };
+  return interfaces.reduce<Interfacing>((before, each) => plug(before, each, given), {
+    ...{ refusals: [], warnings: [], taken: new Map(), handed: new Map(), chose: new Map() },
   });
+}
+
+interface Given {
+  readonly held: readonly Devices[];
+  /** How many of each resource Multus has to hand out. */
+  readonly asked: ReadonlyMap<string, number>;
+  readonly pod: string;
 }
 
 interface Interfacing {
@@ -85,10 +89,11 @@ interface Interfacing {
 function plug(
   before: Interfacing,
   { ifname, handsOut, countsAlone, ours }: Interface,
-  { held, pod }: { readonly held: readonly Devices[]; readonly pod: string },
+  { held, asked: counts, pod }: Given,
 ): Interfacing {
   const at = countsAlone ? 0 : (before.handed.get(handsOut ?? '') ?? 0);
-  const named = held.find(({ resource }) => resource === handsOut)?.ids[at];
+  const has = at < (counts.get(handsOut ?? '') ?? 0);
+  const named = has ? held.find(({ resource }) => resource === handsOut)?.ids[at] : undefined;
   const handed = handsOut === undefined || countsAlone ? before.handed : new Map(before.handed).set(handsOut, at + 1);
   if (ours?.resource === undefined) return { ...before, handed };
   const { resource, type, config } = ours;

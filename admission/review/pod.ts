@@ -41,10 +41,7 @@ export function nameOf({ metadata }: Pod, namespace: string): string {
   return `${namespace}/${metadata.name || `${metadata.generateName ?? ''}…`}`;
 }
 
-/**
- * The containers, the first one first, and the sidecars behind them. Kubelet names no devices of init containers that end (PodResources), so
- * these can't be an interface's; it gives the same device to a container later.
- */
+/** The containers, the first one first, and the sidecars behind them. */
 export function lastingContainers({ spec }: Pod): readonly Lasting[] {
   const sidecar = ({ restartPolicy }: Container) => restartPolicy === 'Always';
   return [
@@ -55,16 +52,26 @@ export function lastingContainers({ spec }: Pod): readonly Lasting[] {
   ];
 }
 
-/** How many of each extended resource the pod asks for by itself. */
+/** How many of each extended resource the pod's lasting containers ask for. Multus hands out theirs, and no others. */
 export function askedBy(pod: Pod): ReadonlyMap<string, number> {
-  const all = lastingContainers(pod).flatMap(({ container: { resources } }) =>
-    Object.entries({ ...resources?.requests, ...resources?.limits }),
-  );
+  return total(lastingContainers(pod).map(({ container: each }) => each));
+}
+
+/** How many the pod has in all: kubelet gives the devices of an init container to the lasting containers, and allocates only what is missing. */
+export function heldBy(pod: Pod): ReadonlyMap<string, number> {
+  const held = new Map(askedBy(pod));
+  for (const each of pod.spec.initContainers ?? [])
+    for (const [name, count] of total([each])) held.set(name, Math.max(count, held.get(name) ?? 0));
+  return held;
+}
+
+function total(containers: readonly Container[]): ReadonlyMap<string, number> {
+  const all = containers.flatMap(({ resources }) => Object.entries({ ...resources?.requests, ...resources?.limits }));
   return new Map(
     [...Map.groupBy(all, ([name]) => name)].map(([name, each]) => [name, sum(each.map(([, count]) => countOf(count)))]),
   );
 }
 
 function sum(counts: readonly number[]): number {
-  return counts.reduce((total, each) => total + each, 0);
+  return counts.reduce((all, each) => all + each, 0);
 }

@@ -1,7 +1,6 @@
 // What an invocation means, decided before anything is changed: the attachment with all its names, and the port. Pure.
-import { show } from '../../host/base/explain.ts';
 import type { Bridge } from '../../host/ovs/bridge.ts';
-import { Refusal } from '../../network/refusal.ts';
+import { askedMac } from '../../network/asked-mac.ts';
 import type { VnicType } from '../../vnic/index.ts';
 import type { Port } from '../../vnic/port.ts';
 import type { IpamCall } from '../protocol/ipam.ts';
@@ -44,27 +43,9 @@ export function ipamCall({ settings }: Pick<Context, 'settings'>, { config, path
 /** The bridge, and the MTU that its ports get by default. */
 export type PlannedBridge = Bridge & { readonly mtu?: number };
 
-/**
- * The MAC that the pod's author asks for: by Multus' `mac` or `cni-args` in the pod's annotation, or by CNI_ARGS.
- * @throws Refusal where the network does not allow that.
- */
-export function askedMac({ config, args }: Pick<Request, 'config' | 'args'>): string | undefined {
-  const asked = [
-    ['runtimeConfig.mac', config.runtimeConfig?.mac],
-    ['args.cni.mac', config.args?.cni?.mac],
-    ['CNI_ARGS: MAC', args.mac],
-  ] as const;
-  const [key, mac] = asked.find(([, value]) => value !== undefined) ?? [];
-  if (mac === undefined || mac === config.mac || config.allowPodMac) return mac;
-  throw new Refusal(
-    `${key}: ${show(mac)} is asked for by the pod, but network "${config.name}" chooses the MAC itself; leave it out of the pod's annotation, or set ` +
-      '"allowPodMac": true in the network',
-  );
-}
-
 /** The MAC comes from the pod, the network, or is one that stays with the pod. The MTU is the network's or the bridge's default. */
 export function planPort({ config, args, ifname, netns }: Request, attachment: Attachment, bridge: PlannedBridge): Port {
-  const asked = askedMac({ config, args }) ?? config.mac;
+  const asked = askedMac(config, args.mac) ?? config.mac;
   return {
     network: attachment.network,
     containerId: attachment.containerId,

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { findContent } from './content.ts';
+import { findContent } from './plain.ts';
 import { type DirectoryWatch, watchDirectories } from './watch-directories.ts';
 
 export interface Texts {

@@ -97,7 +97,7 @@ const rows: Readonly<Record<string, Row>> = {
     limits: { proxy: { [direct]: '1' } },
   },
   'what a sidecar asks for counts': { pod: { networks: 'vf', sidecars: { proxy: { [direct]: '1' } } } },
-  'what an init container asks for does not, because kubelet gives it to a container later': {
+  'what an init container asks for does not, because kubelet gives the same device to a container later': {
     pod: { networks: 'vf', inits: { setup: { [direct]: '1' } } },
     limits: { setup: { [direct]: '1' }, app: { [direct]: '1' } },
   },
@@ -132,6 +132,10 @@ const rows: Readonly<Record<string, Row>> = {
   'a bad word in cni-args': {
     pod: { networks: '[{"name":"plain","cni-args":{"vnicType":7}}]' },
     refused: /^args.cni.vnicType: unknown vnic type 7/,
+  },
+  'a MAC that the network does not let pods choose': {
+    pod: { networks: '[{"name":"plain","cni-args":{"mac":"02:00:00:00:00:01"}}]' },
+    refused: /^args.cni.mac: "02:00:00:00:00:01" is asked for by the pod, but network "plain" chooses the MAC itself/,
   },
   'a device by hand': {
     pod: { networks: '[{"name":"vf","deviceID":"0000:01:00.1"}]' },
@@ -211,6 +215,11 @@ describe('a pod', () => {
       equal(verdict.warnings.length, warned.length, verdict.warnings.join('\n'));
       for (const [at, words] of warned.entries()) match(verdict.warnings[at] ?? '', words);
     });
+
+  it("whose init container has the VF is not refused: it is the pod's as well", () => {
+    const pod = podOf({ networks: 'vf', inits: { setup: { [direct]: '1' } } });
+    equal(judgePod(pod, 'shop', { definitions: byName(...networks) }).refusal, undefined);
+  });
 
   it('that nobody reserved for is refused in the words of the CNI server', () => {
     const verdict = judgePod(podOf({ networks: 'vf' }), 'shop', { definitions: byName(...networks) });
