@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../host/base/errors.ts';
 import { type Logger, openLog } from '../host/base/log.ts';
 import { claimFile } from '../host/files/file-lock.ts';
-import { parseGood } from '../host/files/last-good.ts';
+import { parseGood, tryToKeep } from '../host/files/last-good.ts';
 import { socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Answer, Request } from '../host/forwarder/relay-protocol.ts';
 import { supervisorSocket } from '../host/forwarder/settings.ts';
@@ -12,7 +12,7 @@ import { forbidSymlinks } from '../host/kernel/mounts.ts';
 import { listenForEnd } from '../host/program/end-signals.ts';
 import { openRelays, type Relays } from './relays.ts';
 import { serve } from './server.ts';
-import { type SettingsFile, settingsFile } from './settings.ts';
+import { settingsFile } from './settings.ts';
 
 async function main(): Promise<void> {
   const onEnd = listenForEnd();
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   // This comes before any look at relays. Two supervisors would start the same relays.
   if (!claimFile(join(settings.directory, 'lock')))
     throw new Error(`another supervisor works with ${settings.directory}; stop it first`);
-  if (problems.length === 0) keepGood(file, log);
+  if (problems.length === 0) tryToKeep(log, () => file.lastGood.write(file.path, file.read()));
   closeToSymlinks(log);
   const bootId = readBootId();
   const relays = openRelays({ settings, log, bootId });
@@ -34,15 +34,6 @@ async function main(): Promise<void> {
     log.info({ signal }, 'stopping; the relays go on');
     process.exit(0);
   });
-}
-
-/** A failure is only logged, because only a later start depends on it. */
-function keepGood({ path, lastGood, read }: SettingsFile, log: Logger): void {
-  try {
-    lastGood.write(path, read());
-  } catch (error) {
-    log.warn({ error: messageOf(error) }, 'the good configuration is not kept for a later start');
-  }
 }
 
 /** A container owns its socket's directory. A symbolic link in the place of the socket would lead a relay to the socket of another container. */

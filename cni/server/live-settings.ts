@@ -1,10 +1,9 @@
 // Follows the node's configuration while the server runs. A good file is taken over at once, as far as its keys allow that. While the file is
 // refused, what was in force stays in force. Both are logged.
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../../host/base/errors.ts';
 import type { Logger } from '../../host/base/log.ts';
 import { type FollowOptions, followFile } from '../../host/files/follow-file.ts';
-import { problemsOf } from '../../host/files/last-good.ts';
+import { problemsOf, tryToKeep } from '../../host/files/last-good.ts';
 import { liveKeys, type Settings } from '../attachment/settings.ts';
 import type { SettingsFile } from '../attachment/settings-file.ts';
 
@@ -37,10 +36,11 @@ export function followSettings({ file, start, log, settle, tick }: LiveOptions):
   function look(): void {
     let text: string | undefined;
     try {
-      text = file.read();
-      if (text === seen) return;
-      takeOver(file.parse(text));
-      keep(text);
+      const present = file.read();
+      if (present === seen) return;
+      text = present;
+      takeOver(file.parse(present));
+      tryToKeep(log, () => file.lastGood.write(file.path, present));
     } catch (error) {
       refuse(problemsOf(error));
     }
@@ -62,15 +62,6 @@ export function followSettings({ file, start, log, settle, tick }: LiveOptions):
     if (why.join('\n') === problems.join('\n')) return;
     problems = why;
     log.error({ file: file.path, problems }, 'configuration refused; what was in force stays in force');
-  }
-
-  /** A failure is only logged, because what is in force here does not depend on it. */
-  function keep(text: string): void {
-    try {
-      file.lastGood.write(file.path, text);
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, 'the good configuration is not kept for a later start');
-    }
   }
 
   return {

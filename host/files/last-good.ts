@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { ConfigError } from '../base/config-error.ts';
 import { messageOf } from '../base/errors.ts';
 import { isRecord } from '../base/json.ts';
+import type { Logger } from '../base/log.ts';
 import { readText } from '../kernel/sysfs.ts';
 import { makeDirectory } from './directories.ts';
 import { replace } from './durable.ts';
@@ -32,6 +33,15 @@ export function openLastGood(path: string): LastGood {
     },
     remove: () => removeFile(path),
   };
+}
+
+/** Writes or removes such a record. A failure is only logged, because only displays and a later start depend on it. */
+export function tryToKeep(log: Logger, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, 'the last good configuration is not kept for a later start');
+  }
 }
 
 export interface Good<T> {

@@ -4,6 +4,7 @@
 import { ConfigError } from '../../host/base/config-error.ts';
 import { messageOf } from '../../host/base/errors.ts';
 import { type FollowOptions, followFile } from '../../host/files/follow-file.ts';
+import { tryToKeep } from '../../host/files/last-good.ts';
 import type { Host } from '../../host/host.ts';
 import { readText } from '../../host/kernel/sysfs.ts';
 import { parseConfig } from './config.ts';
@@ -53,12 +54,12 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
     try {
       const config = accept(text);
       state = { config, problems: [], generation: state.generation + 1 };
-      if ('text' in text) keep(() => lastGood.write(file, text.text));
+      if ('text' in text) tryToKeep(log, () => lastGood.write(file, text.text));
       log.info({ file, generation: state.generation, pools: config.pools.map((pool) => pool.name) }, 'configuration taken over');
       for (const warning of config.warnings) log.warn({ file }, warning);
     } catch (error) {
       const isFirst = seen === undefined;
-      if (isFirst && 'problem' in text) keep(() => lastGood.remove());
+      if (isFirst && 'problem' in text) tryToKeep(log, () => lastGood.remove());
       else if (isFirst) state = { ...state, ...recall() };
       state = { ...state, problems: error instanceof ConfigError ? error.problems : [`${file}: ${messageOf(error)}`] };
       const inForce = state.config
@@ -68,15 +69,6 @@ export function followConfig(options: ConfigSourceOptions): ConfigSource {
     }
     seen = key;
     changed(state);
-  }
-
-  /** A failure is only logged, because no offer of this process depends on that file. Only displays and a later plugin use it. */
-  function keep(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, 'the last good configuration is not kept for a later start');
-    }
   }
 
   function recall(): Pick<ConfigState, 'config'> {
