@@ -1,6 +1,7 @@
 // `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. The VF is set up as for `direct` with vfio-pci.
 // Where Open vSwitch itself is the forwarder there is no VF. The pod then has a slot, which is only the socket's directory.
-import { emptyDirectory } from '../host/files/directories.ts';
+import { messageOf } from '../host/base/errors.ts';
+import { emptyOrSetAside, removeAside } from '../host/files/set-aside.ts';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import { onHost } from '../host/kernel/sysfs.ts';
@@ -125,9 +126,20 @@ function pairOf(id: string): PairName {
   return { device: id, socket: socketPlace(id).hostPath };
 }
 
-/** Removes whatever an earlier pod left. No container of this pod has been started yet. The device plugin owns the directory itself. */
+/**
+ * Takes away whatever an earlier pod left. No container of this pod has been started yet. The device plugin owns the directory itself, and corrects the
+ * owner of one that had to be made anew.
+ */
 function clearSockets(host: Host, id: string): void {
-  emptyDirectory(onHost(host, socketPlace(id).hostDirectory));
+  const aside = emptyOrSetAside(onHost(host, socketPlace(id).hostDirectory));
+  if (aside === undefined) return;
+  // Nobody waits for this: a pod may have left a hundred thousand files. What can't be removed now goes at the server's next start.
+  void removeAside(aside).catch((error: unknown) =>
+    host.log.warn(
+      { path: aside, error: messageOf(error) },
+      'what a pod left in the directory of its socket can not be removed yet',
+    ),
+  );
 }
 
 function vfOf({ reserved, ifname }: Port): ReservedVf {

@@ -1,10 +1,12 @@
 // The resident CNI server. It opens what it needs, serves, sweeps beside that, and stops gracefully.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../host/base/errors.ts';
 import { makeLock } from '../../host/base/lock.ts';
 import { type Logger, openLog } from '../../host/base/log.ts';
 import { claimFile } from '../../host/files/file-lock.ts';
 import { appendText, removeFile } from '../../host/files/plain.ts';
+import { removeAllAside } from '../../host/files/set-aside.ts';
 import { findSocketIdentity } from '../../host/files/unix-socket.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
 import { tellHealth } from '../../host/forwarder/health-marker.ts';
@@ -113,6 +115,9 @@ export async function runServer(settings: Settings): Promise<void> {
   const closePages = pages();
   // Requests don't wait for this. A request puts right by itself what is left of its own interface.
   sweeper.start();
+  void removeAllAside(socketDirectory).catch((error: unknown) =>
+    log.warn({ error: messageOf(error) }, 'what pods left in the directories of their sockets can not be removed yet'),
+  );
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping: finishing what runs');
     sweeper.stop();

@@ -1,7 +1,5 @@
 // Directories that others use: they are created with their owner, emptied, and removed when nothing is in them.
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { existsOnHost } from '../kernel/sysfs.ts';
+import { chmodSync, chownSync, mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 
 /** Whose a directory is, and who may use it. */
 export interface Ownership {
@@ -28,12 +26,6 @@ export function makeDirectory(path: string, mode: number): void {
 /** With all that is in it. Nothing there is fine. */
 export function removeTree(path: string): void {
   rmSync(path, { recursive: true, force: true });
-}
-
-/** A directory that is missing is fine. */
-export function emptyDirectory(path: string): void {
-  if (!existsOnHost(path)) return;
-  for (const name of readdirSync(path)) removeTree(join(path, name));
 }
 
 export function removeIfEmpty(path: string): void {
