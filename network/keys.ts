@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { explain } from '../host/base/explain.ts';
 import { ovsdbAddress } from '../host/ovs/address.ts';
 import { vnicTypes } from '../vnic/index.ts';
+import { noteOnKey } from './peer-keys.ts';
 import { Refusal } from './refusal.ts';
 import { vfKeys, vfKeysProblem } from './vf-keys.ts';
 
@@ -143,7 +144,9 @@ export function parseNetworkConfig(
   if (parsed.success) return parsed.data;
   if (lenient) return salvage(raw, parsed.error);
   const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0);
-  throw new Refusal(explain(parsed.error, raw, { known: { '': knownKeys } }), { kind: unknown ? 'unknown key' : 'bad value' });
+  throw new Refusal(explain(parsed.error, raw, { known: { '': knownKeys }, note: noteOnKey }), {
+    kind: unknown ? 'unknown key' : 'bad value',
+  });
 }
 
 const knownKeys = Object.keys(networkConfig.shape).filter((key) => !(key in injected));

@@ -10,17 +10,23 @@ type Known = Readonly<Record<string, readonly string[]>>;
 export function explain(
   error: Pick<z.core.$ZodError, 'issues'>,
   input: unknown,
-  { known = {} }: { readonly known?: Known } = {},
+  { known = {}, note = () => undefined }: Partial<Offers> = {},
 ): string {
-  return error.issues.map((issue) => explainIssue(issue, input, known)).join('; ');
+  return error.issues.map((issue) => explainIssue(issue, input, { known, note })).join('; ');
 }
 
-function explainIssue(issue: Issue, input: unknown, known: Known): string {
-  if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, known);
+interface Offers {
+  readonly known: Known;
+  /** What to do about an unknown key of the top, where that is known. */
+  readonly note: (key: string) => string | undefined;
+}
+
+function explainIssue(issue: Issue, input: unknown, offers: Offers): string {
+  if (issue.code === 'unrecognized_keys') return explainUnknown(issue.keys, issue.path, offers);
   // A union's own text is only "Invalid input", unless its schema has a better one. The branch that got furthest says more.
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     const [best] = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
-    if (best !== undefined) return explainIssue({ ...best, path: [...issue.path, ...best.path] }, input, known);
+    if (best !== undefined) return explainIssue({ ...best, path: [...issue.path, ...best.path] }, input, offers);
   }
   if (issue.code === 'invalid_key')
     return `${keyOf(issue.path.slice(0, -1))}: has a key that is not allowed: ${show(issue.path.at(-1))}`;
@@ -35,11 +41,13 @@ function explainIssue(issue: Issue, input: unknown, known: Known): string {
   return issue.message.startsWith(show(value)) ? `${key}: ${issue.message}` : `${key}: ${show(value)} ${expectation(issue)}`;
 }
 
-function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], known: Known): string {
+function explainUnknown(keys: readonly string[], path: readonly PropertyKey[], { known, note }: Offers): string {
   const where = path.length === 0 ? '' : ` in ${keyOf(path)}`;
   const there = known[path.map(String).join('.')];
   const offer = there === undefined ? '' : `; known keys: ${there.join(', ')}`;
-  return `unknown key ${keys.map((key) => `"${key}"`).join(', ')}${where}${offer}`;
+  const noted = (key: string) => (path.length === 0 ? note(key) : undefined);
+  const words = keys.map((key) => `"${key}"${noted(key) === undefined ? '' : ` (${noted(key)})`}`);
+  return `unknown key ${words.join(', ')}${where}${offer}`;
 }
 
 function expectation(issue: Issue): string {
