@@ -44,8 +44,8 @@ export const cable = {
     if (vf.driver === 'kernel') await checkNetdev(host, port, vf);
   },
 
-  async unplug(host, { reserved, netns, ifname }) {
-    if (reserved?.kind === 'vf') await putBackVf(host, reserved, { netns, ifname });
+  async unplug(host, { reserved }) {
+    if (reserved?.kind === 'vf') await putBackVf(host, reserved);
   },
 
   /** A netdev returns by itself when the pod's namespace ends. A VF at vfio-pci says nothing about the pod. */

@@ -1,9 +1,10 @@
 // What all vnic types with a VF share: what is read before the first change, what is set on the VF, and how everything is put back.
 import { defined } from '../host/base/defined.ts';
+import { messageOf, Unavailable } from '../host/base/errors.ts';
 import type { Host } from '../host/host.ts';
-import { type Binding, bindDriver, readBinding, restoreBinding } from '../host/nic/driver.ts';
+import { type Binding, bindDriver, readBinding, renew, restoreBinding } from '../host/nic/driver.ts';
 import type { IommuGroup } from '../host/nic/vf.ts';
-import { bringHome, findNetdev, type NetdevState } from '../host/nic/vf-netdev.ts';
+import { findNetdev, type NetdevState, restoreNetdev } from '../host/nic/vf-netdev.ts';
 import type { VfPlace } from '../host/nic/vf-place.ts';
 import { changeVf, findVfSettings, overwritten, restoreVf, type VfChange } from '../host/nic/vf-settings.ts';
 import type { VfDriver } from './drivers.ts';
@@ -93,14 +94,8 @@ export async function raiseRepresentor(host: Host, name: string, mtu: number): P
   return link.mac;
 }
 
-export interface VfOutside {
-  /** The namespace in which the VF's netdev may be. `ifname` is its name there. */
-  readonly netns: string;
-  readonly ifname: string;
-}
-
 /** Tries all steps. Each step finds out what is left to do. @throws the first failure. */
-export async function putBackVf(host: Host, vf: ReservedVf, outside: VfOutside): Promise<void> {
+export async function putBackVf(host: Host, vf: ReservedVf): Promise<void> {
   const { id: address, before, representor } = vf;
   const steps: Readonly<Record<string, () => Promise<void>>> = {
     'representor lowered': async () => {
@@ -108,8 +103,11 @@ export async function putBackVf(host: Host, vf: ReservedVf, outside: VfOutside):
     },
     'vf unset': async () => await restoreVf(host, address, before.settings),
     'vf released': async () => {
-      await restoreBinding(host, address, before.binding);
-      if (before.netdev !== undefined) await bringHome(host, { address, ...outside }, before.netdev);
+      // What a pod did to its netdev (promiscuous mode, further names, offloads, an XDP program, ethtool's settings) ends with that netdev. vfio resets
+      // a VF by itself when its user ends.
+      if (vf.driver === 'kernel') await renew(host, address, before.binding);
+      else await restoreBinding(host, address, before.binding);
+      if (before.netdev !== undefined) await restoreNetdev(host, address, before.netdev);
     },
   };
   const failures: unknown[] = [];
@@ -120,10 +118,15 @@ export async function putBackVf(host: Host, vf: ReservedVf, outside: VfOutside):
   if (failures.length > 0) throw failures[0];
 }
 
+/** The next pod gets a representor with an MTU of its own. So one that can't be made as it was costs no VF. */
 async function lowerRepresentor(host: Host, name: string, before: LinkState | undefined): Promise<void> {
   using netlink = host.netlink();
   const link = await netlink.link(name);
-  if (link !== undefined && before !== undefined) await netlink.setLink(link.index, before);
+  if (link === undefined || before === undefined) return;
+  await netlink.setLink(link.index, before).catch((error: unknown) => {
+    if (error instanceof Unavailable) throw error;
+    host.log.warn({ representor: name, error: messageOf(error) }, 'the representor does not get its old MTU and state back');
+  });
 }
 
 function requireIsolation(address: string, group: IommuGroup | undefined, noiommu: boolean): void {

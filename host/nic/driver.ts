@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from '../base/errors.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
 import { SystemError } from '../kernel/libc.ts';
-import { existsOnHost, findLinkName, listDirectory, onHost } from '../kernel/sysfs.ts';
+import { existsOnHost, findLinkName, listDirectory, onHost, readText } from '../kernel/sysfs.ts';
 import { openDeviceFile, readDeviceFile, writeDeviceFile } from './device-file.ts';
 import { isAtVfio } from './vfio-driver.ts';
 
@@ -82,12 +82,32 @@ export async function restoreBinding(host: Machine & Stepping, address: string, 
   }
 }
 
-/** Restarts the function's driver, which reads its settings again at its start. */
+/** Makes the function as its driver makes it, bound as it is now. The driver reads its settings again at its start. */
 export async function rebind(host: Machine & Stepping, address: string): Promise<void> {
   const before = await readBinding(host, address);
   if (before?.driver === undefined) throw new Error(`bind ${address} anew: it is bound to no driver`);
+  await renew(host, address, before);
+}
+
+/** The same with an earlier binding. Nothing that somebody did to the function or to its netdev outlives it. */
+export async function renew(host: Machine & Stepping, address: string, binding: Binding): Promise<void> {
+  if (findBinding(host, address) === undefined) return;
   await unbind(host, address);
-  await restoreBinding(host, address, before);
+  await resetFunction(host, address);
+  await restoreBinding(host, address, binding);
+}
+
+/**
+ * By a function-level reset (FLR), where the function has it: other resets could reach its neighbours. It clears what the driver's start might
+ * leave. A refused one is no failure, because the driver starts anew in any case. Kernels before 5.15 do not name the methods; VFs must have FLR.
+ */
+async function resetFunction(host: Machine, address: string): Promise<void> {
+  const folder = `${devices}/${address}`;
+  const methods = readText(onHost(host, `${folder}/reset_method`));
+  if (!existsOnHost(onHost(host, `${folder}/reset`)) || (methods !== undefined && !/\bflr\b/.test(methods))) return;
+  await writeDeviceFile(host, { address, path: `${folder}/reset` }, '1', `reset ${address}`).catch((error: unknown) => {
+    if (!(error instanceof SystemError)) throw error;
+  });
 }
 
 async function unbind(host: Machine & Stepping, address: string): Promise<void> {

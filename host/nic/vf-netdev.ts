@@ -1,10 +1,11 @@
-// Moves a VF's own netdev into a pod and back. On its way it passes through a namespace made for this, where no name can collide and udev
-// does not see it. So the pod sees the netdev only when it is complete.
+// Moves a VF's own netdev into a pod. On its way it passes through a namespace made for this, where no name can collide and udev does not
+// see it. So the pod sees the netdev only when it is complete. It does not come back: its driver makes a new one, which gets the old name.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Machine, Stepping } from '../base/machine.ts';
-import { makeNetns, type Netns, openNetns, ownNetns } from '../kernel/netns.ts';
+import { isPciAddress } from '../base/pci-address.ts';
+import { makeNetns, type Netns, ownNetns } from '../kernel/netns.ts';
 import type { Link, Netlink, Netlinks } from '../netlink/netlink.ts';
 import { NetlinkError } from '../netlink/wire/error.ts';
 import { rebind } from './driver.ts';
@@ -27,15 +28,19 @@ export interface Move {
   readonly as: Omit<NetdevState, 'up'>;
 }
 
-/** Milliseconds in which the kernel must give back the hardware of a namespace that ended, or a driver must create its netdev. */
+/** Milliseconds in which a driver must create its netdev, or a name must become free. */
 const patience = 5000;
 
 /** The VF's netdev in our own namespace. */
 export async function findNetdev(host: Moving, address: string): Promise<Link | undefined> {
-  const name = findVf(host, address)?.vf.netdevs[0];
-  if (name === undefined) return undefined;
   using here = host.netlink();
-  return await here.link(name);
+  // udevd may rename a new netdev between the two looks.
+  for (let look = 1; ; look++) {
+    const name = findVf(host, address)?.vf.netdevs[0];
+    if (name === undefined) return undefined;
+    const link = await here.link(name);
+    if (link !== undefined || look === 5) return link;
+  }
 }
 
 /** Moves the netdev, complete but down, to the other namespace. @throws when the name is taken there, or when it refuses the MAC or MTU. */
@@ -44,6 +49,7 @@ export async function moveNetdev(host: Moving, { address, to, as }: Move): Promi
   if ((await there.link(as.name)) !== undefined) {
     throw new Error(`move the netdev of VF ${address}: ${to.path} has an interface ${as.name} already`);
   }
+  await makeClean(host, address);
   await takeMac(host, address, as.mac);
   using limbo = makeNetns();
   using between = host.netlink(limbo);
@@ -53,9 +59,11 @@ export async function moveNetdev(host: Moving, { address, to, as }: Move): Promi
   await here.setLink(netdev.index, { up: false, netns: limbo });
   host.step('netdev taken');
   try {
-    const moved = await onlyHardware(between);
-    await between.setLink(moved.index, { name: as.name, mtu: as.mtu });
-    await between.setLink(moved.index, { netns: to });
+    const { index, altNames, alias } = await onlyHardware(between);
+    // The machine's further names would go into the pod, and the pod's name may be one of them.
+    if (altNames !== undefined && altNames.length > 0) await between.removeAltNames(index, altNames);
+    await between.setLink(index, { name: as.name, mtu: as.mtu, ...(alias !== undefined && { alias: '' }) });
+    await between.setLink(index, { netns: to });
   } catch (error) {
     await sendBack(between, own).catch((second: unknown) =>
       host.log.warn({ address, error: messageOf(second) }, 'left to the kernel'),
@@ -64,77 +72,84 @@ export async function moveNetdev(host: Moving, { address, to, as }: Move): Promi
   }
 }
 
+/** What somebody outside of our attachments left on the netdev, the pod does not get. After our own, DEL has cleaned up. */
+async function makeClean(host: Moving, address: string): Promise<void> {
+  const { extras = [] } = await requireNetdev(host, address);
+  if (extras.length === 0) return;
+  host.log.warn({ address, extras }, 'the netdev of the VF is not as its driver made it: its driver starts anew');
+  await rebind(host, address);
+  await untilNetdev(host, address);
+}
+
 /** The VF's netdev in a pod's namespace, even if the pod has renamed it. */
 export async function findNetdevIn(inside: Netlink, address: string, name: string): Promise<Link | undefined> {
   const links = await inside.links();
   const told = links.find(({ parent }) => parent === address);
-  // Kernels before 5.14 do not say which device is behind a link.
-  return told ?? links.find((link) => link.name === name && link.kind === undefined && link.parent === undefined);
+  // Kernels before 5.14 do not say which device is behind a link. A virtio VF's netdev says `virtio7`, which is below the VF.
+  return told ?? links.find((link) => link.name === name && link.kind === undefined && !isPciAddress(link.parent ?? ''));
+}
+
+/** The driver may make it in the background. Nothing is waited for when the VF is gone. */
+async function untilNetdev(host: Moving, address: string): Promise<void> {
+  for (const end = performance.now() + patience; (await findNetdev(host, address)) === undefined; await sleep(20)) {
+    if (findVf(host, address) === undefined) return;
+    if (performance.now() > end)
+      throw new Error(`VF ${address} has no netdev although its driver started anew; the kernel log (dmesg) may say why`);
+  }
 }
 
 /**
- * Brings the netdev back to our own namespace from wherever it is, with its old name, MAC and MTU. A VF that is gone needs nothing.
- * @param netns - path of the namespace to which it was moved; may be gone. @throws when it does not come back, naming why.
+ * Gives the netdev in our own namespace its earlier name, MAC and MTU. What can't be given back costs only itself, because the VF is as good as
+ * new without it: the log says so.
  */
-export async function bringHome(
-  host: Moving,
-  vf: { address: string; netns: string; ifname: string },
-  before: NetdevState,
-): Promise<void> {
-  const { address } = vf;
-  await fetch(host, vf);
-  for (const end = performance.now() + patience; (await findNetdev(host, address)) === undefined; await sleep(20)) {
-    if (findVf(host, address) === undefined) return;
-    if (performance.now() < end) continue;
-    // The netdev is in a namespace that we can't see any more. When its driver restarts, it creates a new one in the machine's namespace.
-    await rebind(host, address);
-    host.log.warn({ address }, 'the netdev of the VF was nowhere to be found: its driver made a new one');
-  }
+export async function restoreNetdev(host: Moving, address: string, before: NetdevState): Promise<void> {
+  await untilNetdev(host, address);
+  const netdev = await findNetdev(host, address);
+  if (netdev === undefined) return;
   host.step('netdev back');
-  // A MAC that the driver once chose at random can't always be given back. Then it has chosen another random one, which serves as well.
-  await takeMac(host, address, before.mac).catch((error: unknown) =>
-    host.log.warn({ address, error: messageOf(error) }, 'the old MAC'),
-  );
-  const netdev = await requireNetdev(host, address);
+  const { index } = netdev;
   using here = host.netlink();
-  if (netdev.name !== before.name || netdev.mtu !== before.mtu) {
-    await here.setLink(netdev.index, { up: false, mtu: before.mtu });
-    await giveName(here, netdev.index, { address, name: before.name });
-  }
-  await here.setLink(netdev.index, { up: before.up });
+  const tries = async (what: string, work: () => Promise<void>) =>
+    await work().catch((error: unknown) => {
+      if (!(error instanceof NetlinkError)) throw error;
+      host.log.warn({ address, error: error.message }, `the netdev of the VF does not get its old ${what} back`);
+    });
+  // A MAC that the driver once chose at random can't always be given back. Then it has chosen another random one, which serves as well.
+  if (netdev.mac !== before.mac && before.mac !== noMac && !(await setMac(here, index, before.mac)))
+    host.log.info({ address, mac: before.mac }, 'the netdev of the VF does not take its old MAC back');
+  if (netdev.mtu !== before.mtu) await tries('MTU', () => here.setLink(index, { up: false, mtu: before.mtu }));
+  await tries('name', () => giveName(here, index, { address, name: before.name }));
+  await tries('state', () => here.setLink(index, { up: before.up }));
 }
+
+const noMac = '00:00:00:00:00:00';
 
 /**
  * When the drivers of two VFs restart at the same time, the kernel may give each of them the other's name. So a netdev waits under a name
- * that no other netdev has, until its own name is free.
+ * that no other netdev has, until its own name is free. udevd may have given it that name as a further name: then it is taken away first.
  */
 async function giveName(here: Netlink, index: number, { address, name }: { address: string; name: string }): Promise<void> {
   for (const end = performance.now() + patience; ; await sleep(20)) {
+    if ((await here.link(index))?.name === name) return;
     try {
-      return await here.setLink(index, { name });
+      return await here.setLink(index, { up: false, name });
     } catch (error) {
       if (!(error instanceof NetlinkError && error.code === 'EEXIST') || performance.now() > end) throw error;
-      await here.setLink(index, { name: ownName(address) });
+      const { index: holder, altNames } = (await here.link(name)) ?? {};
+      if (holder === index && altNames?.includes(name)) await here.removeAltNames(index, [name]).catch(ignoreRefusal);
+      else await here.setLink(index, { up: false, name: ownName(address) });
     }
   }
 }
 
-/** A netdev's name has at most 15 bytes. @example ownName('0000:42:10.0') gives 'sn0000421000'. */
-function ownName(address: string): string {
-  return `sn${address.replace(/[:.]/g, '')}`;
+/** Whether it helped is seen at the next try. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof NetlinkError)) throw error;
 }
 
-async function fetch(
-  host: Moving,
-  { address, netns, ifname }: { address: string; netns: string; ifname: string },
-): Promise<void> {
-  using pod = openIfThere(netns);
-  if (pod === undefined) return;
-  using inside = host.netlink(pod);
-  using own = ownNetns();
-  const netdev = await findNetdevIn(inside, address, ifname);
-  // It gets a name of its own, because another netdev may have the pod's name or the old name now.
-  if (netdev !== undefined) await inside.setLink(netdev.index, { up: false, netns: own, name: ownName(address) });
+/** A netdev's name has at most 15 bytes. @example ownName('0000:42:10.0') gives 'sn0000421000'. */
+function ownName(address: string): string {
+  return `sn${address.replace(/[:.]/g, '').slice(-13)}`;
 }
 
 /**
@@ -186,12 +201,4 @@ async function onlyHardware(between: Netlink): Promise<Link> {
 
 async function sendBack(between: Netlink, own: Netns): Promise<void> {
   await between.setLink((await onlyHardware(between)).index, { netns: own });
-}
-
-function openIfThere(path: string): Netns | undefined {
-  try {
-    return path === '' ? undefined : openNetns(path);
-  } catch {
-    return undefined; // the namespace is gone, and the kernel has given back everything in it
-  }
 }

@@ -40,7 +40,7 @@ const switchedVfio: CrashCase = {
 const switchedKernel = {
   config: { driver: 'kernel', representor: 'auto', vlan: 5 },
   addSteps: ['netdev moved', 'representor up', 'port added', 'committed'],
-  delSteps: ['port removed', 'representor lowered', 'netdev back', 'vf released'],
+  delSteps: ['port removed', 'representor lowered', 'driver unbound', 'driver override set', 'netdev back', 'vf released'],
 };
 
 describe('a server that is killed while it plugs a VF with its representor on a bridge', () => {

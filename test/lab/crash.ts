@@ -36,7 +36,17 @@ export const legacyKernel: CrashCase = {
   ],
   delSteps: [
     ...['deletion noted', 'before-unplug hooks done', 'addresses released', 'port removed', 'representor lowered'],
-    ...['vf rate set', 'vf vlan set', 'vf mac set', 'vf unset', 'netdev back', 'vf released', 'cable removed'],
+    ...[
+      'vf rate set',
+      'vf vlan set',
+      'vf mac set',
+      'vf unset',
+      'driver unbound',
+      'driver override set',
+      'netdev back',
+      'vf released',
+      'cable removed',
+    ],
     ...['after-unplug hooks done', 'journal cleared'],
   ],
 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Tree, TreeVf } from './sysfs-tree.ts';
 
 export interface FakeDriverCore extends Disposable {
-  /** What happened, in order: `unbind igbvf 0000:41:10.0`, `bind vfio-pci 0000:41:10.0`. */
+  /** What happened, in order: `unbind igbvf 0000:41:10.0`, `reset 0000:41:10.0` (where the tree has that file), `bind vfio-pci 0000:41:10.0`. */
   readonly events: readonly string[];
   /** A driver that takes no device from now on. */
   refuse(driver: string): void;
@@ -58,6 +58,9 @@ export function startFakeDriverCore(tree: Tree, vfs: readonly TreeVf[], drivers:
 
   for (const driver of drivers) listen(`/sys/bus/pci/drivers/${driver}/unbind`, (address) => unbind(driver, address));
   listen('/sys/bus/pci/drivers_probe', probe);
+  for (const { address } of vfs)
+    if (existsSync(at(`${device(address)}/reset`)))
+      listen(`${device(address)}/reset`, () => void events.push(`reset ${address}`));
   for (const { address } of vfs) {
     writeFileSync(at(`${device(address)}/driver_override`), '(null)\n');
     show(address);

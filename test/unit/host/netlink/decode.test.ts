@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { decodeAddress } from '../../../../host/netlink/rtnetlink/address.ts';
 import { decodeLink } from '../../../../host/netlink/rtnetlink/link.ts';
 import { decodeRoute } from '../../../../host/netlink/rtnetlink/route.ts';
-import { attribute } from '../../../../host/netlink/wire/codec.ts';
+import { attribute, nested } from '../../../../host/netlink/wire/codec.ts';
 
 const value = fc.uint8Array({ maxLength: 24 });
-const attributes = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), value), { maxLength: 12 });
+const attributes = fc.array(fc.tuple(fc.integer({ min: 0, max: 70 }), value), { maxLength: 12 });
 const decoders = { decodeLink, decodeAddress, decodeRoute };
 
 for (const [name, decode] of Object.entries(decoders)) {
@@ -32,3 +32,16 @@ for (const [name, decode] of Object.entries(decoders)) {
     });
   });
 }
+
+describe('a link', () => {
+  const [XDP, ATTACHED] = [43, 2]; // IFLA_XDP { IFLA_XDP_ATTACHED }, linux/if_link.h
+  for (const [mode, extras] of [
+    [0, undefined],
+    [1, ['an XDP program']], // by its driver
+    [2, ['an XDP program']], // generic
+  ] as const)
+    it(`with XDP attached in mode ${mode} has ${extras?.join() ?? 'nothing beyond its own'}`, () => {
+      const body = Buffer.concat([Buffer.alloc(16), nested(XDP, attribute(ATTACHED, Buffer.of(mode)))]);
+      assert.deepEqual(decodeLink({ type: 16, flags: 0, seq: 0, pid: 0, body }).extras, extras);
+    });
+});

@@ -1,6 +1,6 @@
 // Binding drivers on a machine of files, with the fake driver core.
 import assert from 'node:assert/strict';
-import { bindDriver, findBinding, readBinding, rebind, restoreBinding } from '../../../../host/nic/driver.ts';
+import { bindDriver, findBinding, readBinding, rebind, renew, restoreBinding } from '../../../../host/nic/driver.ts';
 import { type FakeDriverCore, startFakeDriverCore } from '../../../support/fake-driver-core.ts';
 import { igb } from '../../../support/nic-trees.ts';
 import { makeTree, type Tree, type TreeVf } from '../../../support/sysfs-tree.ts';
@@ -75,6 +75,28 @@ describe('the driver of a vf', () => {
     assert.equal(core.override(vf), '');
     await assert.rejects(rebind(tree.host, bare.address), /bind 0000:41:10\.2 anew: it is bound to no driver/);
   });
+
+  for (const [methods, resets] of [
+    ['flr bus', true],
+    ['bus', false], // that would reset its neighbours
+    ['', false], // an admin switched them off
+    [undefined, true], // kernels before 5.15
+  ] as const)
+    it(`starts anew on a vf that is ${resets ? '' : 'not '}reset in between, with reset methods "${methods}"`, async () => {
+      core[Symbol.dispose]();
+      tree.write(`/sys/bus/pci/devices/${vf.address}/reset`, '');
+      if (methods !== undefined) tree.write(`/sys/bus/pci/devices/${vf.address}/reset_method`, methods);
+      core = startFakeDriverCore(tree, [vf, bare], ['igbvf', 'vfio-pci']);
+      await bindDriver(tree.host, vf.address, 'vfio-pci'); // whatever has it meanwhile
+      const before = core.events.length;
+      await renew(tree.host, vf.address, { driver: 'igbvf' });
+      assert.deepEqual(core.events.slice(before), [
+        `unbind vfio-pci ${vf.address}`,
+        ...(resets ? [`reset ${vf.address}`] : []),
+        `bind igbvf ${vf.address}`,
+      ]);
+      assert.equal(core.override(vf), '');
+    });
 
   it('is refused with what to do when it is not loaded, and when there is no such vf', async () => {
     await assert.rejects(bindDriver(tree.host, vf.address, 'mlx5_core'), {
