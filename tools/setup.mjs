@@ -61,7 +61,9 @@ process.exitCode = missing.length === 0 ? 0 : notPossibleHere;
 function installPackages() {
   if (packagesAreThere()) return true;
   say('the npm packages of package-lock.json, Node 24 among them (npm ci), into node_modules: about a minute');
-  return start('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: 'inherit' }) === undefined;
+  return (
+    start('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: 'inherit' }) === undefined
+  );
 }
 
 /** npm writes down what it has installed. Packages for other machines are not installed, and need not be. */
