@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { messageOf } from '../../host/base/errors.ts';
 import { parseFlags } from '../../host/base/flags.ts';
 import { align } from '../../host/base/table.ts';
+import { run as admission } from './admission.ts';
 import { run as devicePlugin } from './device-plugin.ts';
 import { run as direct } from './direct.ts';
 import { run as faults } from './faults.ts';
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, Bench>> = {
   normal,
   'virtio-forwarder': virtioForwarder,
   'device-plugin': devicePlugin,
+  admission,
   direct,
   faults,
 };
