@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { messageOf } from '../host/base/errors.ts';
 import { openLog } from '../host/base/log.ts';
-import { openConfig } from '../host/kube/api.ts';
+import { ownApiServer } from '../host/kube/json-api.ts';
 import { watchNetworks } from '../host/kube/networks.ts';
 import { listenForEnd } from '../host/program/end-signals.ts';
 import { keepServing, serveProbes, verdict } from '../host/program/http.ts';
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   else await serve(options);
 }
 
-async function serve({ logLevel, kubeconfig, name, ...options }: Options): Promise<void> {
+async function serve({ logLevel, apiServer, name, ...options }: Options): Promise<void> {
   const onEnd = listenForEnd();
   const log = openLog(logLevel);
   const {
@@ -33,15 +33,14 @@ async function serve({ logLevel, kubeconfig, name, ...options }: Options): Promi
     POD_NAMESPACE: namespace = 'kube-system',
     SMARTNIC_PROBE_SOCKET: probes,
   } = process.env;
-  const { KubeConfig } = await import('../host/kube/kubernetes-client.ts');
-  const config = openConfig(new KubeConfig(), kubeconfig);
-  const networks = await watchNetworks(config, { log });
+  const api = apiServer === undefined ? ownApiServer(process.env) : { url: apiServer, credentials: options.credentials };
+  const networks = watchNetworks(api, { log });
   const files = followKnown({ pools: options.config, mainNetwork: options.mainNetwork, log });
   const { metrics, told } = makeMetrics(() => certificate.end());
   const handlers = reviewing({ networks, known: files.known }, told);
   const server = await serveTls({ ...options.address, handlers, log, longest, patience });
   const certificate = openCertificate({
-    ...{ config, log, namespace, name, identity, directory: options.certificate },
+    ...{ server: api, log, namespace, name, identity, directory: options.certificate },
     serve: server.use,
   });
   let ending = false;

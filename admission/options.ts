@@ -24,7 +24,8 @@ const flags = {
     default: '',
     help: 'with tls.crt and tls.key of somebody else; empty: made and renewed by itself',
   },
-  kubeconfig: { value: 'FILE', default: '', help: "empty: the pod's service account" },
+  'api-server': { value: 'URL', default: '', help: "empty: the pod's own" },
+  credentials: { value: 'DIR', default: '', help: 'with token and ca.crt, for --api-server' },
   'log-level': { value: logLevels.join('|'), default: 'info', help: 'what is logged, as JSON lines on stderr' },
 } as const satisfies Readonly<Record<string, Flag>>;
 
@@ -36,7 +37,8 @@ export interface Options {
   readonly config: string;
   readonly mainNetwork: string;
   readonly certificate: string | undefined;
-  readonly kubeconfig: string | undefined;
+  readonly apiServer: string | undefined;
+  readonly credentials: string;
   readonly logLevel: LogLevel;
 }
 
@@ -49,7 +51,8 @@ export function parseOptions(args: readonly string[]): Options {
     options: {
       help: { type: 'boolean', short: 'h', default: false },
       ...{ address: text('address'), metrics: text('metrics'), name: text('name'), config: text('config') },
-      ...{ 'main-network': text('main-network'), certificate: text('certificate'), kubeconfig: text('kubeconfig') },
+      ...{ 'main-network': text('main-network'), certificate: text('certificate'), 'api-server': text('api-server') },
+      credentials: text('credentials'),
       'log-level': text('log-level'),
     },
   });
@@ -59,7 +62,11 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     ...{ help: values.help, name: values.name, config: values.config, mainNetwork: values['main-network'], logLevel },
     ...{ address: endpoint('address', values.address), metrics: endpoint('metrics', values.metrics) },
-    ...{ certificate: values.certificate || undefined, kubeconfig: values.kubeconfig || undefined },
+    ...{
+      certificate: values.certificate || undefined,
+      apiServer: values['api-server'] || undefined,
+      credentials: values.credentials,
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 // The certificate with which this replica serves: our own, kept in a Secret, or one that somebody else puts into a directory.
-import type { KubeConfig } from '@kubernetes/client-node';
+
 import type { Logger } from '../../host/base/log.ts';
 import { followTexts } from '../../host/files/follow-text.ts';
+import type { ApiServer } from '../../host/kube/json-api.ts';
 import { openLease } from '../../host/kube/lease.ts';
 import type { KeyPair } from './issue.ts';
 import { keepCertificate } from './keeper.ts';
@@ -9,7 +10,7 @@ import { canServe, endOf } from './plan.ts';
 import { openStore } from './store.ts';
 
 export interface CertificateOptions {
-  readonly config: KubeConfig;
+  readonly server: ApiServer;
   readonly log: Logger;
   readonly namespace: string;
   /** Of Service, Secret, Lease and webhook configurations. */
@@ -29,7 +30,7 @@ export interface Certificate {
   close(): Promise<void>;
 }
 
-export function openCertificate({ config, log, namespace, name, identity, directory, ...rest }: CertificateOptions): Certificate {
+export function openCertificate({ server, log, namespace, name, identity, directory, ...rest }: CertificateOptions): Certificate {
   let served: KeyPair | undefined;
   const serve = (pair: KeyPair) => {
     rest.serve(pair);
@@ -38,8 +39,8 @@ export function openCertificate({ config, log, namespace, name, identity, direct
   const end = () => endOf(served?.certificate);
   if (directory === undefined) {
     const names = [`${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`] as const;
-    const lease = openLease(config, { namespace, name, identity });
-    const keeper = keepCertificate({ store: openStore(config, namespace, name), lease, names, log, serve });
+    const lease = openLease(server, { namespace, name, identity });
+    const keeper = keepCertificate({ store: openStore(server, namespace, name), lease, names, log, serve });
     return { problem: keeper.problem, end, close: keeper.close };
   }
   const watch = followTexts({

@@ -1,7 +1,7 @@
 // Where the certificate lies: a Secret, and the caBundle of our webhook configurations.
-import type { KubeConfig } from '@kubernetes/client-node';
-import { askApi } from '../../host/kube/api.ts';
+
 import { apiStatus } from '../../host/kube/api-failure.ts';
+import { type ApiServer, askApi } from '../../host/kube/json-api.ts';
 import { type Material, splitPem } from './plan.ts';
 
 export interface Store {
@@ -24,14 +24,14 @@ interface Configuration {
 const keys = { authorities: 'ca.crt', authorityKey: 'ca.key', certificate: 'tls.crt', key: 'tls.key' } as const;
 
 /** @param name - of the Secret and of both webhook configurations. */
-export function openStore(config: KubeConfig, namespace: string, name: string): Store {
+export function openStore(server: ApiServer, namespace: string, name: string): Store {
   const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
   const kinds = ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'];
   const configurations = kinds.map((kind) => `/apis/admissionregistration.k8s.io/v1/${kind}/${name}`);
   let secret: Secret | undefined;
   return {
     read: async () => {
-      secret = (await askApi(config, path)) as Secret;
+      secret = (await askApi(server, path)) as Secret;
       const text = (key: string) => {
         const value = secret?.data?.[key];
         return value ? Buffer.from(value, 'base64').toString() : undefined;
@@ -50,7 +50,7 @@ export function openStore(config: KubeConfig, namespace: string, name: string): 
         }),
       );
       try {
-        secret = (await askApi(config, path, { method: 'PUT', body: { ...secret, data } })) as Secret;
+        secret = (await askApi(server, path, { method: 'PUT', body: { ...secret, data } })) as Secret;
         return true;
       } catch (error) {
         if (apiStatus(error) === 409) return false;
@@ -59,14 +59,14 @@ export function openStore(config: KubeConfig, namespace: string, name: string): 
     },
     trust: async (authorities) => {
       const caBundle = Buffer.from(authorities.join('')).toString('base64');
-      for (const each of configurations) await trustIn(config, each, caBundle);
+      for (const each of configurations) await trustIn(server, each, caBundle);
     },
   };
 }
 
 /** The names are tested, because somebody may have changed the list meanwhile. */
-async function trustIn(config: KubeConfig, path: string, caBundle: string): Promise<void> {
-  const { webhooks = [] } = (await askApi(config, path)) as Configuration;
+async function trustIn(server: ApiServer, path: string, caBundle: string): Promise<void> {
+  const { webhooks = [] } = (await askApi(server, path)) as Configuration;
   const body = webhooks.flatMap(({ name, clientConfig }, at) =>
     clientConfig.caBundle === caBundle
       ? []
@@ -75,5 +75,5 @@ async function trustIn(config: KubeConfig, path: string, caBundle: string): Prom
           { op: 'add', path: `/webhooks/${at}/clientConfig/caBundle`, value: caBundle },
         ],
   );
-  if (body.length > 0) await askApi(config, path, { method: 'PATCH', body });
+  if (body.length > 0) await askApi(server, path, { method: 'PATCH', body });
 }

@@ -1,8 +1,7 @@
 // Which of several processes leads: a Lease of the API server (coordination.k8s.io), taken and renewed by writes that fail when another one was
 // faster. The clocks of two nodes are never compared: a Lease that did not change for its duration, by our own clock, is nobody's.
 
-import type { KubeConfig } from '@kubernetes/client-node';
-import { askApi } from './api.ts';
+import { type ApiServer, askApi } from './json-api.ts';
 
 export interface LeaseOptions {
   readonly namespace: string;
@@ -25,10 +24,10 @@ interface LeaseObject {
   readonly spec?: { readonly holderIdentity?: string; readonly renewTime?: string; readonly leaseTransitions?: number };
 }
 
-export function openLease(config: KubeConfig, { namespace, name, identity, duration = 15 }: LeaseOptions): Lease {
+export function openLease(server: ApiServer, { namespace, name, identity, duration = 15 }: LeaseOptions): Lease {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`;
   let seen: { readonly version: string | undefined; readonly at: number } | undefined;
-  const read = async () => (await askApi(config, path)) as LeaseObject;
+  const read = async () => (await askApi(server, path)) as LeaseObject;
   const write = async (lease: LeaseObject, holderIdentity: string) => {
     const now = new Date().toISOString().replace('Z', '000Z');
     const changed = lease.spec?.holderIdentity !== identity;
@@ -39,7 +38,7 @@ export function openLease(config: KubeConfig, { namespace, name, identity, durat
     };
     try {
       // The version of what was read goes along: whoever was faster makes this fail.
-      await askApi(config, path, { method: 'PUT', body: { ...lease, spec } });
+      await askApi(server, path, { method: 'PUT', body: { ...lease, spec } });
       return true;
     } catch (error) {
       if (Object(error).code === 409) return false;

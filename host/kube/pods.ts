@@ -3,8 +3,8 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { Unavailable } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { follow, openConfig, withLimit } from './api.ts';
 import { apiFailure, apiStatus } from './api-failure.ts';
+import { follow, openConfig, withLimit } from './follow.ts';
 import type { PodName } from './pod-name.ts';
 
 export type Annotations = Readonly<Record<string, string>>;

@@ -1,10 +1,9 @@
 // The admission server as it ships, with a fake API server behind it, called as an API server calls it.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Daemon, startDaemon } from './daemon.ts';
-import { kubeconfig } from './fake-api-server.ts';
 import { FakeObjectApi } from './fake-object-api.ts';
 import { freePort } from './free-port.ts';
 
@@ -42,10 +41,9 @@ type Anything = any;
 
 export async function startAdmission(api: FakeObjectApi, url: string, identity = 'one'): Promise<AdmissionServer> {
   const folder = mkdtempSync(join(tmpdir(), 'sn-adm-'));
-  writeFileSync(join(folder, 'config'), kubeconfig(url));
   const [port, metrics] = [await freePort(), await freePort()];
   const flags = [
-    ...['--kubeconfig', join(folder, 'config'), '--address', `127.0.0.1:${port}`, '--metrics', `127.0.0.1:${metrics}`],
+    ...['--api-server', url, '--address', `127.0.0.1:${port}`, '--metrics', `127.0.0.1:${metrics}`],
     ...['--config', join(folder, 'pools.yaml'), '--main-network', join(folder, 'main.conflist')],
   ];
   const bundle = join(import.meta.dirname, '../../dist/smartnic-admission.mjs');

@@ -2,11 +2,10 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict';
 import { paths, reviewing } from '../../../../admission/server/review.ts';
 import { Unavailable } from '../../../../host/base/errors.ts';
-import type { NetworkObject } from '../../../../host/kube/networks.ts';
 import { podOf } from '../../../support/admission.ts';
 
 const config = (more: object) => JSON.stringify({ cniVersion: '1.0.0', name: 'vf', type: 'smartnic', bridge: 'b', ...more });
-const network = (name: string, more: object = {}): NetworkObject => ({
+const network = (name: string, more: object = {}) => ({
   metadata: { name, namespace: 'shop' },
   spec: { config: config(more) },
 });

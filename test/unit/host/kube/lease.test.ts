@@ -1,25 +1,22 @@
 // Who leads: one of several, another one when it releases or goes silent, never two by the same version of the Lease.
 import { deepEqual, equal } from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KubeConfig } from '@kubernetes/client-node';
 import { openLease } from '../../../../host/kube/lease.ts';
-import { kubeconfig } from '../../../support/fake-api-server.ts';
 import { FakeObjectApi } from '../../../support/fake-object-api.ts';
 
 const path = '/apis/coordination.k8s.io/v1/namespaces/n/leases/l';
 
 describe('a Lease', () => {
   let api: FakeObjectApi;
-  let config: KubeConfig;
+  let url: string;
   beforeEach(async () => {
     api = new FakeObjectApi();
-    const url = await api.start();
-    config = new KubeConfig();
-    config.loadFromString(kubeconfig(url));
+    url = await api.start();
     api.put(path, { metadata: { name: 'l' } });
   });
   afterEach(async () => await api[Symbol.asyncDispose]());
-  const open = (identity: string, duration = 15) => openLease(config, { namespace: 'n', name: 'l', identity, duration });
+  const open = (identity: string, duration = 15) =>
+    openLease({ url, credentials: '' }, { namespace: 'n', name: 'l', identity, duration });
 
   it('is held by who was first, and renewed', async () => {
     const [a, b] = [open('a'), open('b')];

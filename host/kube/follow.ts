@@ -1,74 +1,9 @@
-// Requests to the Kubernetes API server for single objects, as JSON, and lists that are followed by a watch. It knows no kind of object.
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+// Lists of the Kubernetes client that are followed by a watch, again and again. It knows no kind of object.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeConfig, KubernetesListObject, KubernetesObject, ListWatch, Watch } from '@kubernetes/client-node';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { apiFailure } from './api-failure.ts';
-
-/** An answer other than 2xx. `api-failure.ts` makes words of it. */
-class ApiAnswer extends Error {
-  override readonly name = 'ApiAnswer';
-  readonly code: number;
-  readonly body: string;
-
-  constructor(code: number, body: string) {
-    super(`it answered with status ${code}`);
-    this.code = code;
-    this.body = body;
-  }
-}
-
-export interface Ask {
-  readonly method?: 'GET' | 'PUT' | 'PATCH';
-  readonly body?: unknown;
-  /** Milliseconds for the whole answer. Default 10 000. */
-  readonly timeout?: number;
-}
-
-/** Bytes. The API server itself takes objects of at most 1.5 MB; a list may be longer. */
-const longest = 256 * 1024 * 1024;
-
-/** Sends one request. A PATCH is a JSON patch. @throws ApiAnswer, or what the connection failed with. */
-export async function askApi(
-  config: KubeConfig,
-  path: string,
-  { method = 'GET', body, timeout = 10_000 }: Ask = {},
-): Promise<unknown> {
-  const options: RequestOptions = {};
-  await config.applyToHTTPSOptions(options);
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/json';
-  const headers = { ...options.headers, accept: 'application/json', ...(text === undefined ? {} : { 'content-type': type }) };
-  const url = new URL(path, config.getCurrentCluster()?.server);
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const signal = AbortSignal.timeout(timeout);
-  const send = url.protocol === 'http:' ? httpRequest : httpsRequest;
-  const sent = send(url, { ...options, method, headers, agent: false, signal }, (answer) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    answer.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > longest) answer.destroy(new Error(`its answer has more than ${longest} bytes`));
-      else chunks.push(chunk);
-    });
-    answer.on('error', reject);
-    answer.on('end', () => {
-      const said = Buffer.concat(chunks).toString();
-      const status = answer.statusCode ?? 0;
-      if (status < 200 || status > 299) return reject(new ApiAnswer(status, said));
-      try {
-        resolve(JSON.parse(said));
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
-  sent.on('error', (error) => reject(signal.aborted ? new Error(`no answer within ${timeout / 1000} s`) : error));
-  sent.end(text);
-  return await promise;
-}
 
 /** @param kubeconfig - its path; absent: the pod's service account. @throws Error that says why it can't be used. */
 export function openConfig(config: KubeConfig, kubeconfig: string | undefined): KubeConfig {
@@ -98,8 +33,6 @@ export interface Following<T extends KubernetesObject> {
   readonly list: () => Promise<KubernetesListObject<T>>;
   /** In words: `the pods of node n1 can't be watched on https://…`. */
   readonly what: string;
-  /** What an account needs that may watch them. */
-  readonly permissions?: string;
   readonly server: string;
   readonly log: Logger;
   /** Milliseconds after which a failed watch begins again; doubled after each failure, at most 30 000. */
@@ -108,7 +41,7 @@ export interface Following<T extends KubernetesObject> {
 
 /** Starts the watch in the background, and again whenever it fails. */
 export function follow<T extends KubernetesObject>(following: Following<T>): Followed<T> {
-  const { watch, makeInformer, list, what, permissions, server, log, retryAfter } = following;
+  const { watch, makeInformer, list, what, server, log, retryAfter } = following;
   const state = { problem: `the watch of ${what} on ${server} has not begun yet` as string | undefined, closed: false };
   let pause = retryAfter;
   const begun = () => {
@@ -126,7 +59,7 @@ export function follow<T extends KubernetesObject>(following: Following<T>): Fol
   };
   const again = (error: unknown) => {
     if (state.closed) return;
-    const reason = apiFailure(error, permissions);
+    const reason = apiFailure(error);
     state.problem = `${what} can't be watched on ${server}: ${reason}`;
     log.warn({ server, error: reason, ms: pause }, `watching ${what} failed; again later`);
     setTimeout(start, pause).unref();
