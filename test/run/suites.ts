@@ -37,6 +37,7 @@ export const long: readonly Suite[] = [
   { ...file('lab/crash-switch', 500), unproven },
   { ...file('lab/forwarder-crash', 300), unproven },
   file('lab/noiommu', 200),
+  { ...file('lab/held-vf', 150), unproven },
   { ...file('cluster/restarts', 240), unproven },
   file('machine/crash', 120),
   file('machine/slots-crash', 60),
