@@ -1,7 +1,8 @@
 // `virtio-forwarder`: the pod gets a vhost-user socket, and a forwarder on the host has the VF. The VF is set up as for `direct` with vfio-pci.
 // Where Open vSwitch itself is the forwarder there is no VF. The pod then has a slot, which is only the socket's directory.
-import { messageOf } from '../host/base/errors.ts';
+import { messageOf, Unavailable } from '../host/base/errors.ts';
 import { emptyOrSetAside, removeAside } from '../host/files/set-aside.ts';
+import { isSocketOpen } from '../host/files/socket-owner.ts';
 import { type Forwarder, type PairName, socketDirectory } from '../host/forwarder/forwarder.ts';
 import type { Host } from '../host/host.ts';
 import { onHost } from '../host/kernel/sysfs.ts';
@@ -20,6 +21,7 @@ export const cable = {
     const vf = vfOf(port);
     const forwarder = forwarderOf(host);
     const pair = pairOf(vf.id);
+    requireEnded(host, vf.id);
     clearSockets(host, vf.id);
     const end = await direct.plug(host, port);
     await forwarder.attach({ ...pair, mac: port.mac, mtu: port.mtu });
@@ -47,7 +49,8 @@ export const cable = {
     if (id !== undefined) {
       await host.forwarder?.detach(pairOf(id));
       host.step('forwarder detached');
-      clearSockets(host, id);
+      // One that is still served is kept, because the next plug must see it.
+      if (!isSocketOpen(onHost(host, socketPlace(id).hostPath))) clearSockets(host, id);
     }
     await direct.unplug(host, port);
   },
@@ -93,6 +96,7 @@ async function plugSlot(host: Host, port: Port, slot: string): Promise<End> {
     );
   }
   const pair = { ...pairOf(slot), mac: port.mac, mtu: port.mtu };
+  requireEnded(host, slot);
   clearSockets(host, slot);
   await forwarder.attach(pair);
   host.step('forwarder attached');
@@ -139,6 +143,19 @@ function clearSockets(host: Host, id: string): void {
       { path: aside, error: messageOf(error) },
       'what a pod left in the directory of its socket can not be removed yet',
     ),
+  );
+}
+
+/**
+ * The VF or slot is this pod's now, and no container of it has been started. A program that serves the socket all the same is one of an earlier pod
+ * of which nothing here knows any more.
+ */
+function requireEnded(host: Host, id: string): void {
+  const { hostPath } = socketPlace(id);
+  if (!isSocketOpen(onHost(host, hostPath))) return;
+  throw new Unavailable(
+    `a process still serves ${hostPath}, though kubelet has given ${id} to this pod; a container of an earlier pod has not ended: end it ` +
+      '(crictl ps), and the pod is plugged at the next try',
   );
 }
 

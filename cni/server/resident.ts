@@ -25,6 +25,7 @@ import { settingsFile } from '../attachment/settings-file.ts';
 import { answer, type Invocation } from '../cni.ts';
 import { type MainNetwork, openMainNetwork } from '../main-network/keep.ts';
 import { makeFindLoss } from '../teardown/lost-pods.ts';
+import { attachmentOf } from './attachment-of.ts';
 import { openDatabases } from './databases.ts';
 import { rememberNetworks } from './known-networks.ts';
 import { followSettings } from './live-settings.ts';
@@ -59,10 +60,11 @@ export async function runServer(settings: Settings): Promise<void> {
   const live = followSettings({ file: settingsFile(process.env), start: settings, log });
   health.live = () => ['the server is starting'];
   const bootId = readBootId();
+  const journal = await openJournal(settings.stateDir);
   const forwarder =
     settings.forwarder &&
     (await openForwarder(settings.forwarder, {
-      ...{ log, bootId, db: needs.database, sockets: socketDirectory },
+      ...{ log, bootId, db: needs.database, sockets: socketDirectory, attachmentOf: (device) => attachmentOf(journal, device) },
       directory: join(settings.stateDir, 'forwarder'),
     }));
   const telling = tellHealth({ directory: join(settings.stateDir, 'quarantine'), forwarder, log });
@@ -75,7 +77,6 @@ export async function runServer(settings: Settings): Promise<void> {
     ...(forwarder && { forwarder }),
     step: stepHook(process.env['SMARTNIC_STEP_HOOK']),
   };
-  const journal = await openJournal(settings.stateDir);
   const asked = {
     host,
     pods,

@@ -1,7 +1,7 @@
 // Keeps a forwarder's pairs: a forwarder that restarted gets its pairs back, and pairs that were given up are detached. The keeper is
 // a forwarder itself, in front of the one that relays. The wanted pairs are on disk (wanted-pairs.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../base/errors.ts';
+import { messageOf, Unavailable } from '../base/errors.ts';
 import { makeLock } from '../base/lock.ts';
 import type { Logger } from '../base/log.ts';
 import { findStrangersSocket } from '../files/unix-socket.ts';
@@ -14,6 +14,10 @@ export interface KeeperOptions {
   readonly log: Logger;
   /** Whether a pair that nobody wants is ours, judged by its socket. Others may use the forwarder, too. */
   readonly isOurs: (socket: string) => boolean;
+  /** Which attachment may have the device, in words. Undefined when it is proven that none has it. */
+  readonly attachmentOf: (device: string) => string | undefined;
+  /** Whether a process still has the consumer's socket open. */
+  readonly isServed: (socket: string) => boolean;
   /** Milliseconds between two looks at what the forwarder has. Default 1000. */
   readonly period?: number;
   /** Milliseconds that a pair may stay unconnected although its consumer's socket is there. Default 10 000. */
@@ -21,7 +25,8 @@ export interface KeeperOptions {
 }
 
 /** Begins at once, and ends when disposed; the forwarder behind it is disposed with it. */
-export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000, meeting = 10_000 }: KeeperOptions): Forwarder {
+export function keepPairs(options: KeeperOptions): Forwarder {
+  const { forwarder, wanted, log, isOurs, attachmentOf, isServed, period = 1000, meeting = 10_000 } = options;
   const ended = new AbortController();
   const lock = makeLock();
   const say = sayOnce(log);
@@ -34,6 +39,7 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000, meeti
   for (const path of wanted.strange)
     log.error({ path }, 'a wanted pair is not understood; it and what it stands for are left alone');
 
+  const serving = ({ socket }: PairName) => (isServed(socket) ? 'a process still serves that socket' : undefined);
   const restore = async (pair: Pair) => {
     await lock(pair.device, async () => {
       // It may have been given up while others were restored.
@@ -95,8 +101,9 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000, meeti
     attach: (pair) =>
       lock(pair.device, async () => {
         const before = wanted.find(pair.device);
-        // Who attaches owns the device: what the forwarder has of it was somebody's who is gone.
+        // Who attaches owns the device. So what the forwarder has of it was somebody's who is gone, but that needs proof.
         const orphan = orphans.find(({ device }) => device === pair.device);
+        if (orphan !== undefined && before === undefined) requireNobodys(orphan, attachmentOf(orphan.device) ?? serving(orphan));
         await wanted.put(pair);
         givenUp.delete(pair.device);
         try {
@@ -113,6 +120,10 @@ export function keepPairs({ forwarder, wanted, log, isOurs, period = 1000, meeti
     // again after our restart; then the attachment's journal entry, which could not be removed either, has it detached once more.
     detach: (pair) =>
       lock(pair.device, async () => {
+        // An ADD that was refused because of an orphan is undone like any other, and must not take it away either.
+        const orphan = orphans.find(({ device }) => device === pair.device);
+        const known = wanted.find(pair.device) !== undefined || givenUp.has(pair.device);
+        if (orphan !== undefined && !known) requireNobodys(orphan, serving(orphan));
         givenUp.add(pair.device);
         await wanted
           .remove(pair.device)
@@ -149,6 +160,14 @@ function findEstranged(meeting: number): (pairs: readonly Attached[]) => readonl
     seen = new Map(found.map(({ name, next }) => [name.device, next]));
     return found.filter(({ due }) => due).map(({ name }) => name);
   };
+}
+
+function requireNobodys(orphan: PairName, why: string | undefined): void {
+  if (why === undefined) return;
+  throw new Unavailable(
+    `the forwarder relays ${orphan.socket} to ${orphan.device} for somebody that nothing here knows, and ${why}; so it is not taken away: end that ` +
+      'process or pod, or detach the pair by hand',
+  );
 }
 
 function isSame(a: PairName, b: PairName): boolean {

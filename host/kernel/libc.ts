@@ -32,6 +32,9 @@ const socketRaw: KoffiFunc<(domain: number, type: number, protocol: number) => n
 const bindRaw: KoffiFunc<(fd: number, address: Bytes, size: number) => number> = libc.func(
   'int bind(int fd, const void *address, uint32_t size)',
 );
+const connectRaw: KoffiFunc<(fd: number, address: Bytes, size: number) => number> = libc.func(
+  'int connect(int fd, const void *address, uint32_t size)',
+);
 const setsockoptRaw: KoffiFunc<(fd: number, level: number, name: number, value: Bytes, size: number) => number> = libc.func(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t size)',
 );
@@ -83,6 +86,11 @@ export function socket(domain: number, type: number, protocol: number): number {
 /** @param address - the sockaddr, as bytes. */
 export function bind(fd: number, address: Bytes): void {
   succeed(bindRaw(fd, address, address.length), 'bind a socket');
+}
+
+/** @param address - the sockaddr, as bytes. @throws SystemError. */
+export function connect(fd: number, address: Bytes): void {
+  succeed(connectRaw(fd, address, address.length), 'connect a socket');
 }
 
 /** Sets a socket option whose value is an int. */

@@ -195,7 +195,7 @@ function pairOf(at: number): Pair {
 async function kept(forwarder: Forwarder): Promise<Forwarder> {
   const directory = await mkdtemp(join(tmpdir(), 'pairs-'));
   const keeper = keepPairs({
-    ...{ forwarder, log: openLog('silent'), isOurs: () => true },
+    ...{ forwarder, log: openLog('silent'), isOurs: () => true, attachmentOf: () => undefined, isServed: () => false },
     wanted: await openWantedPairs({ directory, bootId: 'bench' }),
   });
   return {

@@ -253,10 +253,12 @@ describe('the pairs of a forwarder', () => {
     await daemon[Symbol.asyncDispose]();
     await rm(dir, { recursive: true });
   });
-  const keep = async (bootId = 'boot 1') =>
+  const keep = async (bootId = 'boot 1', proof: { readonly attachment?: string; served?: boolean } = {}) =>
     keepPairs({
       ...{ forwarder: openXvio(daemon), wanted: await openWantedPairs({ directory: dir, bootId }), log, meeting: 500 },
       isOurs: (socket) => isOurs(socket) || socket.startsWith(dir),
+      attachmentOf: () => proof.attachment,
+      isServed: () => proof.served === true,
     });
 
   const sockets = () =>
@@ -316,6 +318,46 @@ describe('the pairs of a forwarder', () => {
     await keeper.attach(pair(1));
     await keeper.detach(pair(1));
     assert.deepEqual(sockets(), ['/run/somebody.sock', pair(2).socket].sort());
+  });
+
+  it('stay when they may be those of a pod that lives, though their device has a new owner, and though its ADD is undone', async () => {
+    {
+      await using keeper = await keep();
+      await keeper.attach(pair(1));
+    }
+    await rm(dir, { recursive: true });
+    const proof = { served: true };
+    await using keeper = await keep('boot 1', proof);
+    await sleep(1500); // one look at what the forwarder has
+    const refusal = {
+      name: 'Unavailable',
+      message:
+        /the forwarder relays .* for somebody that nothing here knows, and a process still serves that socket; so it is not taken away/,
+    };
+    await assert.rejects(keeper.attach({ ...pair(1), mtu: 9000 }), refusal);
+    await assert.rejects(keeper.detach(pair(1)), refusal);
+    await sleep(1500);
+    assert.deepEqual(sockets(), [pair(1).socket]);
+    assert.deepEqual(await readdir(dir), []);
+    await keeper.attach(pair(2));
+    proof.served = false;
+    await keeper.attach({ ...pair(1), mtu: 9000 });
+    for (const each of [1, 2]) await keeper.detach(pair(each));
+    assert.deepEqual(sockets(), []);
+  });
+
+  it('stay when an attachment has their device, or may have it', async () => {
+    {
+      await using keeper = await keep();
+      await keeper.attach(pair(1));
+    }
+    await rm(dir, { recursive: true });
+    await using keeper = await keep('boot 1', { attachment: 'net1 of container c1 has that VF' });
+    await sleep(1500);
+    await assert.rejects(keeper.attach(pair(1)), /net1 of container c1 has that VF; so it is not taken away/);
+    assert.deepEqual(sockets(), [pair(1).socket]);
+    await keeper.detach(pair(1)); // by this attachment's own DEL
+    assert.deepEqual(sockets(), []);
   });
 
   it('whose files are not understood are left alone, and the files too', async () => {

@@ -103,8 +103,26 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
     succeeded(await check(one, a));
     await machine.node.ovs.vsctl('del-port', port);
     assert.match((await check(one, a)).json.msg, /Open vSwitch has no vhost-user port .* was it removed or changed by hand\?/);
+    // As with kubelet, programs end before DEL.
+    for (const each of [sender, receiver]) await each[Symbol.asyncDispose]();
     for (const each of [one, two]) await del(each);
     assert(!existsSync(deviceInfo));
+  });
+
+  it("is not taken from a program of an earlier pod that still serves its socket, and is the next pod's when that has ended", async () => {
+    const one = await pod();
+    {
+      await using consumer = await startConsumer({ socket: one.socket, mac: macs[0], mode: 'rxonly' });
+      await until(async () => existsSync(one.socket), 'it serves its socket');
+      refused(
+        await machine.node.cni('ADD', one.call),
+        11,
+        /a process still serves \S+vhost.sock, though kubelet has given \S+ to this pod/,
+      );
+      assert(existsSync(one.socket) && consumer.running());
+    }
+    await add(one);
+    await del(one);
   });
 
   it('has its vhost-user port back when the bridge was deleted and made again, and the consumer connects again', async () => {
@@ -125,6 +143,7 @@ describe('virtio-forwarder with slots of Open vSwitch', () => {
     await until(connected, 'it is connected again');
     succeeded(await check(one, result));
     assert(consumer.running());
+    await consumer[Symbol.asyncDispose]();
     await del(one);
   });
 

@@ -78,7 +78,8 @@ export async function startSlotNode(options: NodeOptions & { readonly server?: b
         ...{ name: `shop/${name}`, netns, slot, directory: socketPlace(slot).hostDirectory, socket: socketPlace(slot).hostPath },
         call: {
           ...{ containerId: containerId(), netns: netns.path, ifname: 'net1' },
-          args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name};K8S_POD_UID=uid-${name}`,
+          // The fake kubelet notes a pod by its name where kubelet notes its UID.
+          args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name};K8S_POD_UID=shop/${name}`,
           config: {
             ...{ cniVersion: '1.1.0', name: 'tenant-a', type: 'smartnic', bridge: 'br0', vnicType: 'virtio-forwarder' },
             ...config,
