@@ -29,13 +29,17 @@ export function renderWith(...components: readonly string[]): readonly Manifest[
   return renderOn('base', components);
 }
 
-/** An overlay with components, in this order; undefined where kubectl is not. */
-export function renderOn(overlay: string, components: readonly string[]): readonly Manifest[] | undefined {
+/** An overlay with components, in this order, and an admin's patches; undefined where kubectl is not. */
+export function renderOn(
+  overlay: string,
+  components: readonly string[],
+  patches: readonly object[] = [],
+): readonly Manifest[] | undefined {
   if (kubectl === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'sn-kustomize-'));
   const path = (name: string) => relative(realpathSync(folder), join(deployFolder, name));
   try {
-    const all = { resources: [path(overlay)], components: components.map((name) => path(`components/${name}`)) };
+    const all = { resources: [path(overlay)], components: components.map((name) => path(`components/${name}`)), patches };
     writeFileSync(join(folder, 'kustomization.yaml'), stringify(all));
     return parseManifests(runSync(kubectl, ['kustomize', folder]).stdout);
   } finally {

@@ -2,6 +2,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
 import { parseSettings } from '../../../cni/attachment/settings.ts';
 import { longestStop } from '../../../cni/server/stop.ts';
 import { parseOptions } from '../../../device-plugin/options.ts';
@@ -22,6 +23,7 @@ import {
   renderOn,
   renderWith,
 } from '../../support/manifests.ts';
+import { blocksOf } from '../../support/pages.ts';
 
 const top = join(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(top, file), 'utf8');
@@ -126,6 +128,33 @@ describe('every combination of an overlay and components, in either order', () =
     const chosen = Array.from({ length: 2 ** names.length }, (_, bits) => names.filter((_, at) => bits & (1 << at)));
     return chosen.flatMap((one) => (one.length > 1 ? [one, one.toReversed()] : [one]));
   }
+});
+
+describe('the patches of the installation guide for IPAM plugins', () => {
+  const patches = blocksOf('docs/installation.md')
+    .filter(({ text }) => text.includes('mountPath: /run/cni') || text.includes('mountPath: /etc/cni/net.d/whereabouts.d'))
+    .flatMap(({ text }) => parse(text).patches);
+
+  it('add a folder of the node to the cni container, at the same path, and change nothing else', () => {
+    equal(patches.length, 2);
+    const [all, plain] = [renderOn('base', [], patches), renderOn('base', [])];
+    if (all === undefined || plain === undefined) return;
+    const [pod, before] = [podsOf(all)[0], podsOf(plain)[0]];
+    const folders = new Map<string, string>(pod.volumes.map(({ name, hostPath }: Manifest) => [name, hostPath?.path]));
+    for (const name of ['dhcp', 'whereabouts']) {
+      const mount = named(pod, 'cni').volumeMounts.find((each: Manifest) => each.name === name);
+      equal(mount.mountPath, folders.get(name));
+    }
+    const others = (list: readonly Manifest[]) => list.filter(({ name }) => !['dhcp', 'whereabouts'].includes(name));
+    deepEqual(new Set(others(pod.volumes)), new Set(before.volumes));
+    for (const container of containersOf(before)) {
+      const { volumeMounts, ...rest } = named(pod, container.name);
+      deepEqual(
+        { ...rest, volumeMounts: new Set(others(volumeMounts)) },
+        { ...container, volumeMounts: new Set(container.volumeMounts) },
+      );
+    }
+  });
 });
 
 /** How a step begins that kubelet would wait for without end. */
