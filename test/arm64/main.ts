@@ -13,23 +13,11 @@ const bin = join(cache, 'bin');
 const musl = join(cache, 'musl');
 const say = (text: string) => console.log(`==> ${text}`);
 
-const sources = [
-  'cni',
-  'deploy',
-  'device-plugin',
-  'host',
-  'inventory',
-  'network',
-  'operator',
-  'proto',
-  'supervisor',
-  'test',
-  'tools',
-  'vnic',
-  'package.json',
-  'tsconfig.json',
-  '.mocharc.json',
-];
+/** Everything but what is made of it, and what is for people and their tools. */
+const notCopied = ['node_modules', 'dist', 'coverage', 'docs', 'package-lock.json'];
+const sources = readdirSync(top).filter(
+  (name) => name === '.mocharc.json' || !(name.startsWith('.') || notCopied.includes(name)),
+);
 const specs = [
   // shim-wait.test.ts measures times, which an emulator does not keep.
   'test/unit/cni/shim/shim.test.ts',
