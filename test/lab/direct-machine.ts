@@ -106,7 +106,8 @@ export async function startDirectMachine(): Promise<DirectMachine> {
           containerId: containerId(),
           netns: `/run/netns/${name}`,
           ifname: 'net1',
-          args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${name};K8S_POD_UID=uid-${name}`,
+          // The fake kubelet notes a pod by its name where kubelet notes its UID.
+          args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${name};K8S_POD_UID=lab/${name}`,
           config: {
             ...{
               cniVersion: '1.1.0',
