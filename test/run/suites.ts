@@ -42,7 +42,7 @@ export const long: readonly Suite[] = [
   file('machine/crash', 150),
   file('machine/slots-crash', 100),
   file('machine/versions', 30),
-  { ...file('lab/versions', 180), unproven },
+  file('lab/versions', 360),
   { ...files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 240), unproven },
   { ...file('machine/endings', 2400), unproven },
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
