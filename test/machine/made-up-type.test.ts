@@ -40,7 +40,7 @@ describe('a made-up vnic type', function () {
 
   /** A pod that kubelet gave a slot, and whose annotation names the type. The pods of earlier tests have ended. */
   async function call(config: object = {}): Promise<CniCall> {
-    const [name, uid, earlier] = [`web-${pods}`, `uid-${pods}`, `shop/web-${pods - 1}`];
+    const [name, uid, earlier] = [`web-${pods}`, `shop/web-${pods}`, `shop/web-${pods - 1}`];
     pods += 1;
     kubelet.remove(earlier);
     await kubelet.admit({ name: `shop/${name}`, containers: { app: { [resource]: 1 } } });
