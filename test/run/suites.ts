@@ -43,7 +43,7 @@ export const long: readonly Suite[] = [
   file('machine/slots-crash', 100),
   file('machine/versions', 30),
   file('lab/versions', 360),
-  { ...files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 240), unproven },
+  files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 500),
   { ...file('machine/endings', 2400), unproven },
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),
