@@ -115,7 +115,7 @@ export async function runServer(settings: Settings): Promise<void> {
   health.ready = () => readinessProblems({ ...needs, forwarder, refused: live.problems, network: mainNetwork?.problems ?? [] });
   const closePages = pages();
   // Requests don't wait for this. A request puts right by itself what is left of its own interface.
-  sweeper.start();
+  sweeper.start(server.isBusy);
   void removeAllAside(socketDirectory).catch((error: unknown) =>
     log.warn({ error: messageOf(error) }, 'what pods left in the directories of their sockets can not be removed yet'),
   );

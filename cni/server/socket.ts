@@ -6,6 +6,8 @@ import { type Socket, serveSocket } from '../../host/files/unix-server.ts';
 import { type Conversation, converse } from './conversation.ts';
 
 export interface Server {
+  /** Whether somebody waits for an answer, or writes his request. */
+  isBusy(): boolean;
   /** Takes no new requests and lets the running ones finish. After `patience` milliseconds it aborts the signals of those that still run. */
   close(patience: number): Promise<void>;
 }
@@ -33,6 +35,7 @@ export async function serve({ path, log, answer }: ServerOptions): Promise<Serve
   const server = await serveSocket(path, talk, { allowHalfOpen: true });
   log.info({ path }, 'serving CNI requests');
   return {
+    isBusy: () => running.size > 0,
     close: async (patience) => {
       const closed = new Promise((resolve) => server.close(resolve));
       // These requests have not begun, so the executable sends them to our successor. A silent caller delays nobody.
