@@ -1,6 +1,6 @@
 // Cuts a byte stream into JSON texts. OVSDB sends objects one after another with nothing between them (RFC 7047, 4), so the end of
 // an object is found by counting braces outside strings. It counts in bytes, because UTF-8 never uses a brace's byte inside a longer
-// character, and because a chunk may end in the middle of a character. It looks at each byte once.
+// character, and because a chunk may end in the middle of a character. Most bytes are in strings, and Node's own search skips them.
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -22,6 +22,13 @@ export function messageSplitter(limit: number): (chunk: Buffer) => readonly stri
   return (chunk) => {
     const messages: string[] = [];
     let start = 0;
+    /** The next of each is looked for once, however many of the other come before it. */
+    let [nextEscape, nextQuote] = [-1, -1];
+    const endOfRun = (from: number): number => {
+      if (nextEscape < from) nextEscape = indexOrEnd(chunk, backslash, from);
+      if (nextQuote < from) nextQuote = indexOrEnd(chunk, quote, from);
+      return Math.min(nextQuote, nextEscape);
+    };
     const keep = (end: number) => {
       unfinished.push(chunk.subarray(start, end));
       held += end - start;
@@ -34,6 +41,8 @@ export function messageSplitter(limit: number): (chunk: Buffer) => readonly stri
         if (escaped) escaped = false;
         else if (byte === backslash) escaped = true;
         else if (byte === quote) inString = false;
+        // The loop goes on at the quote or backslash that ends this run.
+        else at = endOfRun(at + 1) - 1;
       } else if (byte === open) depth++;
       else if (depth === 0) {
         if (!spaces.has(byte)) throw new Error(`it does not speak JSON-RPC: ${shown(chunk.subarray(at))}`);
@@ -49,6 +58,11 @@ export function messageSplitter(limit: number): (chunk: Buffer) => readonly stri
     if (depth > 0) keep(chunk.length);
     return messages;
   };
+}
+
+function indexOrEnd(chunk: Buffer, byte: number, from: number): number {
+  const at = chunk.indexOf(byte, from);
+  return at < 0 ? chunk.length : at;
 }
 
 function shown(bytes: Buffer): string {
