@@ -63,7 +63,7 @@ export const owner = 'smartnic.io';
 
 /** The part of external_ids by which a port is found when everything else is lost. */
 export function findingIds({ network, containerId, ifname }: AttachmentKey): Readonly<Record<string, string>> {
-  return { owner, 'smartnic-network': network, 'smartnic-container': containerId, 'smartnic-ifname': ifname };
+  return { 'smartnic-container': containerId, 'smartnic-ifname': ifname, 'smartnic-network': network, owner };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Lock } from '../../host/base/lock.ts';
 import { unlessAborted } from '../../host/base/within.ts';
 import type { Host } from '../../host/host.ts';
 import type { Pods } from '../../host/kube/pods.ts';
+import type { removePorts } from '../../host/ovs/bridge.ts';
 import type { Attachment } from './attachment.ts';
 import type { Journal } from './journal.ts';
 import type { Settings } from './settings.ts';
@@ -28,6 +29,8 @@ export interface Context {
   readonly lock: Lock;
   /** Absent where nothing is remembered from one look to the next. */
   readonly findLoss?: FindLoss;
+  /** How ports are removed. Absent: by a transaction for each call. */
+  readonly removePorts?: typeof removePorts;
   /** Aborted when nobody wants the work any more. Absent for work that goes on to its end. */
   readonly signal?: AbortSignal;
 }

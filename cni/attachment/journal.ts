@@ -22,6 +22,8 @@ import { addition, beginning, compact, type Entry, type Line, parseEntry, type R
 export interface JournalView {
   /** @throws Unavailable when the entry can't be read or is not understood. */
   find(id: string): Entry | undefined;
+  /** All entries that can be read, and in words those that can't. It reads every file once. */
+  read(): { readonly entries: readonly Entry[]; readonly problems: readonly string[] };
   /** All entries that can be read. */
   list(): readonly Entry[];
   /** Whether there is an entry, readable or not. */
@@ -48,23 +50,28 @@ const mostLines = 16;
 export function viewJournal(stateDir: string): JournalView {
   const directory = directoryOf(stateDir);
   const look = (id: string) => readEntry(fileOf(directory, id), id);
+  const read = () => {
+    const { ids, problem } = idsIn(directory);
+    const entries: Entry[] = [];
+    const problems = problem === undefined ? [] : [wordsOf(directory, { problem })];
+    for (const id of ids) {
+      const reading = look(id);
+      if (isUnreadable(reading)) problems.push(wordsOf(fileOf(directory, id), reading));
+      // An entry without an attachment is being written just now. It does not count yet.
+      else if (typeof reading === 'object') entries.push(reading.entry);
+    }
+    return { entries, problems };
+  };
   return {
     find(id) {
       const reading = look(id);
       if (isUnreadable(reading)) throw new Unavailable(wordsOf(fileOf(directory, id), reading));
-      // An entry without an attachment is being written just now. It does not count yet.
       return entryOf(reading);
     },
-    list: () => idsIn(directory).ids.flatMap((id) => entryOf(look(id)) ?? []),
+    read,
+    list: () => read().entries,
     has: (id) => existsSync(fileOf(directory, id)),
-    problems() {
-      const { ids, problem } = idsIn(directory);
-      const unreadable = ids.flatMap((id) => {
-        const reading = look(id);
-        return isUnreadable(reading) ? [wordsOf(fileOf(directory, id), reading)] : [];
-      });
-      return problem === undefined ? unreadable : [wordsOf(directory, { problem })];
-    },
+    problems: () => read().problems,
   };
 }
 
@@ -84,13 +91,18 @@ export async function openJournal(stateDir: string): Promise<Journal> {
       throw error;
     }
   };
+  const read = () => {
+    const { entries, problems } = view.read();
+    return { entries: entries.map(asDoomed), problems };
+  };
   return {
     ...view,
+    read,
     find(id) {
       const entry = view.find(id);
       return entry && asDoomed(entry);
     },
-    list: () => view.list().map(asDoomed),
+    list: () => read().entries,
     async begin(attachment) {
       const path = fileOf(directory, attachment.id);
       try {
@@ -125,9 +137,20 @@ async function tidy(directory: string): Promise<void> {
   await tries(() => void mkdirSync(directory, { recursive: true, mode: 0o700 }));
   for (const id of idsIn(directory).ids) {
     const path = fileOf(directory, id);
+    if (isTidy(path)) continue;
     const reading = readEntry(path, id);
     if (reading === 'torn') await tries(() => unlinkSync(path));
     else if (isLong(reading)) await tries(() => replaceDurably(path, compact(reading.entry)));
+  }
+}
+
+/** Spares almost every entry its parsing, for which the runtime would wait at each start. An intent that was written whole ends in a newline. */
+function isTidy(path: string): boolean {
+  try {
+    const newlines = readFileSync(path, 'utf8').split('\n').length - 1;
+    return newlines > 0 && newlines <= mostLines;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 // The sweep finishes what was half done, removes what is dead, and puts back ports that went with their bridge. It runs beside serving: at start, whenever OVSDB is back, and on a slow tick.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { forEachOf } from '../../host/base/for-each.ts';
+import { removingTogether } from '../../host/ovs/removing-together.ts';
 import { type Attachment, ifaceId, lockKey } from '../attachment/attachment.ts';
 import { findLostPort, type PortRecord, restorePort } from '../attachment/bridge-port.ts';
 import { abandonable, type Context, type LookForLoss } from '../attachment/context.ts';
@@ -59,7 +60,7 @@ const long = 1000;
  */
 export function sweep(patient: Context, slow: Set<string>): Promise<SweepReport> {
   const silent: Silent = new Set();
-  const context = { ...patient, host: askingOnce(patient.host, silent) };
+  const context = { ...patient, host: askingOnce(patient.host, silent), removePorts: removingTogether() };
   const act: Sweep['act'] = async (attachment, why, wanted) => {
     const { id, containerId, ifname } = attachment;
     context.host.log.info({ id, containerId, ifname, why }, 'sweeping an attachment');
@@ -109,9 +110,10 @@ function withLoss({ findLoss: _, ...rest }: Looker, silent: Silent, find: LookFo
 
 async function sweepAll(context: Asked, how: Pick<Sweep, 'act' | 'forget' | 'restore' | 'slow'>): Promise<SweepReport> {
   const { host, journal, settings } = context;
-  const run: Sweep = { ...how, context, swept: [], restored: [], portless: [], problems: [...journal.problems()] };
+  const { entries: all, problems: unread } = journal.read();
+  const run: Sweep = { ...how, context, swept: [], restored: [], portless: [], problems: [...unread] };
   if (run.problems.length > 0) host.log.error({ problems: run.problems }, 'a part of the journal is left alone');
-  const [hopeless, entries] = split(journal.list(), (entry) => isHopeless(entry, context.bootId));
+  const [hopeless, entries] = split(all, (entry) => isHopeless(entry, context.bootId));
   for (const { attachment } of hopeless) await sweepHopeless(run, attachment);
   const journaled = entries.map(({ attachment }) => attachment);
   const addresses = new Set([settings.ovsdb, ...journaled.map(({ ovsdb }) => ovsdb)]);

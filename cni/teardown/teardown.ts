@@ -93,7 +93,7 @@ async function takeAway(
   const unplug = async () => {
     await tries(
       'port',
-      removePort(context.host, attachment).then(() => giveBackIfaceId(context, attachment, was)),
+      removePort(context, attachment).then(() => giveBackIfaceId(context, attachment, was)),
     );
     await tries(
       'cable',
@@ -122,11 +122,11 @@ async function removeInfo(host: Host, attachment: Attachment): Promise<void> {
   if (attachment.reserved !== undefined && attachment.deviceInfo !== undefined) removeDeviceInfo(host, attachment.deviceInfo);
 }
 
-async function removePort(host: Host, attachment: Attachment): Promise<void> {
+async function removePort({ host, removePorts: remove = removePorts }: Context, attachment: Attachment): Promise<void> {
   const db = host.ovsdb(attachment.ovsdb);
   const ports = await findPorts(db, findingIds(attachment));
   if (ports.length > 0)
-    await removePorts(
+    await remove(
       db,
       ports.map(({ name }) => name),
     );

@@ -8,6 +8,7 @@ import { openLog } from '../../host/base/log.ts';
 import { addPort, createBridge, findBridge, findPorts, removePorts, vswitchdRunning } from '../../host/ovs/bridge.ts';
 import { findDefaultMtu } from '../../host/ovs/default-mtu.ts';
 import { type Ovsdb, openOvsdb, type TlsFiles } from '../../host/ovs/ovsdb.ts';
+import { removingTogether } from '../../host/ovs/removing-together.ts';
 import { createBridgeOperations } from '../../host/ovs/transactions.ts';
 import { run } from '../../tools/program.ts';
 import { forAllTests } from '../support/for-all-tests.ts';
@@ -188,6 +189,24 @@ describe('bridge ports on a real Open vSwitch', () => {
     await assert.rejects(removePorts(impatient, ['p0']), unavailable(/db\.sock/));
     await ovs.start();
     assert.equal((await findBridge(db, 'br0'))?.name, 'br0');
+  });
+
+  it('of many calls that remove them at the same time go in few transactions, and each call learns of its own', async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `t${index}`);
+    await makeLinks(ovs, names);
+    await Promise.all(names.map((name) => addPort(db, { bridge: 'br0', name, externalIds: {} })));
+    let transactions = 0;
+    const counted: Ovsdb = Object.assign(Object.create(db), {
+      transact: async (...operations: Parameters<Ovsdb['transact']>) => {
+        transactions++;
+        return await db.transact(...operations);
+      },
+    });
+    const remove = removingTogether();
+    const removed = await Promise.all([...names, 'gone'].map((name) => remove(counted, [name])));
+    assert.deepEqual(removed, [...names.map((name) => [name]), []]);
+    assert.ok(transactions <= 2, `${transactions} transactions`);
+    assert.equal(await ovs.vsctl('list-ports', 'br0'), '');
   });
 
   it('come 100 at once over one connection, each with an ofport of its own', async () => {
