@@ -1,17 +1,18 @@
 // What a person is told about a NetworkAttachmentDefinition, and what is filled in. Pure.
 import { isRecord } from '../../host/base/json.ts';
-import { type Definition, ourPart, parseDefinition, resourceNameKey } from '../../network/definition.ts';
+import { type Definition, ourPart, resourceNameKey } from '../../network/definition.ts';
 import { resourceOf } from '../../network/device.ts';
 import type { NetworkConfig } from '../../network/keys.ts';
 import { Refusal } from '../../network/refusal.ts';
 import { isOffered, type VnicType } from '../../vnic/index.ts';
 import type { World } from './interfaces.ts';
 import type { Verdict } from './judge.ts';
+import { readDefinition } from './read.ts';
 import type { Operation } from './reserve.ts';
 
 /** The annotation that Multus needs follows from the configuration, where only one resource comes into question. */
 export function mutateDefinition(definition: Definition): readonly Operation[] {
-  const config = configOf(definition);
+  const config = readDefinition(definition);
   if (config === undefined || config instanceof Refusal || definition.annotations[resourceNameKey] !== undefined) return [];
   const [resource, ...others] = resourcesOf(config, config.vnicType === undefined ? config.allowedVnicTypes : [config.vnicType]);
   if (resource === undefined || others.length > 0) return [];
@@ -22,23 +23,13 @@ export function mutateDefinition(definition: Definition): readonly Operation[] {
 
 /** @param before - the definition that an update replaces. What was wrong already must not keep anybody from a label or a finalizer. */
 export function judgeDefinition(definition: Definition, { offered }: Pick<World, 'offered'>, before?: Definition): Verdict {
-  const config = configOf(definition);
+  const config = readDefinition(definition);
   if (config === undefined) return { warnings: [] };
   const refusal = config instanceof Refusal ? config.message : (byHand(definition) ?? otherResource(definition, config));
   const asBefore =
     before?.config === definition.config && before?.annotations[resourceNameKey] === definition.annotations[resourceNameKey];
   if (refusal !== undefined) return asBefore ? { warnings: [refusal] } : { warnings: [], refusal };
   return { warnings: config instanceof Refusal ? [] : [...useless(definition, config), ...notOffered(config, offered)] };
-}
-
-function configOf({ config, name }: Definition): NetworkConfig | Refusal | undefined {
-  const part = ourPart(config, name);
-  try {
-    return part === undefined ? undefined : parseDefinition(part);
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
 }
 
 /** The resources that its interfaces of these types take, each once. */

@@ -4,7 +4,7 @@ import { show } from '../../host/base/explain.ts';
 import { isRecord } from '../../host/base/json.ts';
 import { annotationKey, chooseVnicType, parseAnnotation } from '../../network/annotation.ts';
 import { askedMac } from '../../network/asked-mac.ts';
-import { type Definition, ourPart, parseDefinition, resourceNameKey, withSelection } from '../../network/definition.ts';
+import { type Definition, resourceNameKey } from '../../network/definition.ts';
 import { resourceOf } from '../../network/device.ts';
 import type { NetworkConfig } from '../../network/keys.ts';
 import { Refusal } from '../../network/refusal.ts';
@@ -12,6 +12,7 @@ import { defaultNetworkKey, type Selection, selectionsOf } from '../../network/s
 import { requireKeepable } from '../../network/vf-port.ts';
 import { isOffered, offers, type VnicType } from '../../vnic/index.ts';
 import { annotationsOf, type Pod } from './pod.ts';
+import { type Read, readDefinition, readFor } from './read.ts';
 
 export interface Ours {
   readonly config: NetworkConfig;
@@ -42,8 +43,8 @@ export interface Interfaces {
 export interface World {
   /** The definitions that the pod names, by `namespace/name`. */
   readonly definitions: ReadonlyMap<string, Definition>;
-  /** The text of the cluster's own main network, if it is one of ours. */
-  readonly mainNetwork?: string | undefined;
+  /** The cluster's own main network. It has no object, and its name is in its configuration. */
+  readonly mainNetwork?: Definition | undefined;
   /** The resources of all pools. Absent when they are not known. */
   readonly offered?: ReadonlySet<string> | undefined;
 }
@@ -98,9 +99,9 @@ function oneOf(selection: Selection, { definitions }: World, annotations: Readon
     ...{ ifname, network, countsAlone: ifname === 'eth0' && defaultNetworkKey in annotations },
     ...(handsOut === undefined ? {} : { handsOut }),
   };
-  const part = ourPart(definition.config, definition.name);
-  if (part === undefined) return { interface: known };
-  const found = choose(part, selection, annotations[annotationKey]);
+  const read = readFor(definition, selection);
+  if (read === undefined) return { interface: known };
+  const found = choose(read, ifname, annotations[annotationKey]);
   const byHand = `deviceID: "${deviceID}" is written by hand for interface ${ifname}; leave deviceID to Multus, never write it by hand`;
   if ('refusal' in found) return { interface: known, refusals: [found.refusal] };
   return { interface: { ...known, ours: found }, refusals: deviceID === undefined ? [] : [byHand] };
@@ -113,21 +114,21 @@ function missing(network: string, ifname: string, isOurs: boolean): Found {
 }
 
 function mainInterface({ mainNetwork }: World, annotation: string | undefined): readonly Found[] {
-  const part = ourPart(mainNetwork, '');
-  if (part === undefined) return [];
-  const found = choose(part, { ifname: 'eth0', cniArgs: {} }, annotation);
-  const known = { ifname: 'eth0', network: String(part['name']), countsAlone: false };
+  const read = mainNetwork === undefined ? undefined : readDefinition(mainNetwork);
+  if (read === undefined) return [];
+  const found = choose(read, 'eth0', annotation);
+  const known = { ifname: 'eth0', network: read instanceof Refusal ? 'the main network' : read.name, countsAlone: false };
   return ['refusal' in found ? { interface: known, refusals: [found.refusal] } : { interface: { ...known, ours: found } }];
 }
 
 function choose(
-  part: Readonly<Record<string, unknown>>,
-  selection: Pick<Selection, 'ifname' | 'cniArgs' | 'mac'>,
+  config: Exclude<Read, undefined>,
+  ifname: string,
   annotation: string | undefined,
 ): Ours | { readonly refusal: string } {
+  if (config instanceof Refusal) return { refusal: config.message };
   try {
-    const config = parseDefinition(withSelection(part, selection));
-    const type = chooseVnicType({ ifname: selection.ifname, config, annotation });
+    const type = chooseVnicType({ ifname, config, annotation });
     askedMac(config);
     requireSometimesKeepable(config, type);
     return { config, type, ...(isOffered(type) ? { resource: resourceOf(config, type) } : {}) };

@@ -34,7 +34,7 @@ export function followKnown({ pools, mainNetwork, log }: Files): Following {
     followTexts({
       ...{ directory: dirname(mainNetwork), names: [basename(mainNetwork)], log },
       changed: ([text]) => {
-        known = { ...known, mainNetwork: text };
+        known = { ...known, mainNetwork: { namespace: '', name: '', annotations: {}, config: text } };
       },
     }),
   ];

@@ -1,7 +1,7 @@
 // AdmissionReview v1: unpack, look up what the pod names, decide (review/), and pack. Source: the Kubernetes documentation of admission webhooks.
 import { z } from 'zod';
 import { explain } from '../../host/base/explain.ts';
-import type { Networks } from '../../host/kube/networks.ts';
+import type { NetworkObject, Networks } from '../../host/kube/networks.ts';
 import type { Reply } from '../../host/program/https.ts';
 import type { Definition } from '../../network/definition.ts';
 import { Refusal } from '../../network/refusal.ts';
@@ -103,6 +103,15 @@ function definitionOf(object: unknown, namespace: string): Definition {
   };
 }
 
+const definitions = new WeakMap<NetworkObject, Definition>();
+
+/** The same definition for the same object of the watch, so that it is read once (review/read.ts). */
+function watched(object: NetworkObject, namespace: string): Definition {
+  const definition = definitions.get(object) ?? definitionOf(object, namespace);
+  definitions.set(object, definition);
+  return definition;
+}
+
 /** The API server has decoded it, so anything else is no review of ours. */
 function parse<T>(shape: z.ZodType<T>, object: unknown, what: string): T {
   const parsed = shape.safeParse(object);
@@ -116,7 +125,7 @@ async function worldOf({ networks, known }: Reviewer, pod: Pod, namespace: strin
   const found = await Promise.all(
     [...named].map(async ([key, selection]) => {
       const object = await networks.find(selection);
-      return object === undefined ? [] : [[key, definitionOf(object, selection.namespace)] as const];
+      return object === undefined ? [] : [[key, watched(object, selection.namespace)] as const];
     }),
   );
   return { ...known(), definitions: new Map(found.flat()) };

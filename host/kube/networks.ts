@@ -8,7 +8,7 @@ import { apiFailure, apiStatus } from './api-failure.ts';
 import { type ApiServer, askApi, watchApi } from './json-api.ts';
 import type { PodName } from './pod-name.ts';
 
-/** As the API server has it, without the record of who wrote what. */
+/** Its name, namespace, annotations and `spec`, as the API server has them. */
 export type NetworkObject = Readonly<Record<string, unknown>>;
 
 export interface Networks {
@@ -111,10 +111,16 @@ export function watchNetworks(
   };
 }
 
-/** An object behind its key; nothing for what has no name, as a bookmark. Who wrote which field when is half of an object, and nobody reads it. */
+/** An object behind its key; nothing for what has no name, as a bookmark. What nobody reads is most of an object, and is not kept. */
 function keyed(object: unknown): readonly (readonly [string, NetworkObject])[] {
   if (!isRecord(object) || !isRecord(object['metadata'])) return [];
-  const { managedFields: _, ...metadata } = object['metadata'];
-  if (typeof metadata['name'] !== 'string') return [];
-  return [[`${String(metadata['namespace'])}/${metadata['name']}`, { ...object, metadata }]];
+  const { name, namespace, annotations } = object['metadata'];
+  if (typeof name !== 'string') return [];
+  const kept = isRecord(annotations) ? { annotations: withoutCopy(annotations) } : {};
+  return [[`${String(namespace)}/${name}`, { metadata: { name, namespace, ...kept }, spec: object['spec'] }]];
+}
+
+/** `kubectl apply` writes the whole object into an annotation. */
+function withoutCopy({ 'kubectl.kubernetes.io/last-applied-configuration': _, ...others }: Readonly<Record<string, unknown>>) {
+  return others;
 }

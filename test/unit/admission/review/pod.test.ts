@@ -202,7 +202,7 @@ describe('a pod', () => {
     it(name, () => {
       const pod = podOf(words);
       const world = {
-        ...{ definitions: byName(...networks), mainNetwork: main },
+        ...{ definitions: byName(...networks), mainNetwork: { namespace: '', name: '', annotations: {}, config: main } },
         ...(offered === undefined ? {} : { offered: new Set(offered) }),
       };
       const patch = mutatePod(pod, 'shop', world);
