@@ -27,8 +27,13 @@ const compilers = '--no-opt --no-maglev';
  * thousand starts on a busy machine, even with process.exit. Now one thread collects the garbage, which is only 10 to 30 MB.
  */
 const threads = '--single-threaded';
-const flags = `${limits} ${compilers} ${threads}`;
-const shebang = `#!/usr/bin/env -S UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${flags}`;
+/**
+ * The admission server reads all networks when it starts, and makes its certificate. So the C library gives back what it used for a moment (4 MB),
+ * and V8 collects the first time at 16 MB, not at half of what is allowed. The kernel takes no more than 255 characters of such a line.
+ */
+const frugal = { environment: 'MALLOC_TRIM_THRESHOLD_=65536 ', flags: ' --initial-old-space-size=16' };
+const shebang = ({ environment, flags } = { environment: '', flags: '' }) =>
+  `#!/usr/bin/env -S ${environment}UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${limits} ${compilers} ${threads}${flags}`;
 
 /** An older Node would only complain that something is not a function. */
 const needsNode =
@@ -57,6 +62,30 @@ const httpAlone = {
     }));
     bundle.onLoad({ filter: /.*/, namespace: 'http alone' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule('node:${path}');`,
+    }));
+  },
+};
+
+/**
+ * The admission server needs the names of the vnic types, and with them comes the code that plugs. It never calls it, so it does not load
+ * koffi's library either, which takes 2 MB. A call would still load it.
+ */
+const koffiLater = {
+  name: 'koffi later',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^koffi$/ }, ({ namespace }) =>
+      namespace === 'koffi later' ? { path: 'koffi', external: true } : { path: 'koffi', namespace: 'koffi later' },
+    );
+    bundle.onLoad({ filter: /.*/, namespace: 'koffi later' }, () => ({
+      contents: `
+        const koffi = () => require('koffi');
+        const later = (find, known) => Object.assign((...args) => (known ??= find())(...args), { async: (...args) => (known ??= find()).async(...args) });
+        export default {
+          load: (library) => ({ func: (prototype) => later(() => koffi().load(library).func(prototype)) }),
+          errno: (...args) => koffi().errno(...args),
+          get os() { return koffi().os; },
+          get node() { return koffi().node; },
+        };`,
     }));
   },
 };
@@ -108,14 +137,22 @@ const options = {
   keepNames: true,
   external: ['koffi'],
   plugins: [oneLanguage, httpAlone],
-  banner: {
-    js: [shebang, needsNode, `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`].join(
-      '\n',
-    ),
-  },
   logLevel: 'warning',
 };
-for (const entryPoints of groups) await build({ ...options, entryPoints });
+for (const entryPoints of groups) {
+  const isAdmission = 'smartnic-admission' in entryPoints;
+  const first = isAdmission ? shebang(frugal) : shebang();
+  await build({
+    ...options,
+    entryPoints,
+    ...(isAdmission ? { plugins: [...options.plugins, koffiLater], external: [] } : {}),
+    banner: {
+      js: [first, needsNode, `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`].join(
+        '\n',
+      ),
+    },
+  });
+}
 copyKoffi();
 copyProto();
 for (const name of programs) chmodSync(join(dist, `${name}.mjs`), 0o755);

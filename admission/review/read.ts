@@ -31,7 +31,10 @@ export function readFor(definition: Definition, selection: Pick<Selection, 'cniA
 
 function readPart(part: Readonly<Record<string, unknown>> | undefined): Read {
   try {
-    return part === undefined ? undefined : parseDefinition(part);
+    if (part === undefined) return undefined;
+    // More than half of it, which nobody asks for here.
+    const { ipam: _ipam, dns: _dns, prevResult: _prevResult, ...kept } = parseDefinition(part);
+    return kept;
   } catch (error) {
     if (error instanceof Refusal) return error;
     throw error;

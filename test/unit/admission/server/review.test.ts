@@ -102,4 +102,32 @@ describe('a review', () => {
     );
     deepEqual(asked, []);
   });
+
+  it('reads a network once for as long as the watch has it, and then the new one', async () => {
+    let reads = 0;
+    const watched = (vnicType: string) => ({
+      metadata: { name: 'vf', namespace: 'shop' },
+      spec: {
+        get config() {
+          reads += 1;
+          return config({ vnicType });
+        },
+      },
+    });
+    let object = watched('direct');
+    const mutate = reviewing({ known: () => ({}), networks: { find: async () => object } })[paths.mutatePod];
+    const limitsOf = async (networks: string) => {
+      const request = { uid: 'u1', namespace: 'shop', object: podOf({ networks }) };
+      const { patch } = response((await mutate?.({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request }))?.body);
+      return JSON.parse(Buffer.from(String(patch), 'base64').toString())[0].value.limits;
+    };
+    deepEqual(await limitsOf('vf'), { 'smartnic.io/direct': '1' });
+    const once = reads;
+    const own = '[{"name": "vf", "cni-args": {"vnicType": "virtio-forwarder"}}]';
+    deepEqual(await limitsOf(own), { 'smartnic.io/virtio-forwarder': '1' });
+    deepEqual(await limitsOf('vf,vf@i'), { 'smartnic.io/direct': '2' });
+    equal(reads, once);
+    object = watched('virtio-forwarder');
+    deepEqual(await limitsOf('vf'), { 'smartnic.io/virtio-forwarder': '1' });
+  });
 });
