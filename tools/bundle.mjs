@@ -28,12 +28,13 @@ const compilers = '--no-opt --no-maglev';
  */
 const threads = '--single-threaded';
 /**
- * The admission server reads all networks when it starts, and makes its certificate. So the C library gives back what it used for a moment (4 MB),
- * and V8 collects the first time at 16 MB, not at half of what is allowed. The kernel takes no more than 255 characters of such a line.
+ * The admission server reads all networks when it starts, and makes its certificate. So the C library gives back what it used for a moment (4 MB), and
+ * V8 collects at 16 MB for the first time, not at half of what is allowed. It needs no more threads than Node has. The kernel takes no more than
+ * 255 characters of such a line.
  */
-const frugal = { environment: 'MALLOC_TRIM_THRESHOLD_=65536 ', flags: ' --initial-old-space-size=16' };
-const shebang = ({ environment, flags } = { environment: '', flags: '' }) =>
-  `#!/usr/bin/env -S ${environment}UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2 node ${limits} ${compilers} ${threads}${flags}`;
+const frugal = { environment: 'MALLOC_TRIM_THRESHOLD_=65536 MALLOC_ARENA_MAX=1', flags: ' --initial-old-space-size=16' };
+const usual = { environment: 'UV_THREADPOOL_SIZE=8 MALLOC_ARENA_MAX=2', flags: '' };
+const shebang = ({ environment, flags }) => `#!/usr/bin/env -S ${environment} node ${limits} ${compilers} ${threads}${flags}`;
 
 /** An older Node would only complain that something is not a function. */
 const needsNode =
@@ -141,7 +142,7 @@ const options = {
 };
 for (const entryPoints of groups) {
   const isAdmission = 'smartnic-admission' in entryPoints;
-  const first = isAdmission ? shebang(frugal) : shebang();
+  const first = shebang(isAdmission ? frugal : usual);
   await build({
     ...options,
     entryPoints,
