@@ -13,7 +13,9 @@ describe('a mistyped address of an OVSDB server', function () {
   this.timeout(60_000);
   let node: TestNode;
   let undo: AsyncDisposableStack;
-  cleanNode({}, (given) => {
+  // Without such a rule, a network may name no database but the node's own.
+  const settings = 'bounds: [{ namespaces: ["*"], bridges: ["*"], ovsdb: ["unix:DIR/other.sock"] }]\n';
+  cleanNode({ settings }, (given) => {
     ({ node, undo } = given);
   });
 
