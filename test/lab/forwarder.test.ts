@@ -20,11 +20,13 @@ describe('virtio-forwarder', () => {
     await machine.kubelet.untilOffered(virtio, 14);
     forwarder = await startForwarder(machine);
   });
+  /** Kubelet ends the programs of a pod before its DEL. */
+  const endConsumers = async () => await machine.lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
   const { pods, pod, add, check, del, clean } = directPods(() => machine, {
     state: () => forwarder.left(),
     tidy: async () => {
       for (const call of further.splice(0)) await machine.node.cni('DEL', { ...call, netns: '' });
-      await machine.lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
+      await endConsumers();
       for (const pf of bridged.splice(0)) await offBridge(pf);
     },
   });
@@ -90,6 +92,7 @@ describe('virtio-forwarder', () => {
     assert.equal(await forwarder.relays(), successor);
     assert.equal(await lab.sh(`pgrep -f '^dpdk-testpmd .*server=1'`), consumer);
     succeeded(await check(one, result));
+    await endConsumers();
     await del(one);
     assert.equal(await forwarder.relays(), '');
   });
@@ -108,6 +111,7 @@ describe('virtio-forwarder', () => {
     console.log(
       `      of 20 echoes each, three pods: ${figures.slice(0, 3).join(', ')}; one pod: ${figures.slice(3).join(', ')}`,
     );
+    await endConsumers();
     for (const call of more) succeeded(await machine.node.cni('DEL', call));
     for (const each of pods) await del(each);
     assert.equal(await forwarder.relays(), '');
