@@ -50,12 +50,13 @@ async function showTypes(machine: DirectMachine): Promise<Shown> {
     ]);
   }
   step('virtual SmartNIC machine: taking the pods away');
+  // Kubelet ends the programs of a pod before its DEL.
+  await lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
   for (const call of more) await node.cni('DEL', call);
   for (const each of pods) {
     await node.cni('DEL', each.call);
     await machine.end(each);
   }
-  await lab.sh(`pkill -KILL -f '^dpdk-testpmd .*server=1' || true`);
   for (const pf of uplinks) await node.vsctl('del-port', await machine.pfNetdev(pf));
   const now = new Set(`${await machine.state()}\n${await forwarder.left()}`.split('\n'));
   return { rows, left: [...now.difference(new Set(clean.split('\n')))] };
