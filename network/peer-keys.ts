@@ -23,11 +23,11 @@ const peerKeys: Readonly<Record<string, PeerKey>> = {
   configuration_path: { of: 'ovs-cni', words: "the node's configuration is one file; take it out" },
   link_state_check_retries: { of: 'ovs-cni', words: 'ADD waits until ovs-vswitchd has taken the port; take it out' },
   link_state_check_interval: { of: 'ovs-cni', words: 'ADD waits until ovs-vswitchd has taken the port; take it out' },
-  host: { of: 'userspace-cni', ours: 'vnicType', words: 'write "vnicType": "virtio-forwarder" and "bridge"' },
+  host: { of: 'userspace-cni', ours: 'vnicType', words: 'write "vnicType" and "bridge"' },
   container: {
     of: 'userspace-cni',
     ours: 'vnicType',
-    words: 'write "vnicType": "virtio-forwarder"; the container has the socket in a directory of its own',
+    words: 'write "vnicType"; the container has the socket in a directory of its own',
   },
   kubeconfig: { of: 'userspace-cni', words: 'the server has its own; take it out' },
   sharedDir: { of: 'userspace-cni', words: 'the device plugin mounts the directory; take it out, and the volume from the pod' },

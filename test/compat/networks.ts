@@ -123,7 +123,7 @@ export const examples: readonly Example[] = [
       },
       container: { engine: 'ovs-dpdk', iftype: 'vhostuser', netType: 'interface', vhost: { mode: 'server' } },
     },
-    said: /"host" \(userspace-cni's: write "vnicType": "virtio-forwarder" and "bridge"\)|bridge: is missing/,
+    said: /"host" \(userspace-cni's: write "vnicType" and "bridge"\)|bridge: is missing/,
     ours: { bridge: 'br0', vnicType: 'virtio-forwarder' },
   },
 ];

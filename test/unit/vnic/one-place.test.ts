@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { vnicTypes } from '../../../vnic/index.ts';
 import { sourceOf, sourcesBelow } from '../../support/messages.ts';
 
-const folders = ['cni', 'device-plugin', 'host', 'inventory', 'network', 'operator', 'supervisor', 'tools'];
+const folders = ['admission', 'cni', 'device-plugin', 'host', 'inventory', 'network', 'operator', 'supervisor', 'tools'];
 const names = vnicTypes.join('|');
 /** A word by itself in quotes, or as a key. A sentence for people may name a type as an example. */
 const named = new RegExp(String.raw`(["'\x60])(${names})\1|(?<=[{,(]\s*)(${names}):`);
