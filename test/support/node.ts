@@ -148,7 +148,7 @@ export async function startNode(options: NodeOptions & { readonly server?: boole
     };
     running.add(server);
     for (let tries = 0; !lines.join('').includes('serving CNI requests'); tries++) {
-      if (ended || tries > 1000) throw new Error(`the server does not serve: ${lines.join('')}`);
+      if (ended || tries > 3000) throw new Error(`the server does not serve: ${lines.join('')}`);
       await sleep(10);
     }
     return server;
