@@ -227,7 +227,11 @@ const networks = [
 /** Ten addresses of one subnet for each network, for nobody gives them out for all. */
 function told(from: number): object {
   const range = { subnet: '10.9.0.0/24', rangeStart: `10.9.0.${from}`, rangeEnd: `10.9.0.${from + 9}` };
-  return { capabilities: { mac: true, CNIDeviceInfoFile: true }, ipam: { type: 'host-local', ranges: [[range]] } };
+  return {
+    allowPodMac: true,
+    capabilities: { mac: true, CNIDeviceInfoFile: true },
+    ipam: { type: 'host-local', ranges: [[range]] },
+  };
 }
 
 function interfaceOf(name: Name, of: string): string {
