@@ -43,7 +43,10 @@ export const long: readonly Suite[] = [
   file('machine/slots-crash', 100),
   file('machine/versions', 30),
   file('lab/versions', 360),
-  files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 500),
+  {
+    ...files('lab/variants', ['machine', 'direct-variants', 'forwarder-variants'], 500),
+    unproven: 'which has not been green since VFs are made anew when they are released; npm run test:long runs it',
+  },
   { ...file('machine/endings', 2400), unproven },
   { name: 'arm64', scripts: [['test:arm64']], seconds: 360, unproven },
   ...['1.34.4', '1.35.4', '1.37.2'].map(withKubelet),
