@@ -26,7 +26,7 @@ export interface GuestOptions {
 }
 
 /** Seconds that a pod may need: everything takes ten times as long as on this machine. */
-const patience = 240;
+const patience = 400;
 /** containerd's folder of this machine. */
 const unpacked = '/unpacked';
 
