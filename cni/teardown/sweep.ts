@@ -1,4 +1,5 @@
-// The sweep finishes what was half done, removes what is dead, and puts back ports that went with their bridge. It runs beside serving: at start, whenever OVSDB is back, and on a slow tick.
+// The sweep finishes what was half done, removes what is dead, and puts back ports that went with their bridge. It runs beside serving: at
+// start, whenever OVSDB is back, and on a slow tick.
 import { messageOf, Unavailable } from '../../host/base/errors.ts';
 import { forEachOf } from '../../host/base/for-each.ts';
 import { removingTogether } from '../../host/ovs/removing-together.ts';

@@ -1,5 +1,6 @@
-// Empties a directory that a stranger may have filled: with much in it, by renaming it and putting a new one in its place. However many files are in it and however deep,
-// that takes a moment. What was set aside is removed later, one file at a time, so that one pod's directory costs one pod.
+// Empties a directory that a stranger may have filled. A directory with much in it is renamed, and a new one takes its place. That takes a moment,
+// however many files are in it and however deep they lie. What was set aside is removed later, one file at a time, so that one pod's directory
+// costs one pod.
 import { chmodSync, chownSync, mkdirSync, opendirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { mkdir, opendir, rename, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -2,10 +2,11 @@
 // our CNI server plugs them. Sockets lie where they lie on every node, below /run/smartnic, under names that no other test has.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { startPlugin } from '../../device-plugin/plugin.ts';
 import { openLog } from '../../host/base/log.ts';
 import { socketDirectory } from '../../host/forwarder/forwarder.ts';
+import { lastGoodFile } from '../../inventory/config/last-good.ts';
 import { socketPlace } from '../../vnic/virtio-forwarder.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
 import type { TestNetns } from './netns.ts';
@@ -54,8 +55,8 @@ export async function startSlotNode(options: NodeOptions & { readonly server?: b
   );
   undo.defer(() => {
     const ours = Array.from({ length: slots }, (_, at) => socketPlace(`${pool}-${at}`).hostDirectory);
-    for (const each of ours) rmSync(each, { recursive: true, force: true });
-    for (const each of [socketDirectory, '/run/smartnic']) removeIfEmpty(each);
+    for (const each of [...ours, lastGoodFile]) rmSync(each, { recursive: true, force: true });
+    for (const each of [dirname(lastGoodFile), socketDirectory, '/run/smartnic']) removeIfEmpty(each);
   });
   const plugin = await startPlugin({
     ...{ host: { root: node.dir, log: openLog('silent') }, ask: async () => noFacts, config: { file } },
